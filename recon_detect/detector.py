@@ -1,0 +1,219 @@
+"""The main path: images to batches, batches to evidence, evidence to scores."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from recon_detect.devices import find_device, versions
+from recon_detect.distances import Distances, map_scale
+from recon_detect.engine import BatchSizer, Item, Outcome, run
+from recon_detect.errors import UsageError
+from recon_detect.evidence import Evidence
+from recon_detect.images import Source, find_sources
+from recon_detect.methods import Method, find_method
+from recon_detect.models.autoencoders import Autoencoder, load_autoencoder, share_equal_parts
+from recon_detect.models.registry import expand
+from recon_detect.models.weights import find_weights
+from recon_detect.results import ModelInfo, Row, RunInfo, ScoreResult
+from recon_detect.settings import DEFAULTS, Settings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from recon_detect.images.picture import ImageLike
+
+log = logging.getLogger("recon_detect")
+
+
+def load_detector(
+    method: str = "aeroblade",
+    *,
+    models: Sequence[str | Path] | str | None = None,
+    distance: str | None = None,
+    device: str | None = DEFAULTS.device,
+    dtype: str = DEFAULTS.dtype,
+    compat: str | None = None,
+    **options: Any,
+) -> Detector:
+    """Loads a detector: weights are found on this machine, or fetched from the hub and checked.
+
+    Args:
+        method: See `recon-detect score --help`; ``"aeroblade"``.
+        models: Names from the registry or of its sets (``"tiny"``), folders in diffusers' format, or hub ids
+            ``owner/name[:subfolder][@revision]``. None takes the method's own.
+        distance: How image and reconstruction are compared, such as ``"lpips_vgg_2"`` or ``"l2"``. None takes the
+            method's own.
+        device: ``"cuda"``, ``"mps"``, ``"cpu"``; None takes the first that is there. A device that is named and
+            missing is an error.
+        dtype: ``"auto"`` is float32 on the CPU and each model's policy on a GPU.
+        compat: ``"published"`` reproduces the numbers of the authors' scripts (docs/aeroblade.md).
+        **options: Further fields of `Settings`, such as ``batch_size``.
+
+    Raises:
+        UsageError: An unknown name or option.
+        WeightsError: Weights are missing or not what their checksum says.
+        DeviceError: The named device is not there.
+    """
+    try:
+        settings = Settings(device=device, dtype=dtype, **options)
+    except TypeError as error:
+        raise UsageError(f"unknown option: {error}; known: {', '.join(Settings.__slots__)}") from error
+    chosen = find_method(method)
+    if compat not in (None, "published") or (compat and not chosen.published_models):
+        raise UsageError(f"compat={compat!r}: expected None, or 'published' for a method that has it")
+    if compat:
+        # The scripts open images with convert("RGB"), and process one at a time because the noise depends on the order.
+        settings = replace(settings, batch_size=1, alpha="drop", exif_orientation=False)
+    names = models or (chosen.published_models if compat else chosen.models)
+    return Detector(
+        chosen, expand((names,) if isinstance(names, str) else tuple(map(str, names))), distance, compat, settings
+    )
+
+
+class Detector:
+    """Scores images by one method. Made by `load_detector`; safe to use for many calls, from one thread at a time."""
+
+    def __init__(
+        self, method: Method, models: tuple[str, ...], distance: str | None, compat: str | None, settings: Settings
+    ) -> None:
+        self.method = method
+        self.settings = settings
+        self.device = find_device(settings.device)
+        self._distances = Distances([distance or method.distance], self.device)
+        # The published scripts run the autoencoders in float16, which a CPU emulates slowly and no paper used.
+        published_dtype = "float16" if self.device.type == "cuda" else "float32"
+        dtype = published_dtype if compat and settings.dtype == "auto" else settings.dtype
+        found = [find_weights(model) for model in models]
+        self._autoencoders = [load_autoencoder(w, self.device, dtype, pure=bool(compat)) for w in found]
+        share_equal_parts(self._autoencoders)
+        self._sizer = BatchSizer(self.device, self._autoencoders, settings.batch_size)
+        self.run_info = RunInfo(
+            method=method.name,
+            distance=self._distances.names[0],
+            compat=compat,
+            models=tuple(_model_info(autoencoder) for autoencoder in self._autoencoders),
+            device=str(self.device),
+            exif_orientation=settings.exif_orientation,
+            alpha=settings.alpha,
+            seed=settings.seed if compat else None,
+            versions=versions(),
+        )
+
+    def score(
+        self,
+        images: ImageLike | Source | Iterable[ImageLike | Source],
+        *,
+        maps: bool = False,
+        progress: bool | None = None,
+    ) -> ScoreResult:
+        """Scores one image or many.
+
+        Args:
+            images: One or many of: path to an image, folder, glob, list file or manifest; encoded bytes; Pillow image;
+                array (H, W[, C]) of uint8, uint16 or floats in [0, 1]; tensor (3, H, W) likewise, or (B, 3, H, W).
+            maps: Keep the error map of each image.
+            progress: Show a progress bar on stderr; None shows it on a terminal.
+
+        Returns:
+            Rows in input order. An image that fails has a row with an error and the score NaN.
+        """
+        from tqdm.auto import tqdm
+
+        sources = list(as_sources(images))
+        hidden = None if progress is None else not progress
+        bar = tqdm(self.stream(sources, maps=maps), total=len(sources), unit="image", disable=hidden)
+        return ScoreResult(tuple(bar), self.run_info)
+
+    def stream(
+        self, images: ImageLike | Source | Iterable[ImageLike | Source], *, maps: bool = False
+    ) -> Generator[Row, None, None]:
+        """Like `score`, row by row as they are ready, for inputs that do not fit into memory.
+
+        Rows come in input order. Closing the iterator cancels what is not computed yet.
+        """
+        generators = None
+        if self.run_info.compat:
+            # One generator per autoencoder and call, consumed image after image: a score depends on the files before.
+            generators = [torch.Generator().manual_seed(self.settings.seed) for _ in self._autoencoders]
+
+        def compute(x: Tensor, items: Sequence[Item]) -> list[Row]:
+            noise = [lambda shape, g=g: torch.randn(shape, generator=g) for g in generators] if generators else None
+            return self._compute(Evidence(x, self._autoencoders, self._distances, noise=noise), items, maps)
+
+        outcomes = run(as_sources(images), compute, self.settings, self.device, self._sizer)
+        with closing(outcomes):
+            for outcome in outcomes:
+                yield outcome.result if outcome.result is not None else _error_row(outcome)
+
+    def _compute(self, evidence: Evidence, items: Sequence[Item], maps: bool) -> list[Row]:
+        started = time.perf_counter()
+        statistic = self.method.statistic(evidence)
+        per_model = (statistic if self.method.higher_is_generated else -statistic).double().cpu().numpy()
+        seconds = (time.perf_counter() - started) / len(items)
+        best = per_model.argmax(axis=1)
+        rows = []
+        for position, item in enumerate(items):
+            retried = [name for place, name in sorted(evidence.retried) if place == position]
+            rows.append(
+                Row(
+                    index=item.index,
+                    path=item.source.id,
+                    score=float(per_model[position, best[position]]),
+                    per_model={a.name: float(v) for a, v in zip(self._autoencoders, per_model[position], strict=True)},
+                    label=item.source.label,
+                    provenance=item.picture.provenance if item.picture else None,
+                    notes=tuple(f"{name} repeated in float32" for name in retried),
+                    seconds=seconds,
+                    map=_map(evidence, int(best[position]), position) if maps else None,
+                    map_scale=map_scale(self.run_info.distance) if maps else None,
+                )
+            )
+        return rows
+
+
+def as_sources(images: ImageLike | Source | Iterable[ImageLike | Source]) -> Iterator[Source]:
+    """One or many images of any kind as sources; paths to folders, globs, list files and manifests are expanded."""
+    # An array or tensor is one image (or, with four dimensions, a batch), not a sequence of rows.
+    one = isinstance(images, str | Path | bytes | bytearray | Source) or hasattr(images, "ndim")
+    many: Iterable[Any] = [images] if one or not hasattr(images, "__iter__") else images
+    for number, image in enumerate(many):
+        if isinstance(image, Source):
+            yield image
+        elif isinstance(image, str | Path):
+            yield from find_sources([image])
+        elif getattr(image, "ndim", 0) == 4:
+            yield from (Source(part, f"image {number}.{place}") for place, part in enumerate(image))
+        else:
+            yield Source(image, f"image {number}")
+
+
+def _error_row(outcome: Outcome[Row]) -> Row:
+    item, error = outcome.item, outcome.error
+    return Row(
+        index=item.index,
+        path=item.source.id,
+        score=math.nan,
+        label=item.source.label,
+        provenance=item.picture.provenance if item.picture else None,
+        error=f"{type(error).__name__}: {error}",
+    )
+
+
+def _map(evidence: Evidence, model: int, position: int) -> np.ndarray[Any, Any]:
+    return evidence.error_map(model)[position, 0].float().cpu().numpy()
+
+
+def _model_info(autoencoder: Autoencoder) -> ModelInfo:
+    weights = autoencoder.weights
+    dtype = str(autoencoder.dtype).removeprefix("torch.")
+    return ModelInfo(autoencoder.name, weights.sha256, weights.origin, weights.repo, weights.revision, dtype)

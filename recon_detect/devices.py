@@ -1,0 +1,44 @@
+"""Which device computes, and which versions took part."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+
+from recon_detect._version import __version__
+from recon_detect.errors import DeviceError
+
+_PACKAGES = ("torch", "diffusers", "lpips", "numpy", "pillow", "safetensors", "huggingface_hub")
+
+
+def find_device(name: str | None) -> torch.device:
+    """The named device, or the first of cuda, mps and cpu that is there.
+
+    Raises:
+        DeviceError: The named device is not there; there is no silent step back to the CPU.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name is None:
+        return torch.device(next(kind for kind, available in there.items() if available))
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise DeviceError(f"unknown device {name!r}; known: {', '.join(there)}") from error
+    missing_index = device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()
+    if missing_index or not there.get(device.type, False):
+        available = ", ".join(kind for kind, is_there in there.items() if is_there)
+        raise DeviceError(f"{name!r} is not available with torch {torch.__version__}; available: {available}")
+    return device
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that take part in a score."""
+    found = {"recon_detect": __version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "missing"
+    return found

@@ -1,0 +1,122 @@
+"""Error maps of an image and its reconstruction: LPIPS by layer, L1, L2, high-pass L2, SSIM.
+
+Zero for equal images, larger for less alike; maps are (B, 1, h, w) float32, their mean is the error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+
+from recon_detect.errors import UnknownName
+from recon_detect.filters import gaussian_blur
+from recon_detect.models.lpips import LPIPS, NETS, Features, layer_count
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_LPIPS_NAME = re.compile(rf"lpips_({'|'.join(NETS)})_(\d)")
+
+
+def l1(x: Tensor, y: Tensor) -> Tensor:
+    """|x - y|, mean over the colours; x and y (B, 3, H, W) in [-1, 1]."""
+    return (x - y).abs().mean(dim=1, keepdim=True)
+
+
+def l2(x: Tensor, y: Tensor) -> Tensor:
+    """(x - y)², mean over the colours: its mean is the MSE in [-1, 1], as in AEDR (arXiv:2507.18988)."""
+    return (x - y).square().mean(dim=1, keepdim=True)
+
+
+def highpass_l2(x: Tensor, y: Tensor) -> Tensor:
+    """L2 of the difference less its 3x3 Gaussian blur (sigma 0.8, the filter of HFI): fine structure only."""
+    difference = x - y
+    return (difference - gaussian_blur(difference, sigma=0.8, radius=1)).square().mean(dim=1, keepdim=True)
+
+
+def ssim(x: Tensor, y: Tensor) -> Tensor:
+    """1 - SSIM (Wang et al., 2004): 11x11 Gaussian window, sigma 1.5, K1 0.01, K2 0.03, reflected edges."""
+    x, y = (x + 1) / 2, (y + 1) / 2
+
+    def mean(image: Tensor) -> Tensor:
+        return gaussian_blur(image, sigma=1.5, radius=5)
+
+    mx, my = mean(x), mean(y)
+    vx, vy, cov = mean(x * x) - mx * mx, mean(y * y) - my * my, mean(x * y) - mx * my
+    c1, c2 = 0.01**2, 0.03**2
+    similarity = ((2 * mx * my + c1) * (2 * cov + c2)) / ((mx * mx + my * my + c1) * (vx + vy + c2))
+    return 1 - similarity.mean(dim=1, keepdim=True)
+
+
+_PIXEL_DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "l1": l1,
+    "l2": l2,
+    "highpass_l2": highpass_l2,
+    "ssim": ssim,
+}
+
+# What counts as a large error in a heat map, the same for every image so that pictures can be compared.
+_MAP_SCALES = {"l1": 0.2, "l2": 0.05, "highpass_l2": 0.02, "ssim": 0.5}
+_LPIPS_MAP_SCALE = 0.1
+
+
+def distance_names() -> list[str]:
+    """Every distance. ``lpips_NET_0`` is the sum of all layers, ``lpips_NET_K`` layer K."""
+    lpips = [f"lpips_{net}_{layer}" for net in NETS for layer in range(layer_count(net) + 1)]
+    return [*lpips, *_PIXEL_DISTANCES]
+
+
+def map_scale(name: str) -> float:
+    """The error that a heat map shows in its brightest colour."""
+    return _MAP_SCALES.get(name, _LPIPS_MAP_SCALE)
+
+
+class Distances:
+    """The distances of a run, with each network loaded once and only as deep as needed.
+
+    Args:
+        names: See `distance_names`.
+        device: Where LPIPS computes.
+
+    Raises:
+        UnknownName: No such distance.
+    """
+
+    def __init__(self, names: Iterable[str], device: torch.device) -> None:
+        self.names = tuple(dict.fromkeys(names))
+        layers: dict[str, set[int]] = {}
+        for name in self.names:
+            if name not in distance_names():
+                raise UnknownName("distance", name, distance_names())
+            if match := _LPIPS_NAME.fullmatch(name):
+                net, layer = match[1], int(match[2])
+                layers.setdefault(net, set()).update([layer] if layer else range(1, layer_count(net) + 1))
+        self._lpips = {net: LPIPS(net, tuple(wanted), device) for net, wanted in layers.items()}
+
+    def features(self, x: Tensor) -> dict[str, Features]:
+        """What the networks see in (B, 3, H, W): the part that is computed once per image."""
+        return {net: lpips.features(x) for net, lpips in self._lpips.items()}
+
+    def maps(
+        self, x: Tensor, y: Tensor, features_x: dict[str, Features], features_y: dict[str, Features]
+    ) -> dict[str, Tensor]:
+        """The error maps of every distance of the run, by name."""
+        layers = {net: lpips.maps(features_x[net], features_y[net]) for net, lpips in self._lpips.items()}
+        maps = {}
+        for name in self.names:
+            if match := _LPIPS_NAME.fullmatch(name):
+                net, layer = match[1], int(match[2])
+                maps[name] = layers[net][layer] if layer else _summed(layers[net], x.shape[-2:])
+            else:
+                maps[name] = _PIXEL_DISTANCES[name](x, y)
+        return maps
+
+
+def _summed(maps: dict[int, Tensor], size: tuple[int, ...]) -> Tensor:
+    """The sum of all layers at image size, as ``lpips.LPIPS(spatial=True)``."""
+    total = [F.interpolate(maps[layer], size=size, mode="bilinear", align_corners=False) for layer in sorted(maps)]
+    return torch.stack(total).sum(dim=0)

@@ -1,0 +1,56 @@
+"""Threads that read and decode ahead of the computation."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+
+from recon_detect.errors import InputError, UsageError
+from recon_detect.images import Picture, Source, open_picture
+from recon_detect.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One image on its way: its place in the input, and its pixels or what went wrong with them."""
+
+    index: int
+    source: Source
+    picture: Picture | None
+    error: Exception | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width; (0, 0) where there are no pixels."""
+        return (self.picture.pixels.shape[0], self.picture.pixels.shape[1]) if self.picture else (0, 0)
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """Images of one kind can be stacked: same size, same type of pixels."""
+        return (*self.size, self.picture.pixels.dtype if self.picture else None)
+
+
+def load(sources: Iterable[Source], settings: Settings) -> Generator[Item, None, None]:
+    """Opens images in threads; yields them in input order, at most ``2 * workers`` ahead of the consumer."""
+    numbered = enumerate(sources)
+    pool = ThreadPoolExecutor(max_workers=settings.workers, thread_name_prefix="recon_detect-decode")
+    waiting: deque[Future[Item]] = deque()
+    try:
+        while True:
+            for index, source in islice(numbered, 2 * settings.workers - len(waiting)):
+                waiting.append(pool.submit(_open, index, source, settings))
+            if not waiting:
+                return
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _open(index: int, source: Source, settings: Settings) -> Item:
+    try:
+        return Item(index, source, open_picture(source.image, settings))
+    except (InputError, UsageError, MemoryError) as error:
+        return Item(index, source, None, error)

@@ -1,0 +1,83 @@
+"""How many images fit at once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import psutil
+import torch
+
+from recon_detect.errors import OutOfMemory
+
+if TYPE_CHECKING:
+    from recon_detect.models.autoencoders import Autoencoder
+
+log = logging.getLogger("recon_detect")
+
+# Peak bytes per pixel in float32, measured on the CPU (docs/performance.md): activations at full resolution rule.
+_TINY_BYTES_PER_PIXEL = 850
+_FULL_BYTES_PER_PIXEL = 3500
+
+# A core's caches hold about one image of this size; larger batches are slower on the CPU, not faster.
+_CPU_BATCH_PIXELS = 512 * 512
+_SHARE_OF_FREE = 0.8
+_MAX_BATCH = 256
+
+
+class BatchSizer:
+    """Chooses batch sizes and learns from running out of memory.
+
+    Args:
+        device: Where the batches run.
+        autoencoders: What they run through.
+        fixed: A batch size to keep to as long as it fits.
+    """
+
+    def __init__(self, device: torch.device, autoencoders: Sequence[Autoencoder], fixed: int | None = None) -> None:
+        self._device = device
+        self._fixed = fixed
+        tiny = all(autoencoder.tiny for autoencoder in autoencoders)
+        self._bytes_per_pixel = _TINY_BYTES_PER_PIXEL if tiny else _FULL_BYTES_PER_PIXEL
+        self._limit: int | None = None  # pixels, once memory has run out
+
+    def size(self, height: int, width: int) -> int:
+        """Images of this size per batch, at least 1."""
+        pixels = height * width
+        if self._fixed is not None:
+            wanted = self._fixed
+        elif self._device.type == "cpu":
+            wanted = _CPU_BATCH_PIXELS // pixels
+        else:
+            wanted = int(_SHARE_OF_FREE * self._free()) // (self._bytes_per_pixel * pixels)
+        if self._limit is not None:
+            wanted = min(wanted, self._limit // pixels)
+        return min(max(wanted, 1), _MAX_BATCH)
+
+    def shrink(self, count: int, height: int, width: int) -> None:
+        """Notes that `count` images of this size did not fit."""
+        self._limit = max(count // 2, 1) * height * width
+        log.info("out of memory with %d images of %dx%d; going on with half", count, width, height)
+
+    def check_one(self, height: int, width: int) -> None:
+        """Refuses one image that cannot fit. On the CPU the system would end the process rather than raise.
+
+        Raises:
+            OutOfMemory: More is needed than is free.
+        """
+        if self._device.type != "cpu":
+            return
+        needed, free = self._bytes_per_pixel * height * width, self._free()
+        if needed > free:
+            raise OutOfMemory(
+                f"{width}x{height} needs about {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free; "
+                "crop the image (do not resize it) or run where there is more"
+            )
+
+    def _free(self) -> int:
+        if self._device.type == "cuda":
+            free, _ = torch.cuda.mem_get_info(self._device)
+            reserved = torch.cuda.memory_reserved(self._device) - torch.cuda.memory_allocated(self._device)
+            return int(free + reserved)
+        return int(psutil.virtual_memory().available)

@@ -1,0 +1,93 @@
+"""Every error that the package raises on purpose.
+
+ReconDetectError
+├── UsageError                 an argument that cannot be right (also a ValueError)
+│   └── UnknownName            a method, model, distance or view that does not exist
+├── InputError                 one image that cannot be scored; in a run it becomes a row with an error
+│   ├── UnreadableImage        not an image, truncated, or in a format that Pillow lacks
+│   ├── ImageTooLarge          above the limit of pixels or bytes
+│   └── ImageTooSmall          smaller than the distance can look at
+├── WeightsError               pretrained weights
+│   ├── WeightsMissing         nowhere on this machine and not to be had from the hub
+│   │   └── HubUnreachable     the hub was needed and did not answer, or offline mode is on
+│   └── WeightsCorrupt         the file is not what its checksum says
+├── DeviceError                a device that is not there
+│   └── OutOfMemory            one image alone does not fit
+└── NumericalError             a reconstruction that is not finite, in float32 too
+
+Each message says what was expected, what came and what to do next. `exit_code` is what the command line ends with.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ReconDetectError(Exception):
+    """The root of the tree above."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(ReconDetectError, ValueError):
+    """An argument that cannot be right."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class UnknownName(UsageError):
+    """A name that is not in its registry."""
+
+    def __init__(self, kind: str, name: object, known: object) -> None:
+        listed = ", ".join(sorted(str(k) for k in known)) if hasattr(known, "__iter__") else str(known)
+        super().__init__(f"unknown {kind} {name!r}; known: {listed}")
+
+
+class InputError(ReconDetectError):
+    """One image that cannot be scored."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class UnreadableImage(InputError):
+    """Not an image, truncated, or in a format that Pillow lacks."""
+
+
+class ImageTooLarge(InputError):
+    """Above the limit of pixels or bytes."""
+
+
+class ImageTooSmall(InputError):
+    """Smaller than the distance can look at."""
+
+
+class WeightsError(ReconDetectError):
+    """Pretrained weights that cannot be used."""
+
+    exit_code: ClassVar[int] = 4
+
+
+class WeightsMissing(WeightsError):
+    """Weights that are nowhere on this machine and not to be had from the hub."""
+
+
+class HubUnreachable(WeightsMissing):
+    """The hub was needed and did not answer, or offline mode is on."""
+
+
+class WeightsCorrupt(WeightsError):
+    """A file that is not what its checksum says."""
+
+
+class DeviceError(ReconDetectError):
+    """A device that is not there."""
+
+    exit_code: ClassVar[int] = 5
+
+
+class OutOfMemory(DeviceError):
+    """One image alone does not fit into the memory of the device."""
+
+
+class NumericalError(ReconDetectError):
+    """A reconstruction that is not finite, in float32 too."""

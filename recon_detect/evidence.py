@@ -1,0 +1,160 @@
+"""Evidence: what a method may ask of one batch of images. Each thing is computed once, when first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from recon_detect.errors import InputError, NumericalError
+from recon_detect.filters import reflect_pad
+from recon_detect.views import find_view
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from recon_detect.distances import Distances
+    from recon_detect.models.autoencoders import Autoencoder
+    from recon_detect.models.lpips import Features
+
+    # Identity of an image: its view, then the keys of the autoencoders that it went through.
+    Key = tuple[str, ...]
+
+Noise = Callable[[tuple[int, ...]], "Tensor"]
+
+
+class Evidence:
+    """Reconstructions and errors of one batch, computed on demand and remembered.
+
+    A method never loops, loads or moves anything: it asks for `error`, `error_map` or `reconstruction`.
+
+    Args:
+        x: Images (B, 3, H, W), float32, RGB, in [-1, 1], on the device of the autoencoders.
+        autoencoders: The K models.
+        distances: The distances that may be asked for; the first is the default.
+        noise: One source of posterior noise per model: compute as the published AEROBLADE scripts do (posterior
+            sample, reconstruction truncated to 8 bits, error maps and means in float16). None: posterior mode and
+            float32 throughout.
+
+    Attributes:
+        retried: Pairs (position in the batch, model name) of reconstructions that were not finite in low precision
+            and were repeated in float32.
+    """
+
+    def __init__(
+        self,
+        x: Tensor,
+        autoencoders: Sequence[Autoencoder],
+        distances: Distances,
+        *,
+        noise: Sequence[Noise] | None = None,
+    ) -> None:
+        self.autoencoders = tuple(autoencoders)
+        self.distances = distances
+        self.retried: set[tuple[int, str]] = set()
+        self._noise = noise
+        self._original = x
+        # Autoencoders with equal tensors have one key and are run once.
+        self._model_of = {a.key: model for model, a in reversed(list(enumerate(self.autoencoders)))}
+        self._images: dict[Key, Tensor] = {}
+        self._latents: dict[Key, Tensor] = {}
+        self._references: dict[Key, dict[str, Features]] = {}
+        self._maps: dict[Key, dict[str, Tensor]] = {}
+
+    def __len__(self) -> int:
+        return self._original.shape[0]
+
+    def error(self, distance: str | None = None, *, view: str = "identity", passes: int = 1) -> Tensor:
+        """Mean of the error map of each image and model: (B, K), float32 (float16 as published).
+
+        Args:
+            distance: Name of a distance of this run; None takes the first.
+            view: Which view of the images is reconstructed and compared.
+            passes: 1 compares the image with its reconstruction, 2 the reconstruction with its own, and so on.
+        """
+        columns = [
+            self.error_map(model, distance, view=view, passes=passes).mean(dim=(1, 2, 3))
+            for model in range(len(self.autoencoders))
+        ]
+        return torch.stack(columns, dim=1)
+
+    def error_map(self, model: int, distance: str | None = None, *, view: str = "identity", passes: int = 1) -> Tensor:
+        """Error map (B, 1, h, w) of one model; LPIPS maps have the resolution of their layer."""
+        key = self._key(model, view, passes)
+        if key not in self._maps:
+            reference = self._image(key[:-1])
+            result = self.reconstruction(model, view=view, passes=passes)
+            maps = self.distances.maps(
+                reference, result, self._reference_features(key[:-1]), self.distances.features(result)
+            )
+            self._maps[key] = {name: m.half().cpu() for name, m in maps.items()} if self._noise else maps
+        return self._maps[key][distance or self.distances.names[0]]
+
+    def reconstruction(self, model: int, *, view: str = "identity", passes: int = 1) -> Tensor:
+        """Reconstruction (B, 3, H, W) in [-1, 1] of a view by one model, `passes` times over; 0 gives the view itself.
+
+        Sides that are no multiple of the model's factor are padded by reflection at the right and the bottom, so that
+        the image keeps its place on the grid, and cropped back.
+        """
+        return self._image(self._key(model, view, passes))
+
+    def _key(self, model: int, view: str, passes: int) -> Key:
+        return (view, *[self.autoencoders[model].key] * passes)
+
+    def _image(self, key: Key) -> Tensor:
+        if key not in self._images:
+            if len(key) == 1:
+                self._images[key] = find_view(key[0])(self._original)
+            else:
+                self._images[key] = self._reconstruct(key[:-1], self._model_of[key[-1]])
+        return self._images[key]
+
+    def _reference_features(self, key: Key) -> dict[str, Features]:
+        if key not in self._references:
+            self._references[key] = self.distances.features(self._image(key))
+        return self._references[key]
+
+    def _reconstruct(self, parent: Key, model: int) -> Tensor:
+        autoencoder = self.autoencoders[model]
+        image = self._image(parent)
+        height, width = image.shape[-2:]
+        bottom, right = -height % autoencoder.factor, -width % autoencoder.factor
+        if self._noise and (bottom or right):
+            raise InputError(
+                f"{width}x{height}: the published method needs sides that are multiples of {autoencoder.factor}; "
+                "crop the image, or leave out compat='published' to have any size scored"
+            )
+        padded = reflect_pad(image, right=right, bottom=bottom)
+        decoded = autoencoder.decode(self._encode(parent, model, padded))
+        finite = decoded.isfinite().flatten(1).all(dim=1)
+        if not bool(finite.all()):
+            decoded = self._repeat(decoded.float(), padded, finite, model)
+        return self._finish(decoded[..., :height, :width])
+
+    def _encode(self, parent: Key, model: int, padded: Tensor) -> Tensor:
+        autoencoder = self.autoencoders[model]
+        key = (*parent, autoencoder.encoder_key)
+        if key not in self._latents:
+            self._latents[key] = autoencoder.encode(padded, self._noise[model] if self._noise else None)
+        return self._latents[key]
+
+    def _repeat(self, decoded: Tensor, padded: Tensor, finite: Tensor, model: int) -> Tensor:
+        """Repeats in float32 what overflowed in low precision. Noise, where any is drawn, is drawn anew."""
+        autoencoder = self.autoencoders[model]
+        bad = (~finite).nonzero().flatten()
+        if autoencoder.low_precision:
+            noise = self._noise[model] if self._noise else None
+            latents = autoencoder.encode(padded[bad], noise, precise=True)
+            decoded[bad] = autoencoder.decode(latents, precise=True).float()
+            self.retried.update((int(position), autoencoder.name) for position in bad)
+        if not bool(decoded[bad].isfinite().all()):
+            raise NumericalError(f"the reconstruction by {autoencoder.name} is not finite in float32")
+        return decoded
+
+    def _finish(self, decoded: Tensor) -> Tensor:
+        if not self._noise:
+            return decoded.float().clamp_(-1, 1)
+        # to_pil_image truncates: the published reconstructions are half a grey level too dark on average.
+        stored = (decoded / 2 + 0.5).clamp(0, 1).mul(255).byte()
+        return stored.float().div(255) * 2 - 1

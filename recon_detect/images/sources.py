@@ -1,0 +1,119 @@
+"""What to score: files, folders, globs, list files, manifests and the folder layouts that datasets use."""
+
+from __future__ import annotations
+
+import csv
+import glob
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recon_detect.errors import UsageError
+
+if TYPE_CHECKING:
+    from recon_detect.images.picture import ImageLike
+
+IMAGE_SUFFIXES = frozenset(
+    (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif"),
+)
+
+# Folder and column values that datasets use: real|fake, 0_real|1_fake (CNNSpot), nature|ai (GenImage).
+_LABELS = {
+    **dict.fromkeys(("real", "0_real", "nature", "reals", "photo", "photographs", "0"), "real"),
+    **dict.fromkeys(("fake", "1_fake", "ai", "fakes", "generated", "synthetic", "1"), "generated"),
+}
+_PATH_COLUMNS = ("path", "file", "filename", "file_name", "image", "image_path")
+_LABEL_COLUMNS = ("label", "class", "target")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One image to score: what to open, what to call it in the results, and its label where one is known."""
+
+    image: ImageLike
+    id: str
+    label: str | None = None
+
+
+def find_sources(inputs: Iterable[str | Path]) -> Iterator[Source]:
+    """Expands paths in the order given; within a folder, sorted by path.
+
+    Each input is a file of any suffix, a folder (searched recursively for image suffixes), a glob pattern, a list file
+    (``.txt``: one path a line) or a manifest (``.csv`` with a column ``path`` and perhaps ``label``). Paths in list
+    files and manifests are relative to the file that names them. Labels come from the manifest or from the nearest
+    folder named real|fake, 0_real|1_fake or nature|ai; 'real' and 'generated' are what they become.
+
+    Raises:
+        UsageError: A pattern or folder without images, a manifest without a path column.
+    """
+    for item in inputs:
+        text = os.fspath(item)
+        path = Path(text)
+        if path.is_dir():
+            yield from _nonempty(
+                _folder(path), f"{text}: no images in this folder ({' '.join(sorted(IMAGE_SUFFIXES))})"
+            )
+        elif path.is_file():
+            if path.suffix.lower() == ".csv":
+                yield from _manifest(path)
+            elif path.suffix.lower() == ".txt":
+                yield from _list_file(path)
+            else:
+                yield _file(path)
+        elif glob.has_magic(text) and not path.exists():
+            matches = (Path(m) for m in sorted(glob.glob(text, recursive=True)))  # noqa: PTH207 - absolute patterns too
+            yield from _nonempty((_file(m) for m in matches if m.is_file()), f"{text}: no file matches this pattern")
+        else:
+            yield _file(path)  # the file may be missing: that is found out when it is opened, as a row with an error
+
+
+def _nonempty(sources: Iterable[Source], message: str) -> Iterator[Source]:
+    found = False
+    for source in sources:
+        found = True
+        yield source
+    if not found:
+        raise UsageError(message)
+
+
+def _file(path: Path, label: str | None = None) -> Source:
+    return Source(path, str(path), label or _label_of(path))
+
+
+def _label_of(path: Path) -> str | None:
+    for part in reversed(path.parts[:-1]):
+        if label := _LABELS.get(part.lower()):
+            return label
+    return None
+
+
+def _folder(root: Path) -> Iterator[Source]:
+    for folder, subfolders, files in os.walk(root):
+        subfolders.sort()
+        for name in sorted(files):
+            if Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith("."):
+                yield _file(Path(folder, name))
+
+
+def _list_file(path: Path) -> Iterator[Source]:
+    with path.open(encoding="utf-8-sig", newline="") as lines:
+        for line in lines:
+            if (name := line.strip()) and not name.startswith("#"):
+                yield _file(path.parent / name)
+
+
+def _manifest(path: Path) -> Iterator[Source]:
+    with path.open(encoding="utf-8-sig", newline="") as lines:
+        reader = csv.DictReader(lines)
+        columns = {name.strip().lower(): name for name in reader.fieldnames or ()}
+        path_column = next((columns[c] for c in _PATH_COLUMNS if c in columns), None)
+        label_column = next((columns[c] for c in _LABEL_COLUMNS if c in columns), None)
+        if path_column is None:
+            got = ", ".join(columns) or "none"
+            raise UsageError(f"{path}: expected a column {' or '.join(_PATH_COLUMNS)}; got {got}")
+        for row in reader:
+            if name := (row[path_column] or "").strip():
+                label = _LABELS.get((row[label_column] or "").strip().lower()) if label_column else None
+                yield _file(path.parent / name, label)

@@ -1,0 +1,28 @@
+"""The scores, one file each. A new method is a file with a `Method` and a line in `METHODS`."""
+
+from __future__ import annotations
+
+import importlib
+
+from recon_detect.errors import UnknownName
+from recon_detect.methods.method import Method
+
+METHODS: dict[str, str] = {
+    "aeroblade": "recon_detect.methods.aeroblade:AEROBLADE",
+}
+
+
+def find_method(name: str) -> Method:
+    """The method of a name.
+
+    Raises:
+        UnknownName: No such method.
+    """
+    if name not in METHODS:
+        raise UnknownName("method", name, METHODS)
+    module, attribute = METHODS[name].split(":")
+    method: Method = getattr(importlib.import_module(module), attribute)
+    return method
+
+
+__all__ = ["METHODS", "Method", "find_method"]

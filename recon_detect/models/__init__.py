@@ -1,0 +1,1 @@
+"""Pretrained networks: the registry, where their weights are, and what they compute."""

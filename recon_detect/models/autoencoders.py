@@ -1,0 +1,265 @@
+"""Pretrained autoencoders, loaded through diffusers' own classes: the weights of the VAE, never the whole pipeline."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from recon_detect.errors import UsageError, WeightsError
+from recon_detect.models.registry import AUTOENCODERS
+from recon_detect.models.torchvision_guard import hide_broken_torchvision
+from recon_detect.models.weights import Weights
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+log = logging.getLogger("recon_detect")
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True, slots=True)
+class _Adapter:
+    """How a diffusers class encodes and decodes without sampling, quantising, tiling or rounding.
+
+    `encode` gives latents, or the posterior where there is one.
+    """
+
+    encode: Callable[[Any, Tensor], Any]
+    decode: Callable[[Any, Tensor], Tensor]
+    factor: Callable[[Any], int]
+
+
+def _halvings(key: str) -> Callable[[Any], int]:
+    return lambda module: 2 ** (len(module.config[key]) - 1)
+
+
+_KL = _Adapter(
+    lambda m, x: m.encode(x).latent_dist,
+    lambda m, z: m.decode(z).sample,
+    _halvings("block_out_channels"),
+)
+_ADAPTERS: dict[str, _Adapter] = {
+    "AutoencoderKL": _KL,
+    "AutoencoderKLFlux2": _KL,
+    "AsymmetricAutoencoderKL": _Adapter(_KL.encode, _KL.decode, _halvings("down_block_out_channels")),
+    # forward() would round the latents to 8 bits.
+    "AutoencoderTiny": _Adapter(
+        lambda m, x: m.encode(x).latents,
+        lambda m, z: m.decode(z).sample,
+        _halvings("encoder_block_out_channels"),
+    ),
+    "VQModel": _Adapter(
+        lambda m, x: m.encode(x).latents,
+        lambda m, z: m.decode(z, force_not_quantize=True).sample,
+        _halvings("block_out_channels"),
+    ),
+    "AutoencoderDC": _Adapter(
+        lambda m, x: m.encode(x).latent,
+        lambda m, z: m.decode(z).sample,
+        lambda m: int(m.spatial_compression_ratio),
+    ),
+    # A video autoencoder: one frame.
+    "AutoencoderKLQwenImage": _Adapter(
+        lambda m, x: m.encode(x[:, :, None]).latent_dist,
+        lambda m, z: m.decode(z).sample[:, :, 0],
+        lambda m: 2 ** len(m.config["temperal_downsample"]),
+    ),
+    # Works on [0, 1].
+    "PaellaVQModel": _Adapter(
+        lambda m, x: m.encode((x + 1) / 2).latents,
+        lambda m, z: m.decode(z, force_not_quantize=True).sample * 2 - 1,
+        lambda m: int(m.config["up_down_scale_factor"]) * 2 ** (int(m.config["levels"]) - 1),
+    ),
+}
+
+
+class Autoencoder:
+    """A pretrained autoencoder on a device.
+
+    Attributes:
+        name: Row name, folder or hub id.
+        weights: Where the weights came from.
+        factor: Pixels per latent position; `encode` takes sides that are multiples of it.
+        dtype: Precision of the convolutions. Below float32, weights stay in float32 and autocast lowers the rest,
+            so that a float32 retry needs no second copy.
+        encoder_key: Equal for autoencoders with equal encoder tensors; likewise `key` for equal autoencoders.
+    """
+
+    def __init__(self, weights: Weights, module: Any, device: torch.device, dtype: torch.dtype, *, pure: bool) -> None:
+        self.name = weights.name
+        self.weights = weights
+        self.device = device
+        self.dtype = dtype
+        self._adapter = _ADAPTERS[type(module).__name__]
+        self._pure = pure and dtype != torch.float32
+        self._module = module.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+        self.factor = self._adapter.factor(module)
+        self.encoder_key = f"{self.name}:{weights.sha256}:encoder"
+        self.key = f"{self.name}:{weights.sha256}"
+
+    @property
+    def tiny(self) -> bool:
+        """Whether it is one of the small distilled ones, which need a fraction of the memory."""
+        return type(self._module).__name__ == "AutoencoderTiny"
+
+    @property
+    def low_precision(self) -> bool:
+        """Whether a reconstruction may be tried again in float32."""
+        return self.dtype != torch.float32
+
+    def encode(
+        self, x: Tensor, noise: Callable[[tuple[int, ...]], Tensor] | None = None, *, precise: bool = False
+    ) -> Tensor:
+        """Latents of (B, 3, H, W) in [-1, 1]; H and W are multiples of `factor`.
+
+        Args:
+            x: Images.
+            noise: Gives the posterior noise of a shape (B, C, h, w); None takes the mode.
+            precise: Compute in float32 whatever `dtype` says.
+        """
+        with self._precision(precise):
+            posterior = self._adapter.encode(self._module, self._cast(x))
+            if isinstance(posterior, torch.Tensor):
+                return posterior
+            if noise is None:
+                mode: Tensor = posterior.mode()
+                return mode
+            mean = posterior.mean
+            sample: Tensor = mean + posterior.std * noise(tuple(mean.shape)).to(mean)
+            return sample
+
+    def decode(self, z: Tensor, *, precise: bool = False) -> Tensor:
+        """Images in [-1, 1] (not clamped), from latents of `encode`."""
+        with self._precision(precise):
+            return self._adapter.decode(self._module, self._cast(z))
+
+    def _cast(self, x: Tensor) -> Tensor:
+        return x.to(dtype=self.dtype if self._pure else torch.float32, memory_format=_layout(x))
+
+    @contextmanager
+    def _precision(self, precise: bool) -> Iterator[None]:
+        """Lowers the precision by autocast, or lifts pure low-precision weights to float32 for one retry."""
+        if self._pure and precise:
+            self._module.float()
+            self._pure = False
+            try:
+                yield
+            finally:
+                self._pure = True
+                self._module.to(self.dtype)
+            return
+        low = self.low_precision and not precise and not self._pure
+        with torch.autocast(self.device.type, self.dtype) if low else nullcontext():
+            yield
+
+
+def _layout(x: Tensor) -> torch.memory_format:
+    return torch.channels_last if x.ndim == 4 else torch.preserve_format
+
+
+def load_autoencoder(weights: Weights, device: torch.device, dtype: str = "auto", *, pure: bool = False) -> Autoencoder:
+    """Loads an autoencoder from a folder with ``config.json`` and safetensors; no network, no pickle, no remote code.
+
+    Args:
+        weights: From `find_weights`.
+        device: Where to put it.
+        dtype: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+        pure: Convert the weights themselves instead of autocast, as the published scripts do.
+
+    Raises:
+        WeightsError: A class that is not an image autoencoder, or tensors that do not fit the configuration.
+        UsageError: float16 for weights that overflow in it.
+    """
+    hide_broken_torchvision()
+    class_name = _class_name(weights)
+    module_class = _find_class(class_name)
+    chosen = _choose_dtype(weights.name, device, dtype)
+    variant = "fp16" if ".fp16." in weights.filename else None
+    try:
+        with _quiet_diffusers():
+            module = module_class.from_pretrained(
+                weights.folder,
+                local_files_only=True,
+                use_safetensors=True,
+                torch_dtype=chosen if pure else torch.float32,
+                variant=variant,
+            )
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise WeightsError(f"{weights.folder}: {class_name} does not load: {error}") from error
+    return Autoencoder(weights, module, device, chosen, pure=pure)
+
+
+def share_equal_parts(autoencoders: list[Autoencoder]) -> None:
+    """Gives equal keys to encoders, and to whole autoencoders, with equal tensors, so that they are run once.
+
+    Stable Diffusion 1 and 2, for example, have the same encoder and different decoders.
+    """
+    if len(autoencoders) < 2:
+        return
+    for autoencoder in autoencoders:
+        encoder, decoder = hashlib.sha256(), hashlib.sha256()
+        for name, tensor in sorted(autoencoder._module.state_dict().items()):
+            digest = encoder if name.startswith(("encoder.", "quant_conv.", "in_block.", "down_blocks.")) else decoder
+            digest.update(f"{name}{tuple(tensor.shape)}".encode())
+            digest.update(tensor.cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+        same = f"{type(autoencoder._module).__name__}:{autoencoder.dtype}"
+        autoencoder.encoder_key = f"{same}:{encoder.hexdigest()}"
+        autoencoder.key = f"{autoencoder.encoder_key}:{decoder.hexdigest()}"
+
+
+def _class_name(weights: Weights) -> str:
+    path = weights.folder / "config.json"
+    try:
+        name = json.loads(path.read_text(encoding="utf-8")).get("_class_name")
+    except (OSError, ValueError, AttributeError) as error:
+        raise WeightsError(f"{path}: not a diffusers configuration ({error})") from error
+    if name not in _ADAPTERS:
+        raise WeightsError(f"{path}: _class_name is {name!r}; expected one of {', '.join(_ADAPTERS)}")
+    return str(name)
+
+
+def _find_class(name: str) -> Any:
+    import diffusers
+
+    if name == "PaellaVQModel":  # not exported, and moved between versions
+        try:
+            from diffusers.pipelines.deprecated.wuerstchen.modeling_paella_vq_model import PaellaVQModel
+        except ImportError:
+            from diffusers.pipelines.wuerstchen.modeling_paella_vq_model import PaellaVQModel
+        return PaellaVQModel
+    if not hasattr(diffusers, name):
+        raise WeightsError(f"diffusers {diffusers.__version__} has no {name}: pip install --upgrade diffusers")
+    return getattr(diffusers, name)
+
+
+def _choose_dtype(name: str, device: torch.device, dtype: str) -> torch.dtype:
+    row = AUTOENCODERS.get(name)
+    policy = row.low_precision if row else "bfloat16"
+    if dtype == "auto":
+        return DTYPES[policy] if device.type == "cuda" else torch.float32
+    if dtype not in DTYPES:
+        raise UsageError(f"unknown dtype {dtype!r}; known: auto, {', '.join(DTYPES)}")
+    if dtype == "float16" and row and row.low_precision != "float16":
+        raise UsageError(f"{name} overflows in float16; use dtype='{policy}' or 'float32', or the model sdxl-fp16-fix")
+    return DTYPES[dtype]
+
+
+@contextmanager
+def _quiet_diffusers() -> Iterator[None]:
+    """Keeps diffusers from warning of configuration entries of other versions; errors still come through."""
+    from diffusers.utils import logging as diffusers_logging
+
+    before = diffusers_logging.get_verbosity()
+    diffusers_logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        diffusers_logging.set_verbosity(before)

@@ -1,0 +1,156 @@
+"""Where the weights of a model are: a folder, the hub's cache, the hub, in this order."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from recon_detect.errors import HubUnreachable, UnknownName, WeightsCorrupt, WeightsMissing
+from recon_detect.models import hub
+from recon_detect.models.registry import AUTOENCODERS, MODEL_SETS, AutoencoderRow, HubFile
+
+log = logging.getLogger("recon_detect")
+
+WEIGHTS_VARIABLE = "RECON_DETECT_WEIGHTS"
+SHARED_VARIABLE = "RECON_DETECT_SHARED"
+
+_FILENAMES = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.fp16.safetensors")
+_SUBFOLDERS = ("", "vae", "movq", "vqgan")
+# owner/name[:subfolder][@revision]
+_HUB_ID = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?::(?P<subfolder>[\w./-]+))?(?:@(?P<revision>[\w./-]+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Weights that are on this machine.
+
+    Attributes:
+        name: Name of the row, or the folder or hub id as the user wrote it.
+        folder: Folder with ``config.json`` and the weights.
+        filename: The safetensors file in it.
+        origin: ``"folder"``, ``"cache"`` or ``"hub"`` (fetched just now).
+        sha256: Of the safetensors file.
+        repo: Hub repository, where it came from one.
+        revision: Commit in that repository.
+    """
+
+    name: str
+    folder: Path
+    filename: str
+    origin: str
+    sha256: str
+    repo: str | None = None
+    revision: str | None = None
+
+
+def search_folders() -> list[Path]:
+    """Folders that are looked into first: RECON_DETECT_WEIGHTS, or else ``weights`` in RECON_DETECT_SHARED."""
+    if listed := os.environ.get(WEIGHTS_VARIABLE):
+        return [Path(part).expanduser() for part in listed.split(os.pathsep) if part]
+    return [Path(os.environ.get(SHARED_VARIABLE, "../shared")) / "weights"]
+
+
+def find_weights(model: str, *, fetch: bool = True) -> Weights:
+    """Finds the weights of a model by row name, folder or hub id (``owner/name[:subfolder][@revision]``).
+
+    Args:
+        model: The model.
+        fetch: Whether the hub may be asked for what is not on this machine.
+
+    Raises:
+        UnknownName: Neither a row, nor a folder, nor of the form of a hub id.
+        WeightsMissing: Not on this machine, and not to be had; says where it looked and what would help.
+        WeightsCorrupt: A file that does not have the checksum of its row.
+    """
+    if model in AUTOENCODERS:
+        return _find_row(AUTOENCODERS[model], fetch)
+    if (folder := Path(model).expanduser()).is_dir():
+        return _in_folder(model, folder)
+    if match := _HUB_ID.fullmatch(model):
+        return _find_hub_id(model, match, fetch)
+    raise UnknownName("model", model, [*AUTOENCODERS, *MODEL_SETS, "a folder", "a hub id owner/name"])
+
+
+def _find_row(row: AutoencoderRow, fetch: bool) -> Weights:
+    accepted = frozenset(filter(None, (*(file.sha256 for file in row.files), *row.local_sha256)))
+    folders = search_folders()
+    for root in folders:
+        if (root / row.name / "config.json").is_file():
+            weights = _in_folder(row.name, root / row.name)
+            if accepted and weights.sha256 not in accepted:
+                raise WeightsCorrupt(
+                    f"{weights.folder / weights.filename}: sha256 {weights.sha256} is none of the known files of "
+                    f"{row.name!r}. To use weights of your own, pass the folder itself: models=['{weights.folder}']"
+                )
+            return weights
+    for file in row.files:
+        if cached := _in_cache(row.name, file, accepted):
+            return cached
+    problems = [f"{root}: no folder {row.name}" for root in folders]
+    return _fetch_first(row.name, row.files, accepted if fetch else None, problems)
+
+
+def _find_hub_id(model: str, match: re.Match[str], fetch: bool) -> Weights:
+    subfolders = (match["subfolder"],) if match["subfolder"] else _SUBFOLDERS
+    files = tuple(HubFile(match["repo"], match["revision"], subfolder=sub) for sub in subfolders)
+    for file in files:
+        if cached := _in_cache(model, file, frozenset()):
+            return cached
+    return _fetch_first(model, files, frozenset() if fetch else None, [])
+
+
+def _in_folder(name: str, folder: Path) -> Weights:
+    """A diffusers folder, or a pipeline's folder with the autoencoder in a subfolder."""
+    for subfolder in _SUBFOLDERS:
+        for filename in _FILENAMES:
+            path = folder / subfolder / filename
+            if path.is_file() and (path.parent / "config.json").is_file():
+                return Weights(name, path.parent, filename, "folder", hub.sha256_of(path))
+    raise WeightsMissing(
+        f"{folder}: expected config.json and {_FILENAMES[0]} in it or in {', '.join(_SUBFOLDERS[1:])}; "
+        "pickled weights (.bin, .pt) are not read: convert them with safetensors"
+    )
+
+
+def _in_cache(name: str, file: HubFile, accepted: frozenset[str]) -> Weights | None:
+    config, path = hub.in_cache(file, "config.json"), hub.in_cache(file, file.filename)
+    if not (config and path and config.parent == path.parent):
+        return None
+    depth = len(Path(file.subfolder).parts)
+    revision = path.parents[depth].name
+    sha256 = hub.sha256_of(path)
+    if accepted and sha256 not in accepted and file.sha256 is not None:
+        log.warning("%s in the hub's cache has sha256 %s, expected %s: passed over", path, sha256, file.sha256)
+        return None
+    return Weights(name, path.parent, path.name, "cache", sha256, file.repo, revision)
+
+
+def _fetch_first(
+    name: str, files: tuple[HubFile, ...], accepted: frozenset[str] | None, problems: list[str]
+) -> Weights:
+    """Fetches from the first place that has it. `accepted` None means that the hub may not be asked."""
+    unreachable = False
+    if accepted is not None:
+        for file in files:
+            try:
+                path, commit = hub.download(file, file.filename, accepted if file.sha256 else frozenset())
+                hub.download(replace(file, revision=commit), "config.json")
+            except HubUnreachable as error:
+                problems.append(str(error))
+                unreachable = True
+                break  # the mirrors are on the same hub
+            except WeightsMissing as error:
+                problems.append(str(error))
+                continue
+            if file.revision is None:
+                log.warning("%s: no pinned revision of %s is known; took commit %s", name, file.repo, commit)
+            return Weights(name, path.parent, path.name, "hub", hub.sha256_of(path), file.repo, commit)
+    reasons = "\n  ".join(problems)
+    raise (HubUnreachable if unreachable else WeightsMissing)(
+        f"no weights for {name!r}:\n  {reasons}\n"
+        f"Fetch them where the hub is reachable with 'recon-detect models download {name}', or put config.json and "
+        f"{_FILENAMES[0]} into a folder {name} and set {WEIGHTS_VARIABLE} to its parent"
+    )

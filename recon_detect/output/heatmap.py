@@ -1,0 +1,50 @@
+"""Error maps as pictures."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+if TYPE_CHECKING:
+    from recon_detect.results import Row
+
+# Black, purple, red, yellow, white: even in lightness, readable in grey and with colour blindness.
+_ANCHORS = np.array([[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]], dtype=np.float64)
+
+
+def colour(error: np.ndarray[Any, Any], scale: float) -> np.ndarray[Any, Any]:
+    """Colours (h, w, 3) uint8 of an error map; `scale` and above is the brightest.
+
+    The scale is the same for all images: stretched to each image's own range, a clean image would look as wrong as any.
+    """
+    position = np.clip(error / scale, 0, 1) * (len(_ANCHORS) - 1)
+    channels = [np.interp(position, np.arange(len(_ANCHORS)), _ANCHORS[:, channel]) for channel in range(3)]
+    return np.stack(channels, axis=-1).round().astype(np.uint8)
+
+
+def save_heatmap(row: Row, folder: Path) -> Path | None:
+    """Writes the error map of a row as PNG, at the size of the image; None if it has no map.
+
+    The name is the image's own and a few digits of its path, so that equal names in different folders do not collide.
+    Score, model and scale are in the PNG's text entries.
+    """
+    if row.map is None or row.map_scale is None or row.provenance is None:
+        return None
+    stem = re.sub(r"[^\w.-]", "_", Path(row.path).stem)[:80]
+    path = folder / f"{stem}.{hashlib.sha256(row.path.encode()).hexdigest()[:8]}.png"
+    picture = Image.fromarray(colour(row.map, row.map_scale))
+    picture = picture.resize((row.provenance.width, row.provenance.height), Image.Resampling.BILINEAR)
+    text = PngInfo()
+    text.add_text("Source", row.path)
+    text.add_text("Description", f"score {row.score:.6g}; brightest colour: error {row.map_scale:g} and above")
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    picture.save(temporary, format="PNG", pnginfo=text)
+    return temporary.replace(path)

@@ -1,0 +1,168 @@
+"""What comes out: one row per image, and what is needed to reproduce it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+import numpy as np
+
+from recon_detect.errors import ReconDetectError
+from recon_detect.images import Provenance
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """One model of a run: which file it was and how it was computed."""
+
+    name: str
+    sha256: str
+    origin: str
+    repo: str | None
+    revision: str | None
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """Everything that decides the scores of a run, besides the images."""
+
+    method: str
+    distance: str
+    compat: str | None
+    models: tuple[ModelInfo, ...]
+    device: str
+    exif_orientation: bool
+    alpha: str
+    seed: int | None
+    versions: dict[str, str]
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits, equal for runs whose scores can be compared.
+
+        Method, distance, compatibility mode, weights, precision and how images are read count. Device and versions do
+        not: they move scores by about 1e-5, and are recorded.
+        """
+        decisive = {
+            "method": self.method,
+            "distance": self.distance,
+            "compat": self.compat,
+            "models": [(model.sha256, model.dtype) for model in self.models],
+            "images": [self.exif_orientation, self.alpha, self.seed],
+        }
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"schema": SCHEMA, "run": self.fingerprint, **asdict(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The result of one image.
+
+    Attributes:
+        index: Place in the input, from 0.
+        path: Path, or the name that the image was given.
+        score: Higher means more likely generated; NaN where there is an error. Not a probability: see docs/scores.md.
+        per_model: The same for each model.
+        label: ``"real"`` or ``"generated"`` where the input says so.
+        provenance: Where the pixels came from; None where they could not be read.
+        error: What went wrong, as ``Type: message``.
+        notes: What a reader of the score should know.
+        seconds: Time of the image's batch divided by its size.
+        map: Error map (h, w) float32 of the deciding model, where maps were asked for.
+        map_scale: Error that a heat map shows brightest.
+    """
+
+    index: int
+    path: str
+    score: float
+    per_model: dict[str, float] = field(default_factory=dict)
+    label: str | None = None
+    provenance: Provenance | None = None
+    error: str | None = None
+    notes: tuple[str, ...] = ()
+    seconds: float | None = None
+    map: np.ndarray[Any, Any] | None = field(default=None, repr=False, compare=False)
+    map_scale: float | None = None
+
+    def to_dict(self, run: str) -> dict[str, Any]:
+        """For JSON lines: flat, null instead of NaN, `run` is the fingerprint of the run."""
+        known = self.provenance
+        origin = {f.name: getattr(known, f.name) if known else None for f in fields(Provenance) if f.name != "notes"}
+        return {
+            "schema": SCHEMA,
+            "path": self.path,
+            "score": None if math.isnan(self.score) else self.score,
+            "per_model": self.per_model,
+            "label": self.label,
+            **origin,
+            "notes": [*(known.notes if known else ()), *self.notes],
+            "seconds": None if self.seconds is None else round(self.seconds, 4),
+            "error": self.error,
+            "run": run,
+        }
+
+
+@dataclass(frozen=True)
+class ScoreResult(Sequence[Row]):
+    """The results of several images, in input order; a sequence of rows.
+
+    Attributes:
+        rows: One per image.
+        run: Everything that decides the scores, besides the images.
+    """
+
+    rows: tuple[Row, ...]
+    run: RunInfo
+
+    @property
+    def scores(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        """(N,) float64; higher means more likely generated, NaN where there is an error."""
+        return np.array([row.score for row in self.rows], dtype=np.float64)
+
+    @property
+    def per_model(self) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+        """(N, K) float64, columns in the order of `models`; NaN where there is an error."""
+        values = [[row.per_model.get(model, math.nan) for model in self.models] for row in self.rows]
+        return np.array(values, dtype=np.float64).reshape(len(self.rows), len(self.models))
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the K models."""
+        return tuple(model.name for model in self.run.models)
+
+    @property
+    def maps(self) -> list[np.ndarray[Any, Any] | None]:
+        """Error maps (h, w), at the resolution of the distance; None where not asked for, or an error."""
+        return [row.map for row in self.rows]
+
+    @property
+    def errors(self) -> dict[int, str]:
+        """Index to message, of the images that failed."""
+        return {row.index: row.error for row in self.rows if row.error is not None}
+
+    def raise_for_errors(self) -> ScoreResult:
+        """Raises if an image failed; otherwise returns the result, so that calls can be chained."""
+        if self.errors:
+            index, message = next(iter(self.errors.items()))
+            more = f" (and {len(self.errors) - 1} more)" if len(self.errors) > 1 else ""
+            raise ReconDetectError(f"{self.rows[index].path}: {message}{more}")
+        return self
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.rows[index]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.rows)

@@ -1,0 +1,38 @@
+"""The defaults, once, for the API and the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How images are read and how the loop runs; what is scored is chosen by method, models and distance.
+
+    Attributes:
+        device: ``"cuda"``, ``"cuda:1"``, ``"mps"`` or ``"cpu"``; None takes the first of these that is there.
+        dtype: ``"auto"`` follows each model's policy (float32 on the CPU); or ``float32``, ``bfloat16``, ``float16``.
+        batch_size: Images of one size per batch; None finds it from the free memory and backs off when it is short.
+        workers: Threads that read and decode images.
+        window: Images that are sorted into batches of one size at a time; the bound on what is held in memory.
+        max_pixels: Images with more pixels (width times height) are refused before they are decoded.
+        max_bytes: Files with more bytes are refused before they are read.
+        exif_orientation: Turn images as their EXIF tag says. Off, because the grid of the decoder is in the stored
+            pixels; the tag is reported either way.
+        alpha: ``"white"`` or ``"black"``: the background that transparent images are put on; ``"drop"`` ignores alpha.
+        seed: Seed of the posterior noise, which only ``compat="published"`` draws.
+    """
+
+    device: str | None = None
+    dtype: str = "auto"
+    batch_size: int | None = None
+    workers: int = 4
+    window: int = 64
+    max_pixels: int = 100_000_000
+    max_bytes: int = 512 * 1024 * 1024
+    exif_orientation: bool = False
+    alpha: str = "white"
+    seed: int = 1
+
+
+DEFAULTS = Settings()
