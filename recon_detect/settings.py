@@ -28,7 +28,7 @@ class Settings:
     batch_size: int | None = None
     workers: int = 4
     window: int = 64
-    max_pixels: int = 100_000_000
+    max_pixels: int = 89_478_485  # Pillow's own bound
     max_bytes: int = 512 * 1024 * 1024
     exif_orientation: bool = False
     alpha: str = "white"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -122,13 +121,10 @@ def _from_bytes(data: bytes, settings: Settings) -> Picture:
     if len(data) > settings.max_bytes:
         raise ImageTooLarge(f"{len(data):,} bytes, limit {settings.max_bytes:,}; raise max_bytes to read it")
     try:
-        with warnings.catch_warnings():
-            # The limit of pixels is ours and is checked before decoding; Pillow's own warning would only repeat it.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data)) as image:
-                return _from_pil(image, settings, format=image.format or "unknown", file_bytes=len(data))
+        with Image.open(io.BytesIO(data)) as image:
+            return _from_pil(image, settings, format=image.format or "unknown", file_bytes=len(data))
     except Image.DecompressionBombError as error:
-        raise ImageTooLarge(f"{error}; limit {settings.max_pixels:,} pixels") from error
+        raise ImageTooLarge(f"{error} This limit is Pillow's: PIL.Image.MAX_IMAGE_PIXELS") from error
     except UnidentifiedImageError as error:
         start = data[:8].hex(" ") or "empty"
         raise UnreadableImage(
@@ -177,7 +173,7 @@ def _to_rgb(image: Image.Image, alpha: str) -> tuple[np.ndarray[Any, Any], list[
     if image.has_transparency_data and alpha != "drop":
         background = Image.new("RGBA", image.size, (_BACKGROUNDS[alpha],) * 3 + (255,))
         rgba = image.convert("RGBA")
-        if rgba.getextrema()[3] == (255, 255):
+        if rgba.getchannel("A").getextrema() == (255, 255):
             return np.asarray(rgba.convert("RGB")), []
         return np.asarray(Image.alpha_composite(background, rgba).convert("RGB")), [f"alpha put on {alpha}"]
     done = [] if image.mode == "RGB" else [f"{image.mode} to RGB"]
@@ -186,9 +182,8 @@ def _to_rgb(image: Image.Image, alpha: str) -> tuple[np.ndarray[Any, Any], list[
 
 def _from_array(array: np.ndarray[Any, Any], settings: Settings, *, format: str) -> Picture:
     shape = array.shape
-    if array.ndim == 2:
-        return _from_array(array[..., None], settings, format=format)
-    if array.ndim != 3 or array.shape[2] not in (1, 3, 4) or 0 in array.shape:
+    array = array[..., None] if len(shape) == 2 else array
+    if array.ndim != 3 or array.shape[-1] not in (1, 3, 4) or 0 in shape:
         raise UsageError(f"expected an array of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); got {shape}")
     _check_pixels(array.shape[1], array.shape[0], settings)
     if array.dtype == np.uint8:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from recon_detect.devices import fast_layout
 from recon_detect.errors import UsageError, WeightsError
 from recon_detect.models.registry import AUTOENCODERS
 from recon_detect.models.torchvision_guard import hide_broken_torchvision
@@ -100,7 +101,9 @@ class Autoencoder:
         self.dtype = dtype
         self._adapter = _ADAPTERS[type(module).__name__]
         self._pure = pure and dtype != torch.float32
-        self._module = module.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+        self._module = module.to(device).eval().requires_grad_(False)
+        for parameter in self._module.parameters():
+            parameter.data = parameter.data.contiguous(memory_format=fast_layout(parameter))
         self.factor = self._adapter.factor(module)
         self.encoder_key = f"{self.name}:{weights.sha256}:encoder"
         self.key = f"{self.name}:{weights.sha256}"
@@ -142,7 +145,7 @@ class Autoencoder:
             return self._adapter.decode(self._module, self._cast(z))
 
     def _cast(self, x: Tensor) -> Tensor:
-        return x.to(dtype=self.dtype if self._pure else torch.float32, memory_format=_layout(x))
+        return x.to(dtype=self.dtype if self._pure else torch.float32, memory_format=fast_layout(x))
 
     @contextmanager
     def _precision(self, precise: bool) -> Iterator[None]:
@@ -159,10 +162,6 @@ class Autoencoder:
         low = self.low_precision and not precise and not self._pure
         with torch.autocast(self.device.type, self.dtype) if low else nullcontext():
             yield
-
-
-def _layout(x: Tensor) -> torch.memory_format:
-    return torch.channels_last if x.ndim == 4 else torch.preserve_format
 
 
 def load_autoencoder(weights: Weights, device: torch.device, dtype: str = "auto", *, pure: bool = False) -> Autoencoder:

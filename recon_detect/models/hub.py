@@ -118,7 +118,7 @@ def download(file: HubFile, filename: str, accepted: frozenset[str] = frozenset(
     try:
         path = Path(
             hf_hub_download(
-                file.repo, filename, subfolder=file.subfolder or None, revision=said.commit, token=get_token()
+                file.repo, filename, subfolder=file.subfolder or None, revision=file.revision, token=get_token()
             )
         )
     except _transport_errors() as error:
@@ -131,10 +131,16 @@ def download(file: HubFile, filename: str, accepted: frozenset[str] = frozenset(
         path.resolve().unlink(missing_ok=True)
         path.unlink(missing_ok=True)
         raise WeightsCorrupt(
-            f"{file.repo}/{_inside(file, filename)} at {said.commit}: expected sha256 {' or '.join(sorted(expected))}, "
+            f"{file.repo}/{_inside(file, filename)} at {commit_of(path)}: expected sha256 {' or '.join(sorted(expected))}, "
             f"got {got}; the file was removed, run the same command to fetch it again"
         )
-    return path, said.commit
+    return path, commit_of(path)
+
+
+def commit_of(path: Path) -> str:
+    """The commit that a file in the hub's cache belongs to: ``.../snapshots/COMMIT/...``."""
+    folder = next(parent for parent in path.parents if parent.parent.name == "snapshots")
+    return folder.name
 
 
 def fetch_tensors(file: HubFile, filename: str, names: Mapping[str, str | None]) -> dict[str, Any]:

@@ -119,13 +119,11 @@ def _in_cache(name: str, file: HubFile, accepted: frozenset[str]) -> Weights | N
     config, path = hub.in_cache(file, "config.json"), hub.in_cache(file, file.filename)
     if not (config and path and config.parent == path.parent):
         return None
-    depth = len(Path(file.subfolder).parts)
-    revision = path.parents[depth].name
     sha256 = hub.sha256_of(path)
     if accepted and sha256 not in accepted and file.sha256 is not None:
         log.warning("%s in the hub's cache has sha256 %s, expected %s: passed over", path, sha256, file.sha256)
         return None
-    return Weights(name, path.parent, path.name, "cache", sha256, file.repo, revision)
+    return Weights(name, path.parent, path.name, "cache", sha256, file.repo, hub.commit_of(path))
 
 
 def _fetch_first(

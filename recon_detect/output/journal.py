@@ -140,7 +140,20 @@ def _write_parquet(path: Path, rows: Iterable[dict[str, Any]], run: dict[str, An
 
 def _columns(run: dict[str, Any]) -> list[str]:
     models = [f"score_{model['name']}" for model in run["models"]]
-    return ["path", "score", *models, "label", "error", *_INTEGERS, "format", "mode", "sha256", "seconds", "notes", "run"]
+    return [
+        "path",
+        "score",
+        *models,
+        "label",
+        "error",
+        *_INTEGERS,
+        "format",
+        "mode",
+        "sha256",
+        "seconds",
+        "notes",
+        "run",
+    ]
 
 
 _INTEGERS = ("schema", "width", "height", "file_bytes", "jpeg_quality", "exif_orientation")

@@ -1,0 +1,24 @@
+"""The command line. Everything heavy is imported inside the commands, so that --help answers at once."""
+
+from __future__ import annotations
+
+import sys
+
+from recon_detect.errors import ReconDetectError
+
+
+def main() -> None:
+    """Runs the command line and turns errors into messages and exit codes."""
+    from recon_detect.cli.app import app
+
+    try:
+        app()
+    except ReconDetectError as error:
+        print(f"recon-detect: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("recon-detect: interrupted; the same command with --output goes on where it stopped", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # `recon-detect ... | head`
+        sys.stderr.close()
+        sys.exit(0)

@@ -1,0 +1,162 @@
+"""Commands and their options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recon_detect._version import __version__
+from recon_detect.settings import DEFAULTS
+
+app = typer.Typer(
+    name="recon-detect",
+    help="Tell images made by generative models from photographs, without training a network.",
+    epilog="Exit codes: 0 done, 2 wrong usage, 3 some images could not be scored (the others were), "
+    "4 weights not available, 5 device or memory, 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+models_app = typer.Typer(help="Show, fetch and check pretrained weights.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+
+
+def _version(show: bool) -> None:
+    if show:
+        print(f"recon-detect {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def score(
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            help="Images, folders (searched through), glob patterns, list files (.txt) or manifests (.csv with the "
+            "column 'path' and perhaps 'label')."
+        ),
+    ],
+    method: Annotated[str, typer.Option("--method", "-m", help="Score: aeroblade.")] = "aeroblade",
+    models: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--models",
+            help="Autoencoders: names or sets from 'recon-detect models list', folders, or hub ids. Repeat the option "
+            "or separate names by commas. Without it: the method's own.",
+        ),
+    ] = None,
+    distance: Annotated[
+        str | None, typer.Option(help="lpips_vgg_2, l2, ssim, ... Without it: the method's own.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Write results to a .jsonl, .csv or .parquet file. A run that was killed goes on."
+        ),
+    ] = None,
+    maps: Annotated[Path | None, typer.Option(help="Write a heat map of each image into this folder.")] = None,
+    device: Annotated[str | None, typer.Option(help="cuda, mps or cpu. Without it: the first that is there.")] = None,
+    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = DEFAULTS.dtype,
+    compat: Annotated[str | None, typer.Option(help="'published' reproduces the numbers of the authors' code.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Images per batch. Without it: by free memory.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Threads that decode images.")] = DEFAULTS.workers,
+    max_pixels: Annotated[int, typer.Option(min=1, help="Refuse larger images.")] = DEFAULTS.max_pixels,
+    exif_orientation: Annotated[
+        bool, typer.Option("--exif-orientation", help="Turn images as their EXIF tag says, before scoring.")
+    ] = DEFAULTS.exif_orientation,
+    json_lines: Annotated[bool, typer.Option("--json", help="Print JSON lines on a terminal too.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no remarks.")] = False,
+) -> None:
+    """Score images: higher means more likely generated.
+
+    Prints a table on a terminal and JSON lines into a pipe.
+
+    Examples:
+      recon-detect score picture.png
+
+      recon-detect score photos/ --output scores.csv --maps maps/
+
+      recon-detect score dataset/ --models sd1,sd2 --output scores.parquet
+    """
+    from recon_detect.cli.score import run_score
+
+    options = {
+        "batch_size": batch_size,
+        "workers": workers,
+        "max_pixels": max_pixels,
+        "exif_orientation": exif_orientation,
+    }
+    detector = {
+        "method": method,
+        "models": _split(models),
+        "distance": distance,
+        "device": device,
+        "dtype": dtype,
+        "compat": compat,
+    }
+    raise typer.Exit(run_score(paths, detector | options, output=output, maps=maps, as_json=json_lines, quiet=quiet))
+
+
+@app.command()
+def demo(
+    keep: Annotated[Path | None, typer.Option(help="Keep the images in this folder.")] = None,
+    models: Annotated[list[str] | None, typer.Option("--models", help="As in 'score'.")] = None,
+) -> None:
+    """Score two photographs, and the same two pictures as an image generator's decoder writes them.
+
+    The photographs come with scikit-learn, so nothing but the weights of the autoencoder is needed.
+    """
+    from recon_detect.cli.demo import run_demo
+
+    run_demo(keep, _split(models))
+
+
+@app.command()
+def doctor() -> None:
+    """Check the installation: versions, devices, torchvision, LPIPS, weights, cache."""
+    from recon_detect.cli.doctor import run_doctor
+
+    raise typer.Exit(run_doctor())
+
+
+@models_app.command("list")
+def list_models() -> None:
+    """Show the models by name, and which of them are on this machine."""
+    from recon_detect.cli.models import run_list
+
+    run_list()
+
+
+@models_app.command("download")
+def download_models(
+    names: Annotated[list[str], typer.Argument(help="Names, sets ('tiny', 'full'), hub ids, or 'lpips'.")],
+) -> None:
+    """Fetch weights from the hub, and nothing but the autoencoder. A broken transfer goes on where it stopped."""
+    from recon_detect.cli.models import run_download
+
+    run_download(_split(names) or [])
+
+
+@models_app.command("verify")
+def verify_models(
+    names: Annotated[list[str] | None, typer.Argument(help="Names or sets; all that are on this machine.")] = None,
+) -> None:
+    """Check the SHA-256 of weights on this machine."""
+    from recon_detect.cli.models import run_verify
+
+    raise typer.Exit(run_verify(_split(names)))
+
+
+def _split(names: list[str] | None) -> list[str] | None:
+    return [part for name in names for part in name.split(",") if part] if names else None

@@ -1,0 +1,105 @@
+"""``recon-detect doctor``."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+from collections.abc import Callable
+
+import psutil
+
+from recon_detect.cli.tables import stdout_console
+from recon_detect.errors import ReconDetectError
+
+
+def run_doctor() -> int:
+    """Runs every check; returns 0 if all are well, else the exit code of the first that is not."""
+    console = stdout_console()
+    code = 0
+    for name, check in _CHECKS.items():
+        try:
+            console.print(f"[green]ok[/]  {name}: {check()}")
+        except ReconDetectError as error:
+            console.print(f"[red]bad[/] {name}: {error}")
+            code = code or error.exit_code
+        except ImportError as error:
+            console.print(f"[red]bad[/] {name}: {error}")
+            code = code or 1
+    return code
+
+
+def _python() -> str:
+    memory = psutil.virtual_memory()
+    return (
+        f"{platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
+        f"{memory.available / 1e9:.1f} of {memory.total / 1e9:.1f} GB free"
+    )
+
+
+def _packages() -> str:
+    from recon_detect.devices import versions
+
+    return ", ".join(f"{name} {version}" for name, version in versions().items())
+
+
+def _torchvision() -> str:
+    from recon_detect.models.torchvision_guard import hide_broken_torchvision
+
+    if (problem := hide_broken_torchvision()) is not None:
+        return f"installed but broken, treated as not installed ({problem})"
+    return "works" if importlib.util.find_spec("torchvision") else "not installed, and not needed"
+
+
+def _device() -> str:
+    import torch
+
+    from recon_detect.devices import find_device
+
+    device = find_device(None)
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
+    return f"{device} ({name})"
+
+
+def _diffusers() -> str:
+    from recon_detect.models.torchvision_guard import hide_broken_torchvision
+
+    hide_broken_torchvision()
+    from diffusers import AutoencoderKL, AutoencoderTiny
+
+    return f"{AutoencoderKL.__name__} and {AutoencoderTiny.__name__} import"
+
+
+def _lpips() -> str:
+    from recon_detect.models.lpips import LPIPS
+
+    LPIPS("vgg", (2,))
+    return "heads and the first two layers of VGG16 are here and have the right sums"
+
+
+def _weights() -> str:
+    from recon_detect.methods import find_method
+    from recon_detect.models.registry import expand
+    from recon_detect.models.weights import find_weights
+
+    found = [find_weights(name, fetch=False) for name in expand(find_method("aeroblade").models)]
+    return ", ".join(f"{weights.name} in {weights.folder}" for weights in found)
+
+
+def _hub() -> str:
+    from huggingface_hub import constants, is_offline_mode
+
+    mode = "offline mode is on" if is_offline_mode() else "online mode"
+    return f"{mode}, cache {constants.HF_HUB_CACHE}, endpoint {constants.ENDPOINT} (not contacted)"
+
+
+_CHECKS: dict[str, Callable[[], str]] = {
+    "python": _python,
+    "packages": _packages,
+    "torchvision": _torchvision,
+    "device": _device,
+    "diffusers": _diffusers,
+    "hub": _hub,
+    "lpips": _lpips,
+    "default model": _weights,
+}

@@ -1,0 +1,181 @@
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from conftest import save_model
+
+from recon_detect.errors import UsageError, WeightsError
+from recon_detect.models.autoencoders import _choose_dtype, load_autoencoder, share_equal_parts
+from recon_detect.models.weights import find_weights
+
+CPU = torch.device("cpu")
+
+# Small random configurations of every class in the registry.
+QWEN = {"base_dim": 8, "z_dim": 4, "dim_mult": [1, 1], "num_res_blocks": 1, "temperal_downsample": [False],
+        "latents_mean": [0.0] * 4, "latents_std": [1.0] * 4}  # fmt: skip
+DC = {"latent_channels": 8, "attention_head_dim": 8, "encoder_block_out_channels": (16, 16),
+      "decoder_block_out_channels": (16, 16), "encoder_layers_per_block": (1, 1), "decoder_layers_per_block": (1, 1),
+      "encoder_block_types": "ResBlock", "decoder_block_types": "ResBlock",
+      "encoder_qkv_multiscales": ((), ()), "decoder_qkv_multiscales": ((), ())}  # fmt: skip
+CASES = {
+    "AutoencoderKL": ({}, 2),
+    "AutoencoderTiny": ({}, 4),
+    "VQModel": ({}, 2),
+    "AutoencoderKLFlux2": (
+        {"block_out_channels": (16, 16), "norm_num_groups": 8, "latent_channels": 8, "layers_per_block": 1,
+         "down_block_types": ("DownEncoderBlock2D",) * 2, "up_block_types": ("UpDecoderBlock2D",) * 2}, 2),
+    "AsymmetricAutoencoderKL": (
+        {"down_block_types": ("DownEncoderBlock2D",) * 2, "down_block_out_channels": (16, 16), "norm_num_groups": 8,
+         "up_block_types": ("UpDecoderBlock2D",) * 2, "up_block_out_channels": (16, 16), "layers_per_down_block": 1,
+         "layers_per_up_block": 1}, 2),
+    "AutoencoderDC": (DC, 2),
+    "AutoencoderKLQwenImage": (QWEN, 2),
+}  # fmt: skip
+
+
+def build(tmp_path, class_name, **changes):
+    return load_autoencoder(find_weights(str(save_model(tmp_path / class_name, class_name, **changes))), CPU)
+
+
+@pytest.mark.parametrize("class_name", list(CASES))
+def test_every_class_encodes_and_decodes(class_name, tmp_path):
+    config, factor = CASES[class_name]
+    autoencoder = build(tmp_path, class_name, **config)
+    assert autoencoder.factor == factor
+    x = torch.rand(2, 3, 16, 24) * 2 - 1
+    with torch.inference_mode():
+        z = autoencoder.encode(x)
+        y = autoencoder.decode(z)
+        alone = autoencoder.decode(autoencoder.encode(x[1:]))
+    assert z.shape[-2:] == (16 // factor, 24 // factor)
+    assert y.shape == x.shape and y.isfinite().all()
+    assert (y[1:] - alone).abs().max() < 1e-4
+
+
+def test_stage_a_of_wuerstchen_works_on_zero_to_one(tmp_path):
+    from diffusers.pipelines.deprecated.wuerstchen.modeling_paella_vq_model import PaellaVQModel
+
+    torch.manual_seed(0)
+    module = PaellaVQModel(levels=2, bottleneck_blocks=1, embed_dim=16, num_vq_embeddings=8)
+    module.save_pretrained(tmp_path / "a")
+    autoencoder = load_autoencoder(find_weights(str(tmp_path / "a")), CPU)
+    assert autoencoder.factor == 4
+    x = torch.rand(1, 3, 16, 16) * 2 - 1
+    module.eval()
+    with torch.inference_mode():
+        expected = module((x + 1) / 2).sample * 2 - 1
+        assert torch.allclose(autoencoder.decode(autoencoder.encode(x)), expected, atol=1e-5)
+
+
+def test_tiny_latents_are_not_rounded(tiny_model):
+    from diffusers import AutoencoderTiny
+
+    module = AutoencoderTiny.from_pretrained(tiny_model).eval()
+    x = torch.rand(1, 3, 16, 16) * 2 - 1
+    autoencoder = load_autoencoder(find_weights(str(tiny_model)), CPU)
+    with torch.inference_mode():
+        exact = module.decode(module.encode(x).latents).sample
+        ours = autoencoder.decode(autoencoder.encode(x))
+        assert torch.allclose(ours, exact, atol=1e-5)
+        assert not torch.allclose(ours, module(x).sample, atol=1e-5)
+
+
+def test_mode_and_sample_of_the_posterior(kl_model):
+    autoencoder = load_autoencoder(find_weights(str(kl_model)), CPU)
+    x = torch.rand(1, 3, 8, 8) * 2 - 1
+    with torch.inference_mode():
+        mode = autoencoder.encode(x)
+        assert torch.equal(autoencoder.encode(x, torch.zeros), mode)
+        generator = torch.Generator().manual_seed(3)
+        sample = autoencoder.encode(x, lambda shape: torch.randn(shape, generator=generator))
+        posterior = autoencoder._module.encode(x).latent_dist
+        assert torch.allclose(sample, posterior.sample(torch.Generator().manual_seed(3)))
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_low_precision_keeps_weights_and_results_close(dtype, tiny_model):
+    weights = find_weights(str(tiny_model))
+    exact, low = load_autoencoder(weights, CPU), load_autoencoder(weights, CPU, dtype)
+    assert low.low_precision and not exact.low_precision
+    assert next(low._module.parameters()).dtype == torch.float32
+    x = torch.rand(1, 3, 16, 16) * 2 - 1
+    with torch.inference_mode():
+        y = low.decode(low.encode(x))
+        assert y.dtype == getattr(torch, dtype)
+        reference = exact.decode(exact.encode(x))
+        assert (y.float() - reference).abs().max() < 0.1
+        assert torch.equal(low.decode(low.encode(x, precise=True), precise=True), reference)
+
+
+def test_pure_precision_converts_weights_and_can_lift_them_once(tiny_model):
+    weights = find_weights(str(tiny_model))
+    low = load_autoencoder(weights, CPU, "bfloat16", pure=True)
+    x = torch.rand(1, 3, 16, 16) * 2 - 1
+    with torch.inference_mode():
+        assert low.decode(low.encode(x)).dtype == torch.bfloat16
+        assert low.decode(low.encode(x, precise=True), precise=True).dtype == torch.float32
+        assert low.decode(low.encode(x)).dtype == torch.bfloat16
+
+
+def test_dtype_policy():
+    cuda = torch.device("cuda")
+    assert _choose_dtype("sdxl", cuda, "auto") == torch.bfloat16
+    assert _choose_dtype("sd1", cuda, "auto") == torch.float16
+    assert _choose_dtype("sd1", CPU, "auto") == torch.float32
+    assert _choose_dtype("owner/unknown", cuda, "auto") == torch.bfloat16
+    with pytest.raises(UsageError, match="sdxl overflows in float16"):
+        _choose_dtype("sdxl", cuda, "float16")
+    with pytest.raises(UsageError, match="unknown dtype"):
+        _choose_dtype("sdxl", cuda, "int8")
+
+
+def test_equal_encoders_are_recognised(tmp_path):
+    """Like Stable Diffusion 1 and 2: one encoder, two decoders."""
+    first = build(tmp_path / "a", "AutoencoderKL")
+    second = build(tmp_path / "b", "AutoencoderKL")
+    third = build(tmp_path / "c", "AutoencoderKL", seed=1)
+    same = build(tmp_path / "d", "AutoencoderKL")
+    for name, parameter in second._module.named_parameters():
+        if name.startswith("decoder."):
+            parameter.data.add_(0.01)
+    share_equal_parts([first, second, third, same])
+    assert first.encoder_key == second.encoder_key == same.encoder_key != third.encoder_key
+    assert first.key == same.key
+    assert len({first.key, second.key, third.key}) == 3
+
+
+def test_other_classes_and_broken_folders_are_errors(tmp_path, kl_model):
+    folder = save_model(tmp_path / "kl")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"_class_name": "UNet2DModel"}))
+    with pytest.raises(WeightsError, match="_class_name is 'UNet2DModel'; expected one of AutoencoderKL"):
+        load_autoencoder(find_weights(str(folder)), CPU)
+    (folder / "config.json").write_text("{")
+    with pytest.raises(WeightsError, match="not a diffusers configuration"):
+        load_autoencoder(find_weights(str(folder)), CPU)
+    (folder / "config.json").write_text(json.dumps(config | {"block_out_channels": [8, 8]}))
+    with pytest.raises(WeightsError, match="does not load"):
+        load_autoencoder(find_weights(str(folder)), CPU)
+
+
+def test_a_broken_torchvision_is_treated_as_absent(tmp_path, kl_model):
+    """As PyPI's CUDA build beside a CPU torch: installed, found by name, and failing on import."""
+    package = tmp_path / "site" / "torchvision"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
+    dist = tmp_path / "site" / "torchvision-0.28.0.dist-info"
+    dist.mkdir()
+    (dist / "METADATA").write_text("Metadata-Version: 2.1\nName: torchvision\nVersion: 0.28.0\n")
+    program = (
+        f"import sys; sys.path.insert(0, {str(package.parent)!r})\n"
+        "import torch, logging; logging.basicConfig()\n"
+        "from recon_detect.models.autoencoders import load_autoencoder\n"
+        "from recon_detect.models.weights import find_weights\n"
+        f"print(load_autoencoder(find_weights({str(kl_model)!r}), torch.device('cpu')).factor)\n"
+        "from transformers import CLIPVisionModel; print(CLIPVisionModel.__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert done.stdout.split() == ["2", "CLIPVisionModel"], done.stderr
+    assert "torchvision is installed but broken" in done.stderr
