@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -39,7 +38,7 @@ log = logging.getLogger("recon_detect")
 def load_detector(
     method: str = "aeroblade",
     *,
-    models: Sequence[str | Path] | str | None = None,
+    models: str | Path | Sequence[str | Path] | None = None,
     distance: str | None = None,
     device: str | None = DEFAULTS.device,
     dtype: str = DEFAULTS.dtype,
@@ -76,9 +75,8 @@ def load_detector(
         # The scripts open images with convert("RGB"), and process one at a time because the noise depends on the order.
         settings = replace(settings, batch_size=1, alpha="drop", exif_orientation=False)
     names = models or (chosen.published_models if compat else chosen.models)
-    return Detector(
-        chosen, expand((names,) if isinstance(names, str) else tuple(map(str, names))), distance, compat, settings
-    )
+    listed = [names] if isinstance(names, str | Path) else names
+    return Detector(chosen, expand(tuple(map(str, listed))), distance, compat, settings)
 
 
 class Detector:
@@ -90,11 +88,11 @@ class Detector:
         self.method = method
         self.settings = settings
         self.device = find_device(settings.device)
-        self._distances = Distances([distance or method.distance], self.device)
         # The published scripts run the autoencoders in float16, which a CPU emulates slowly and no paper used.
         published_dtype = "float16" if self.device.type == "cuda" else "float32"
         dtype = published_dtype if compat and settings.dtype == "auto" else settings.dtype
         found = [find_weights(model) for model in models]
+        self._distances = Distances([distance or method.distance], self.device)
         self._autoencoders = [load_autoencoder(w, self.device, dtype, pure=bool(compat)) for w in found]
         share_equal_parts(self._autoencoders)
         self._sizer = BatchSizer(self.device, self._autoencoders, settings.batch_size)
@@ -161,10 +159,8 @@ class Detector:
         return Evidence(x, self._autoencoders, self._distances, noise=noise)
 
     def _compute(self, evidence: Evidence, items: Sequence[Item], maps: bool) -> list[Row]:
-        started = time.perf_counter()
         statistic = self.method.statistic(evidence)
         per_model = (statistic if self.method.higher_is_generated else -statistic).double().cpu().numpy()
-        seconds = (time.perf_counter() - started) / len(items)
         best = per_model.argmax(axis=1)
         rows = []
         for position, item in enumerate(items):
@@ -178,7 +174,6 @@ class Detector:
                     label=item.source.label,
                     provenance=item.picture.provenance if item.picture else None,
                     notes=tuple(f"{name} repeated in float32" for name in retried),
-                    seconds=seconds,
                     map=_map(evidence, int(best[position]), position) if maps else None,
                     map_scale=map_scale(self.run_info.distance) if maps else None,
                 )

@@ -77,7 +77,6 @@ class Row:
         provenance: Where the pixels came from; None where they could not be read.
         error: What went wrong, as ``Type: message``.
         notes: What a reader of the score should know.
-        seconds: Time of the image's batch divided by its size.
         map: Error map (h, w) float32 of the deciding model, where maps were asked for.
         map_scale: Error that a heat map shows brightest.
     """
@@ -90,7 +89,6 @@ class Row:
     provenance: Provenance | None = None
     error: str | None = None
     notes: tuple[str, ...] = ()
-    seconds: float | None = None
     map: np.ndarray[Any, Any] | None = field(default=None, repr=False, compare=False)
     map_scale: float | None = None
 
@@ -106,7 +104,6 @@ class Row:
             "label": self.label,
             **origin,
             "notes": [*(known.notes if known else ()), *self.notes],
-            "seconds": None if self.seconds is None else round(self.seconds, 4),
             "error": self.error,
             "run": run,
         }

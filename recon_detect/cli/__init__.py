@@ -16,9 +16,6 @@ def main() -> None:
     except ReconDetectError as error:
         print(f"recon-detect: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("recon-detect: interrupted; the same command with --output goes on where it stopped", file=sys.stderr)
-        sys.exit(130)
     except BrokenPipeError:  # `recon-detect ... | head`
         sys.stderr.close()
         sys.exit(0)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import closing, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from recon_detect.cli.tables import print_summary, print_table
+from recon_detect.cli.tables import Tally, print_summary, print_table
 from recon_detect.detector import load_detector
 from recon_detect.errors import UsageError
 from recon_detect.images import Source, find_sources
@@ -16,6 +17,7 @@ from recon_detect.output import Journal, save_heatmap
 from recon_detect.results import Row
 
 _SOME_FAILED = 3
+_INTERRUPTED = 130
 # A table is for reading; beyond this the file or the pipe is.
 _TABLE_ROWS = 200
 
@@ -33,36 +35,37 @@ def run_score(
     detector = load_detector(**options)
     run = detector.run_info
     as_json = as_json or not sys.stdout.isatty()
-    rows: list[Row] = []
-    failed = 0
+    shown: list[Row] = []
+    tally = Tally()
     with Journal(output, run.to_dict()) if output else nullcontext() as journal:
+        for entry in journal.rows() if journal else ():
+            tally.add(entry)
         waiting: list[Source] = [s for s in sources if journal is None or s.id not in journal.done]
-        if journal and len(waiting) < len(sources) and not quiet:
-            print(f"{len(sources) - len(waiting)} of {len(sources)} images are done already", file=sys.stderr)
-        hidden = True if quiet else None
-        bar = tqdm(total=len(sources), initial=len(sources) - len(waiting), unit="image", disable=hidden)
-        with bar, closing(detector.stream(waiting, maps=maps is not None)) as stream:
-            for row in stream:
-                if maps:
-                    save_heatmap(row, maps)
-                if journal:
-                    journal.add(row.to_dict(run.fingerprint))
-                elif as_json:
-                    print(json.dumps(row.to_dict(run.fingerprint), ensure_ascii=False), flush=True)
-                failed += row.error is not None
-                # Maps are on disk by now; a table needs few rows, a summary needs numbers only.
-                rows.append(_light(row))
-                bar.update()
+        if tally.images and not quiet:
+            print(f"{tally.images} of {len(sources)} images are done already", file=sys.stderr)
+        bar = tqdm(total=len(sources), initial=tally.images, unit="image", disable=True if quiet else None)
+        try:
+            with bar, closing(detector.stream(waiting, maps=maps is not None)) as stream:
+                for row in stream:
+                    entry = row.to_dict(run.fingerprint)
+                    if maps:
+                        save_heatmap(row, maps)
+                    if journal:
+                        journal.add(entry)
+                    elif as_json:
+                        print(json.dumps(entry, ensure_ascii=False), flush=True)
+                    if len(shown) < _TABLE_ROWS:
+                        shown.append(replace(row, map=None))
+                    tally.add(entry)
+                    bar.update()
+        except KeyboardInterrupt:
+            where = f"the same command goes on after {journal.path}" if journal else "with --output it could go on"
+            print(f"recon-detect: interrupted; {where}", file=sys.stderr)
+            return _INTERRUPTED
         if journal:
             journal.finish()
     if not as_json:
-        print_table(rows[:_TABLE_ROWS], run)
-        if len(rows) > _TABLE_ROWS:
-            print(f"... and {len(rows) - _TABLE_ROWS} more; use --output FILE to keep them")
+        print_table(shown, run, more=tally.images - len(shown))
     if not quiet:
-        print_summary(rows, run, output)
-    return _SOME_FAILED if failed else 0
-
-
-def _light(row: Row) -> Row:
-    return Row(row.index, row.path, row.score, row.per_model, row.label, row.provenance, row.error, row.notes)
+        print_summary(tally, run, output)
+    return _SOME_FAILED if tally.failed else 0

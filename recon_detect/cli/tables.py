@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -13,8 +14,8 @@ from rich.text import Text
 from recon_detect.results import Row, RunInfo
 
 
-def print_table(rows: Sequence[Row], run: RunInfo) -> None:
-    """One line per image, in input order."""
+def print_table(rows: Sequence[Row], run: RunInfo, more: int = 0) -> None:
+    """One line per image, in input order; `more` were left out."""
     table = Table(box=None, pad_edge=False)
     table.add_column("image", overflow="fold")
     table.add_column("score", justify="right")
@@ -37,35 +38,47 @@ def print_table(rows: Sequence[Row], run: RunInfo) -> None:
             (f"{known.format} q{known.jpeg_quality}" if known.jpeg_quality else known.format) if known else "",
             Text(remarks, style="red" if row.error else ""),
         )
-    stdout_console().print(table)
+    console = stdout_console()
+    console.print(table)
+    if more:
+        console.print(f"... and {more} more; use --output FILE to keep them")
 
 
-def print_summary(rows: Sequence[Row], run: RunInfo, output: Path | None) -> None:
+class Tally:
+    """What a summary needs of the rows, without keeping them."""
+
+    def __init__(self) -> None:
+        self.images = 0
+        self.failed = 0
+        self.scores: dict[str, list[float]] = {"real": [], "generated": []}
+
+    def add(self, entry: dict[str, Any]) -> None:
+        """Counts a row, as `Row.to_dict` gives it."""
+        self.images += 1
+        if entry["error"] is not None:
+            self.failed += 1
+        elif entry["label"] in self.scores:
+            self.scores[entry["label"]].append(entry["score"])
+
+
+def print_summary(tally: Tally, run: RunInfo, output: Path | None) -> None:
     """On stderr: what was done, how to read it, and how well it separates where labels are known."""
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
     models = ", ".join(f"{model.name} ({model.dtype})" for model in run.models)
-    failed = sum(row.error is not None for row in rows)
     console.print(
-        f"{len(rows)} images, {failed} failed; {run.method} with {models}, {run.distance}, on {run.device}; "
+        f"{tally.images} images, {tally.failed} failed; {run.method} with {models}, {run.distance}, on {run.device}; "
         f"run {run.fingerprint}" + (f"; written to {output}" if output else "")
     )
     console.print("Higher means more likely generated. A score is no probability and has no threshold of its own.")
-    if (area := _auroc(rows)) is not None:
-        console.print(area)
+    real, generated = tally.scores["real"], tally.scores["generated"]
+    if real and generated:
+        from sklearn.metrics import roc_auc_score
 
-
-def _auroc(rows: Sequence[Row]) -> str | None:
-    scores = {label: [r.score for r in rows if r.label == label and not r.error] for label in ("real", "generated")}
-    if not all(scores.values()):
-        return None
-    from sklearn.metrics import roc_auc_score
-
-    real, generated = scores["real"], scores["generated"]
-    area = roc_auc_score([0] * len(real) + [1] * len(generated), real + generated)
-    return (
-        f"AUROC {area:.3f} (n = {len(real)} real, {len(generated)} generated, by the labels of the input; "
-        "as they are: formats and sizes not matched)"
-    )
+        area = roc_auc_score([0] * len(real) + [1] * len(generated), real + generated)
+        console.print(
+            f"AUROC {area:.3f} (n = {len(real)} real, {len(generated)} generated, by the labels of the input; "
+            "images as they are: formats and sizes not matched)"
+        )
 
 
 def stdout_console() -> Console:

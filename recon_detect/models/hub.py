@@ -131,8 +131,8 @@ def download(file: HubFile, filename: str, accepted: frozenset[str] = frozenset(
         path.resolve().unlink(missing_ok=True)
         path.unlink(missing_ok=True)
         raise WeightsCorrupt(
-            f"{file.repo}/{_inside(file, filename)} at {commit_of(path)}: expected sha256 {' or '.join(sorted(expected))}, "
-            f"got {got}; the file was removed, run the same command to fetch it again"
+            f"{file.repo}/{_inside(file, filename)} at {commit_of(path)}: expected sha256 "
+            f"{' or '.join(sorted(expected))}, got {got}; the file was removed, run the same command to fetch it again"
         )
     return path, commit_of(path)
 

@@ -60,7 +60,7 @@ class Journal:
         """Moves the results into place, and the description of the run beside them as ``NAME.run.json``."""
         assert self._file is not None
         self._file.close()
-        _replace(self.output, lambda path: WRITERS[self.output.suffix.lower()](path, self._rows(), self.run))
+        _replace(self.output, lambda path: WRITERS[self.output.suffix.lower()](path, self.rows(), self.run))
         _replace(
             self.output.with_name(self.output.name + ".run.json"),
             lambda path: path.write_text(json.dumps(self.run, indent=2) + "\n", encoding="utf-8"),
@@ -92,9 +92,10 @@ class Journal:
         self._file.write(json.dumps(entry, ensure_ascii=False) + "\n")
         self._file.flush()
 
-    def _rows(self) -> Iterator[dict[str, Any]]:
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The results so far."""
         with self.path.open(encoding="utf-8") as file:
-            next(file)
+            next(file)  # the run
             for line in file:
                 yield json.loads(line)
 
@@ -122,7 +123,7 @@ def _write_parquet(path: Path, rows: Iterable[dict[str, Any]], run: dict[str, An
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    types = {**dict.fromkeys(_INTEGERS, pa.int64()), "score": pa.float64(), "seconds": pa.float64()}
+    types = {**dict.fromkeys(_INTEGERS, pa.int64()), "score": pa.float64()}
     columns = [
         pa.field(name, pa.float64() if name.startswith("score_") else types.get(name, pa.string()))
         for name in _columns(run)
@@ -150,7 +151,6 @@ def _columns(run: dict[str, Any]) -> list[str]:
         "format",
         "mode",
         "sha256",
-        "seconds",
         "notes",
         "run",
     ]

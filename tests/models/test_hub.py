@@ -177,7 +177,8 @@ def test_single_tensors_come_by_ranges(hub, ask):
 LAYERS = """
 import sys
 from recon_detect.models import trunks
-trunks.TRUNKS["squeeze"] = trunks.TrunkRow("squeezenet1_1", "none.pth", {}, trunks.HubFile("owner/s", filename="m.safetensors"))
+copy = trunks.HubFile("owner/s", filename="m.safetensors")
+trunks.TRUNKS["squeeze"] = trunks.TrunkRow("squeezenet1_1", "none.pth", {}, copy)
 found = trunks.find_trunk("squeeze", tuple(sys.argv[1:]))
 print(*sorted(found))
 """

@@ -1,0 +1,192 @@
+"""The command line as a user's shell runs it."""
+
+import csv
+import dataclasses
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from recon_detect.cli import main
+from recon_detect.cli.app import app
+from recon_detect.settings import DEFAULTS
+
+COMMAND = [sys.executable, "-m", "recon_detect"]
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys):
+    """Runs the command line in this process: importing torch for each call would take most of the time."""
+
+    def run(*arguments, code=0):
+        monkeypatch.setattr(sys, "argv", ["recon-detect", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        done = capsys.readouterr()
+        assert (ended.value.code or 0) == code, (ended.value.code, done.out, done.err)
+        return done
+
+    return run
+
+
+@pytest.fixture
+def score(cli, tiny_model):
+    """Runs `score` with a small random model."""
+
+    def run(*arguments, **options):
+        return cli("score", *arguments, "--models", tiny_model, "--distance", "l2", "--device", "cpu", **options)
+
+    return run
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+
+
+def test_json_lines_in_a_pipe_and_remarks_on_stderr(score, image_folder):
+    done = score(image_folder, code=3)
+    rows = [json.loads(line) for line in done.out.splitlines()]
+    assert len(rows) == 8
+    assert sum(row["score"] is None for row in rows) == 1
+    assert {row["run"] for row in rows} == {rows[0]["run"]}
+    assert "8 images, 1 failed; aeroblade with" in done.err
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet"])
+def test_results_and_maps_in_files(score, image_folder, tmp_path, suffix):
+    output, maps = tmp_path / f"out.{suffix}", tmp_path / "maps"
+    done = score(image_folder, "--output", output, "--maps", maps, "--quiet", code=3)
+    assert done.out == "" and done.err == ""
+    assert output.stat().st_size > 500 and (tmp_path / f"out.{suffix}.run.json").exists()
+    assert len(list(maps.glob("*.png"))) == 7
+
+
+def test_labels_give_an_auroc(score, tmp_path, picture):
+    for number, label in enumerate(("real", "fake")):
+        (tmp_path / label).mkdir()
+        Image.fromarray(picture(seed=number)).save(tmp_path / label / "a.png")
+    assert "(n = 1 real, 1 generated" in score(tmp_path).err
+
+
+def test_a_killed_run_goes_on_where_it_stopped(cli, tiny_model, tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    for number in range(60):
+        Image.fromarray(generator.integers(0, 256, (256, 256, 3), np.uint8)).save(folder / f"{number:02}.png")
+    options = ["--models", tiny_model, "--distance", "l2", "--device", "cpu", "--batch-size", "1"]
+    cli("score", folder, *options, "-o", tmp_path / "whole.csv")
+    partial = tmp_path / "out.csv.partial"
+    command = [*COMMAND, "score", folder, *options, "-o", tmp_path / "out.csv"]
+    for lines in (10, 25):
+        process = subprocess.Popen(list(map(str, command)), stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while not partial.exists() or partial.read_bytes().count(b"\n") < lines:
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(0.002)
+        process.kill()
+        process.wait()
+    assert not (tmp_path / "out.csv").exists()
+    done = cli("score", folder, *options, "-o", tmp_path / "out.csv")
+    assert "of 60 images are done already" in done.err
+    assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert not partial.exists()
+
+
+def test_interrupt_ends_with_130(tiny_model, tmp_path):
+    for number in range(200):
+        Image.fromarray(np.zeros((256, 256, 3), np.uint8)).save(tmp_path / f"{number}.png", compress_level=0)
+    command = [*COMMAND, "score", tmp_path, "--models", tiny_model, "--distance", "l2", "--batch-size", "1"]
+    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130, stderr
+    assert "interrupted" in stderr and "Traceback" not in stderr
+
+
+def test_usage_errors_end_with_2(cli, score, tmp_path, image_folder):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert "no images in this folder" in score(empty, code=2).err
+    assert "unknown method 'x'; known: aeroblade" in cli("score", image_folder, "--method", "x", code=2).err
+    assert "No such option" in cli("score", image_folder, "--nonsense", code=2).err
+    assert "ends in .jsonl, .csv, .parquet" in score(image_folder, "-o", tmp_path / "a.txt", code=2).err
+
+
+def test_missing_weights_end_with_4_and_devices_with_5(cli, offline, image_folder, tiny_model):
+    done = cli("score", image_folder, "--models", "taesd", code=4)
+    assert "recon-detect models download taesd" in done.err and "Traceback" not in done.err
+    assert (
+        "'cuda:7' is not available"
+        in cli("score", image_folder, "--models", tiny_model, "--device", "cuda:7", code=5).err
+    )
+
+
+def test_help_is_instant_because_nothing_heavy_is_imported(cli):
+    program = (
+        "import sys; from recon_detect.cli.app import app; import recon_detect\n"
+        "print([m for m in ('torch', 'diffusers', 'numpy', 'PIL', 'sklearn', 'pyarrow') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+    assert "Tell images made by generative models" in cli("--help").out
+    assert "higher means more likely generated" in cli("score", "--help").out
+    assert cli("--version").out.startswith("recon-detect 0.")
+
+
+def test_defaults_are_those_of_the_api():
+    import typer
+
+    command = typer.main.get_command(app).commands["score"]
+    options = {parameter.name: parameter.default for parameter in command.params}
+    shared = {f.name for f in dataclasses.fields(DEFAULTS)} & set(options)
+    assert shared >= {"device", "dtype", "batch_size", "workers", "max_pixels", "exif_orientation"}
+    assert {name: options[name] for name in shared} == {name: getattr(DEFAULTS, name) for name in shared}
+
+
+def test_doctor_names_what_is_missing(cli, offline):
+    done = cli("doctor", code=4)
+    assert "torchvision" in done.out and "default model: no weights for 'taesd'" in done.out
+
+
+def test_doctor_and_verify_with_real_weights(cli, shared_weights):
+    assert "bad" not in cli("doctor").out
+    assert cli("models", "verify", "tiny").out.count(": ok ") == 4
+
+
+def test_verify_finds_a_changed_file(cli, shared_weights, tmp_path, monkeypatch):
+    (tmp_path / "taesd").mkdir()
+    monkeypatch.setenv("RECON_DETECT_WEIGHTS", str(tmp_path))
+    for file in (shared_weights / "taesd").iterdir():
+        data = bytearray(file.read_bytes())
+        if file.suffix == ".safetensors":
+            data[-1] ^= 1
+        (tmp_path / "taesd" / file.name).write_bytes(data)
+    assert "is none of the known files" in cli("models", "verify", "taesd", code=4).out
+
+
+def test_demo_separates_photographs_from_decoded_pictures(cli, shared_weights, tmp_path):
+    done = cli("demo", "--keep", tmp_path)
+    scores = {}
+    for line in done.out.splitlines():
+        if ".png" in line:
+            path, score = line.split()[:2]
+            scores[tuple(path.split("/")[-2:])] = float(score)
+    for name in ("china.png", "flower.png"):
+        assert scores["decoded", name] > scores["photograph", name]
+    assert len(list(tmp_path.rglob("*.png"))) == 4
+
+
+def test_csv_has_one_row_per_image(score, image_folder, tmp_path):
+    score(image_folder, "-o", tmp_path / "a.csv", code=3)
+    with (tmp_path / "a.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [bool(row["error"]) for row in rows].count(True) == 1

@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+import torch
+
+from recon_detect.errors import UnknownName
+from recon_detect.views import VIEWS, find_view
+
+EXPECTED = {
+    "identity": lambda a: a,
+    "rot90": lambda a: np.rot90(a),
+    "rot180": lambda a: np.rot90(a, 2),
+    "rot270": lambda a: np.rot90(a, 3),
+    "hflip": lambda a: a[:, ::-1],
+    "vflip": lambda a: a[::-1],
+    "transpose": lambda a: a.T,
+    "transverse": lambda a: np.rot90(a, 2).T,
+}
+
+
+@pytest.mark.parametrize("name", list(EXPECTED))
+def test_symmetries_of_the_square(name):
+    x = torch.arange(12.0).view(1, 1, 3, 4)
+    assert np.array_equal(find_view(name)(x)[0, 0].numpy(), EXPECTED[name](x[0, 0].numpy()))
+
+
+def test_the_eight_symmetries_are_eight():
+    x = torch.rand(1, 3, 5, 5)
+    views = [VIEWS[name](x) for name in EXPECTED]
+    assert all(not torch.equal(a, b) for i, a in enumerate(views) for b in views[:i])
+
+
+def test_blur_keeps_shape_and_mean_level():
+    x = torch.full((1, 3, 6, 7), 0.3)
+    assert torch.allclose(find_view("blur")(x), x)
+    with pytest.raises(UnknownName, match="unknown view 'rot45'; known: blur, hflip"):
+        find_view("rot45")
