@@ -77,6 +77,11 @@ def test_any_size_is_a_finite_score_or_a_clear_error(size, shared_weights, pictu
         assert math.isfinite(row.score)
 
 
+@pytest.mark.slow
+def test_a_photograph_of_twelve_megapixels(detector, picture):
+    assert math.isfinite(score(detector, picture(3000, 4000)).scores[0])
+
+
 def test_errors_are_rows(detector, image_folder):
     result = score(detector, [image_folder, image_folder / "missing.png"])
     assert len(result) == 9

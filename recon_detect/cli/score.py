@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from recon_detect.cli.tables import Tally, print_summary, print_table
 from recon_detect.detector import load_detector
@@ -28,6 +31,8 @@ def run_score(
     """Scores and writes; returns the exit code."""
     from tqdm.auto import tqdm
 
+    # The package has a limit of its own, and says so in the row.
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
     # A path that is named twice is scored once: results on disk are looked up by path when a run goes on.
     sources = list({source.id: source for source in find_sources(paths)}.values())
     if not sources:

@@ -63,7 +63,7 @@ class Picture:
         """The pixels as (3, H, W), RGB, in their own type and range."""
         import torch
 
-        return torch.from_numpy(np.ascontiguousarray(self.pixels.transpose(2, 0, 1)))
+        return torch.from_numpy(self.pixels.transpose(2, 0, 1).copy())
 
     def tensor(self) -> torch.Tensor:
         """The pixels as (3, H, W), float32, RGB, in [-1, 1]."""

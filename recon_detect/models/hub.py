@@ -21,7 +21,7 @@ from recon_detect.models.registry import HubFile
 
 log = logging.getLogger("recon_detect")
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
 _HEAD_TIMEOUT = 10.0
 _READ_TIMEOUT = 60.0
 _MAX_HEADER = 16 * 1024 * 1024
@@ -93,7 +93,7 @@ def declared(file: HubFile, filename: str) -> Declared:
         raise HubUnreachable(f"{where}: the hub cannot be reached ({error})") from error
     if meta.commit_hash is None or meta.etag is None:
         raise HubUnreachable(f"{where}: the server at HF_ENDPOINT does not answer like a model hub")
-    sha256 = meta.etag if _SHA256.fullmatch(meta.etag) else None
+    sha256 = meta.etag if SHA256.fullmatch(meta.etag) else None
     return Declared(url, meta.commit_hash, sha256, meta.size)
 
 

@@ -120,8 +120,11 @@ def _in_cache(name: str, file: HubFile, accepted: frozenset[str]) -> Weights | N
     if not (config and path and config.parent == path.parent):
         return None
     sha256 = hub.sha256_of(path)
-    if accepted and sha256 not in accepted and file.sha256 is not None:
-        log.warning("%s in the hub's cache has sha256 %s, expected %s: passed over", path, sha256, file.sha256)
+    # Without a sum of ours, the cache's own: it names large files by the sum that the hub declared.
+    stored_as = path.resolve().name
+    named = {stored_as} if hub.SHA256.fullmatch(stored_as) else {sha256}
+    if sha256 not in (accepted if accepted and file.sha256 else named):
+        log.warning("%s in the hub's cache has sha256 %s, which is not its own: passed over", path, sha256)
         return None
     return Weights(name, path.parent, path.name, "cache", sha256, file.repo, hub.commit_of(path))
 

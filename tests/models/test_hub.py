@@ -80,6 +80,14 @@ def test_fetched_once_then_found_in_the_cache(hub, ask):
     assert len(hub.log) == requests
 
 
+def test_a_file_that_changed_in_the_cache_is_not_used(hub, ask):
+    fill(hub, "owner/model")
+    file = Path(ask("owner/model").split()[-1]) / FILE
+    file.resolve().write_bytes(WEIGHTS[:-1] + b"x")
+    assert ask("owner/model").startswith("WeightsCorrupt")
+    assert ask("owner/model").split()[0] == "hub"
+
+
 def test_only_the_autoencoder_of_a_pipeline_is_fetched(hub, ask):
     fill(hub, "owner/pipeline", "vae")
     hub.add("owner/pipeline", "unet/" + FILE, bytes(10_000_000))

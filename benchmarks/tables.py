@@ -1,0 +1,101 @@
+"""Writes measured figures and the registry into README and docs; nobody types a number.
+
+    python -m benchmarks.tables            # rewrite
+    python -m benchmarks.tables --check    # fail if something is out of date
+
+A block ``<!-- table: FILE -->`` to ``<!-- /table -->`` is filled from benchmarks/results/FILE, and ``<!-- models -->``
+to ``<!-- /models -->`` from the registry.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import re
+import sys
+from pathlib import Path
+
+from recon_detect.models.registry import AUTOENCODERS, MODEL_SETS
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+BLOCK = re.compile(r"<!-- (table: (?P<file>\S+)|models) -->\n.*?<!-- /(table|models) -->", re.DOTALL)
+
+
+def markdown(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def detection(path: Path) -> str:
+    """Families only; the generators are in the CSV."""
+    with path.open(newline="", encoding="utf-8") as file:
+        conditions = file.readline().lstrip("# ").strip()
+        lines = [line for line in csv.DictReader(file) if not line["group"].startswith("generator")]
+    rows = [
+        [
+            line["group"].removeprefix("autoencoder: "),
+            line["generated"],
+            f"{float(line['auroc']):.3f} [{float(line['auroc_low']):.3f}, {float(line['auroc_high']):.3f}]",
+            f"{float(line['tpr_at_5_fpr']):.2f}",
+        ]
+        for line in lines
+    ]
+    head = ["images of", "n", f"AUROC against {lines[0]['real']} photographs [95 %]", "TPR at 5 % FPR"]
+    return f"{markdown(head, rows)}\nConditions: {conditions}.\n"
+
+
+def footprint(path: Path) -> str:
+    with path.open(newline="", encoding="utf-8") as file:
+        conditions = file.readline().lstrip("# ").strip()
+        rows = [[line["what"], line["value"], line["unit"]] for line in csv.DictReader(file)]
+    return f"{markdown(['what', 'measured', 'unit'], rows)}\nConditions: {conditions}.\n"
+
+
+def models() -> str:
+    rows = [
+        [
+            f"`{row.name}`",
+            row.title,
+            row.licence + (" (terms to accept)" if row.files[0].gated else ""),
+            str(row.megabytes),
+            row.low_precision,
+            "revision and sum" if row.files[0].revision and row.files[0].sha256
+            else "revision" if row.files[0].revision else "none",
+        ]
+        for row in AUTOENCODERS.values()
+    ]  # fmt: skip
+    table = markdown(["name", "what", "licence", "MB", "precision on a GPU", "pinned"], rows)
+    sets = "; ".join(f"`{name}` = {', '.join(members)}" for name, members in MODEL_SETS.items())
+    return f"{table}\nSets: {sets}.\n"
+
+
+def fill(match: re.Match[str]) -> str:
+    opening = f"<!-- {match[1]} -->\n"
+    if match["file"] is None:
+        return f"{opening}{models()}<!-- /models -->"
+    path = RESULTS / match["file"]
+    content = footprint(path) if path.name.startswith("footprint") else detection(path)
+    return f"{opening}{content}<!-- /table -->"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true")
+    check = parser.parse_args().check
+    stale = []
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        before = path.read_text(encoding="utf-8")
+        after = BLOCK.sub(fill, before)
+        if after != before:
+            stale.append(str(path.relative_to(ROOT)))
+            if not check:
+                path.write_text(after, encoding="utf-8")
+    if stale and check:
+        print(f"out of date: {', '.join(stale)}; run python -m benchmarks.tables", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""What README and docs say is true."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_python_blocks_compile_and_import_what_exists(page):
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        compile(block, str(page), "exec")
+        imports = [line for line in block.splitlines() if line.startswith(("from ", "import "))]
+        exec("\n".join(imports), {})
+
+
+def test_tables_are_those_of_the_results_and_the_registry(monkeypatch):
+    from benchmarks import tables
+
+    monkeypatch.setattr(sys, "argv", ["tables", "--check"])
+    assert tables.main() == 0
+
+
+def test_options_named_in_the_docs_exist():
+    import typer
+
+    from recon_detect.cli.app import app
+
+    commands = typer.main.get_command(app).commands
+    known = {option for command in commands.values() for parameter in command.params for option in parameter.opts}
+    for page in PAGES:
+        for line in re.findall(r"recon-detect (?:score|demo)[^`\n]*", page.read_text(encoding="utf-8")):
+            assert set(re.findall(r"--[a-z-]+", line)) <= known | {"--help"}, line
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "docs" / "examples").glob("*.py")), ids=lambda p: p.name)
+def test_examples_run(example, shared_weights, tmp_path, picture):
+    Image.fromarray(picture(64, 72)).save(tmp_path / "picture.png")
+    arguments = [tmp_path / "picture.png", *([tmp_path / "maps"] if example.name == "error_map.py" else [])]
+    done = subprocess.run([sys.executable, example, *arguments], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "picture" in done.stdout
