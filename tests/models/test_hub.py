@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from hub_server import COMMIT, Hub, serve
-from safetensors.torch import save
+from safetensors.torch import load_file, save
 
 from recon_detect.models.registry import AUTOENCODERS
 
@@ -204,6 +204,21 @@ def test_trunk_layers_are_fetched_as_needed_and_kept(hub, ask, tmp_path):
     ]
     assert sum(command == "GET" for command, _, _ in hub.log) == 4 + 3  # header and tensors: 2 + 2, then 2 + 1
     assert [path.name for path in (tmp_path / "hf" / "recon_detect").iterdir()] == ["squeezenet1_1.safetensors"]
+
+
+def test_one_megabyte_of_vgg16_is_fetched(hub, ask, shared):
+    """The real weights, at the size and place of the hub's copy: only layers 1 and 2 of LPIPS travel."""
+    tensors = load_file(shared / "weights" / "vgg16_features_to_relu3_3.safetensors")
+    hub.add(
+        "timm/vgg16.tv_in1k", "model.safetensors", save(tensors | {"pre_logits.fc1.weight": torch.zeros(5_000_000)})
+    )
+    program = "from recon_detect.cli import main; main()"
+    assert "lpips: the first two layers of VGG16 are here" in ask("models", "download", "lpips", program=program)
+    assert 1_000_000 < hub.sent < 1_100_000
+    assert all("b8d8aa2dd860af9233c8c67385a8097fd6c35d3f" in path for _, path, _ in hub.log)
+    hub.log.clear()
+    ask("models", "download", "lpips", program=program)
+    assert not hub.log
 
 
 def test_command_line_downloads_and_lists(hub, ask, tmp_path):
