@@ -16,8 +16,8 @@ import torch
 
 from recon_detect.devices import find_device, versions
 from recon_detect.distances import Distances, map_scale
-from recon_detect.engine import BatchSizer, Item, Outcome, run
-from recon_detect.errors import UsageError
+from recon_detect.engine import BatchSizer, Item, run
+from recon_detect.errors import NumericalError, UsageError
 from recon_detect.evidence import Evidence, Noise
 from recon_detect.images import Source, find_sources
 from recon_detect.methods import Method, find_method
@@ -152,7 +152,7 @@ class Detector:
         outcomes = run(as_sources(images), compute, self.settings, self.device, self._sizer)
         with closing(outcomes):
             for outcome in outcomes:
-                yield outcome.result if outcome.result is not None else _error_row(outcome)
+                yield outcome.result if outcome.result is not None else _error_row(outcome.item, outcome.error)
 
     def evidence(self, x: Tensor, *, noise: Sequence[Noise] | None = None) -> Evidence:
         """The evidence of a batch (B, 3, H, W) in [-1, 1] on the detector's device: for research and new methods."""
@@ -164,6 +164,9 @@ class Detector:
         best = per_model.argmax(axis=1)
         rows = []
         for position, item in enumerate(items):
+            if not np.isfinite(per_model[position]).all():
+                rows.append(_error_row(item, NumericalError("no finite score: the image may have no texture at all")))
+                continue
             retried = [name for place, name in sorted(evidence.retried) if place == position]
             rows.append(
                 Row(
@@ -201,8 +204,7 @@ def _noise(generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:
     return torch.randn(shape, generator=generator)
 
 
-def _error_row(outcome: Outcome[Row]) -> Row:
-    item, error = outcome.item, outcome.error
+def _error_row(item: Item, error: Exception | None) -> Row:
     return Row(
         index=item.index,
         path=item.source.id,

@@ -20,6 +20,8 @@ Each message says what was expected, what came and what to do next. `exit_code` 
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from typing import ClassVar
 
 
@@ -38,9 +40,11 @@ class UsageError(ReconDetectError, ValueError):
 class UnknownName(UsageError):
     """A name that is not in its registry."""
 
-    def __init__(self, kind: str, name: object, known: object) -> None:
-        listed = ", ".join(sorted(str(k) for k in known)) if hasattr(known, "__iter__") else str(known)
-        super().__init__(f"unknown {kind} {name!r}; known: {listed}")
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        close = difflib.get_close_matches(name, names, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        super().__init__(f"unknown {kind} {name!r}; known: {', '.join(names)}.{hint}")
 
 
 class InputError(ReconDetectError):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from recon_detect.errors import InputError, NumericalError
+from recon_detect.errors import InputError, NumericalError, UnknownName
 from recon_detect.filters import reflect_pad
 from recon_detect.views import find_view
 
@@ -89,7 +89,14 @@ class Evidence:
                 reference, result, self._reference_features(key[:-1]), self.distances.features(result)
             )
             self._maps[key] = {name: m.half().cpu() for name, m in maps.items()} if self._noise else maps
-        return self._maps[key][distance or self.distances.names[0]]
+        name = distance or self.distances.names[0]
+        if name not in self._maps[key]:
+            raise UnknownName("distance of this run", name, self.distances.names)
+        return self._maps[key][name]
+
+    def image(self, view: str = "identity") -> Tensor:
+        """The images (B, 3, H, W) in [-1, 1], as a view shows them."""
+        return self._image((view,))
 
     def reconstruction(self, model: int, *, view: str = "identity", passes: int = 1) -> Tensor:
         """Reconstruction (B, 3, H, W) in [-1, 1] of a view by one model, `passes` times over; 0 gives the view itself.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import torch
@@ -29,11 +30,12 @@ VIEWS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def find_view(name: str) -> Callable[[Tensor], Tensor]:
-    """The view of a name.
+    """The view of a name, or of several joined by ``+``: ``"rot90+blur"`` turns and then blurs.
 
     Raises:
         UnknownName: No such view.
     """
-    if name not in VIEWS:
-        raise UnknownName("view", name, VIEWS)
-    return VIEWS[name]
+    for part in name.split("+"):
+        if part not in VIEWS:
+            raise UnknownName("view", part, VIEWS)
+    return lambda x: reduce(lambda image, part: VIEWS[part](image), name.split("+"), x)

@@ -145,7 +145,7 @@ def test_low_precision_is_close(tiny_model, picture):
 
 
 def test_wrong_arguments_say_what_is_known(tiny_model):
-    with pytest.raises(UnknownName, match="unknown method 'areoblade'; known: aeroblade"):
+    with pytest.raises(UnknownName, match=r"unknown method 'areoblade'; known: aedr, .*\. Did you mean 'aeroblade'\?"):
         load_detector("areoblade")
     with pytest.raises(UsageError, match="unknown option: .*batchsize.*known: .*batch_size"):
         load_detector(models=tiny_model, batchsize=3)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from recon_detect._version import __version__
+from recon_detect.methods import METHODS
 from recon_detect.settings import DEFAULTS
 
 app = typer.Typer(
@@ -47,7 +48,7 @@ def score(
             "column 'path' and perhaps 'label')."
         ),
     ],
-    method: Annotated[str, typer.Option("--method", "-m", help="Score: aeroblade.")] = "aeroblade",
+    method: Annotated[str, typer.Option("--method", "-m", help=f"Score: {', '.join(METHODS)}.")] = "aeroblade",
     models: Annotated[
         list[str] | None,
         typer.Option(

@@ -8,7 +8,13 @@ from recon_detect.errors import UnknownName
 from recon_detect.methods.method import Method
 
 METHODS: dict[str, str] = {
+    "aedr": "recon_detect.methods.aedr:AEDR",
+    "aedr-homogeneity": "recon_detect.methods.aedr:AEDR_HOMOGENEITY",
     "aeroblade": "recon_detect.methods.aeroblade:AEROBLADE",
+    "contrast": "recon_detect.methods.contrast:CONTRAST",
+    "did": "recon_detect.methods.did:DID",
+    "hfi": "recon_detect.methods.hfi:HFI",
+    "rdd": "recon_detect.methods.rdd:RDD",
 }
 
 

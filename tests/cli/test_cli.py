@@ -116,7 +116,7 @@ def test_usage_errors_end_with_2(cli, score, tmp_path, image_folder):
     empty = tmp_path / "empty"
     empty.mkdir()
     assert "no images in this folder" in score(empty, code=2).err
-    assert "unknown method 'x'; known: aeroblade" in cli("score", image_folder, "--method", "x", code=2).err
+    assert "unknown method 'x'; known: aedr, " in cli("score", image_folder, "--method", "x", code=2).err
     assert "No such option" in cli("score", image_folder, "--nonsense", code=2).err
     assert "ends in .jsonl, .csv, .parquet" in score(image_folder, "-o", tmp_path / "a.txt", code=2).err
 
