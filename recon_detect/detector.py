@@ -95,7 +95,7 @@ class Detector:
         self._distances = Distances([distance or method.distance], self.device)
         self._autoencoders = [load_autoencoder(w, self.device, dtype, pure=bool(compat)) for w in found]
         share_equal_parts(self._autoencoders)
-        self._sizer = BatchSizer(self.device, self._autoencoders, settings.batch_size)
+        self._sizer = BatchSizer(self.device, self._autoencoders, settings.batch_size, tiled=self._distances.tiled)
         self.run_info = RunInfo(
             method=method.name,
             distance=self._distances.names[0],

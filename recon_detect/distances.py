@@ -6,7 +6,8 @@ Zero for equal images, larger for less alike; maps are (B, 1, h, w) float32, the
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,6 +16,7 @@ import torch.nn.functional as F
 from recon_detect.errors import UnknownName
 from recon_detect.filters import gaussian_blur
 from recon_detect.models.lpips import LPIPS, NETS, Features, layer_count
+from recon_detect.tiling import TILE, tiled
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,6 +61,11 @@ _PIXEL_DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "ssim": ssim,
 }
 
+# Radius of the receptive field of each layer of LPIPS-VGG, rounded up to its stride, and of the pixel distances (SSIM's
+# window). The other networks have no padding or odd strides, which tiles would shift.
+_VGG_HALOS = {1: 16, 2: 16, 3: 32, 4: 64, 5: 112}
+_PIXEL_HALO = 16
+
 # What counts as a large error in a heat map, the same for every image so that pictures can be compared.
 _MAP_SCALES = {"l1": 0.2, "l2": 0.05, "highpass_l2": 0.02, "ssim": 0.5}
 _LPIPS_MAP_SCALE = 0.1
@@ -95,7 +102,24 @@ class Distances:
             if match := _LPIPS_NAME.fullmatch(name):
                 net, layer = match[1], int(match[2])
                 layers.setdefault(net, set()).update([layer] if layer else range(1, layer_count(net) + 1))
+        self._halo = _halo(self.names)
         self._lpips = {net: LPIPS(net, tuple(wanted), device) for net, wanted in layers.items()}
+
+    @property
+    def tiled(self) -> bool:
+        """Whether maps of large images can be computed in tiles, with the result of the whole image."""
+        return self._halo is not None
+
+    def maps_in_tiles(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+        """The error maps of every distance, by name, for images whose features would take gigabytes."""
+        assert self._halo is not None
+
+        def part(x: Tensor, y: Tensor) -> list[Tensor]:
+            return list(self.maps(x, y, self.features(x), self.features(y)).values())
+
+        scales = [partial(_position, _stride(name)) for name in self.names]
+        maps = tiled(part, [x, y], scales, tile=TILE, halo=self._halo)
+        return dict(zip(self.names, maps, strict=True))
 
     def features(self, x: Tensor) -> dict[str, Features]:
         """What the networks see in (B, 3, H, W): the part that is computed once per image."""
@@ -114,6 +138,27 @@ class Distances:
             else:
                 maps[name] = _PIXEL_DISTANCES[name](x, y)
         return maps
+
+
+def _halo(names: Sequence[str]) -> int | None:
+    """The overlap that tiles need, or None where a distance cannot be tiled."""
+    halos = []
+    for name in names:
+        match = _LPIPS_NAME.fullmatch(name)
+        if match and (match[1] != "vgg" or match[2] == "0"):
+            return None
+        halos.append(_VGG_HALOS[int(match[2])] if match else _PIXEL_HALO)
+    return max(halos)
+
+
+def _stride(name: str) -> int:
+    """Pixels per position of a map that can be tiled."""
+    match = _LPIPS_NAME.fullmatch(name)
+    return 2 ** (int(match[2]) - 1) if match else 1
+
+
+def _position(stride: int, pixel: int) -> int:
+    return pixel // stride
 
 
 def _summed(maps: dict[int, Tensor], size: tuple[int, ...]) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 
 from recon_detect.errors import InputError, NumericalError, UnknownName
 from recon_detect.filters import reflect_pad
+from recon_detect.tiling import TILED_ABOVE
 from recon_detect.views import find_view
 
 if TYPE_CHECKING:
@@ -83,11 +84,7 @@ class Evidence:
         """Error map (B, 1, h, w) of one model; LPIPS maps have the resolution of their layer."""
         key = self._key(model, view, passes)
         if key not in self._maps:
-            reference = self._image(key[:-1])
-            result = self.reconstruction(model, view=view, passes=passes)
-            maps = self.distances.maps(
-                reference, result, self._reference_features(key[:-1]), self.distances.features(result)
-            )
+            maps = self._compare(key[:-1], self._image(key))
             self._maps[key] = {name: m.half().cpu() for name, m in maps.items()} if self._noise else maps
         name = distance or self.distances.names[0]
         if name not in self._maps[key]:
@@ -116,6 +113,12 @@ class Evidence:
             else:
                 self._images[key] = self._reconstruct(key[:-1], self._model_of[key[-1]])
         return self._images[key]
+
+    def _compare(self, reference: Key, result: Tensor) -> dict[str, Tensor]:
+        x = self._image(reference)
+        if self.distances.tiled and x.shape[-2] * x.shape[-1] > TILED_ABOVE:
+            return self.distances.maps_in_tiles(x, result)
+        return self.distances.maps(x, result, self._reference_features(reference), self.distances.features(result))
 
     def _reference_features(self, key: Key) -> dict[str, Features]:
         if key not in self._references:

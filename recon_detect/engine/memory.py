@@ -10,6 +10,7 @@ import psutil
 import torch
 
 from recon_detect.errors import OutOfMemory
+from recon_detect.tiling import TILED_ABOVE
 
 if TYPE_CHECKING:
     from recon_detect.models.autoencoders import Autoencoder
@@ -19,6 +20,7 @@ log = logging.getLogger("recon_detect")
 # Peak bytes per pixel in float32, measured on the CPU (docs/performance.md): activations at full resolution rule.
 _TINY_BYTES_PER_PIXEL = 850
 _FULL_BYTES_PER_PIXEL = 3500
+_WHOLE_BYTES_PER_PIXEL = 100
 
 # A core's caches hold about one image of this size; larger batches are slower on the CPU, not faster.
 _CPU_BATCH_PIXELS = 512 * 512
@@ -33,13 +35,22 @@ class BatchSizer:
         device: Where the batches run.
         autoencoders: What they run through.
         fixed: A batch size to keep to as long as it fits.
+        tiled: Whether the distances too are computed in tiles for large images.
     """
 
-    def __init__(self, device: torch.device, autoencoders: Sequence[Autoencoder], fixed: int | None = None) -> None:
+    def __init__(
+        self,
+        device: torch.device,
+        autoencoders: Sequence[Autoencoder],
+        fixed: int | None = None,
+        *,
+        tiled: bool = False,
+    ) -> None:
         self._device = device
         self._fixed = fixed
-        tiny = all(autoencoder.tiny for autoencoder in autoencoders)
+        tiny = all(autoencoder.tiled for autoencoder in autoencoders)
         self._bytes_per_pixel = _TINY_BYTES_PER_PIXEL if tiny else _FULL_BYTES_PER_PIXEL
+        self._tiled = tiled and tiny
         self._limit: int | None = None  # pixels, once memory has run out
 
     def size(self, height: int, width: int) -> int:
@@ -50,7 +61,7 @@ class BatchSizer:
         elif self._device.type == "cpu":
             wanted = _CPU_BATCH_PIXELS // pixels
         else:
-            wanted = int(_SHARE_OF_FREE * self._free()) // (self._bytes_per_pixel * pixels)
+            wanted = int(_SHARE_OF_FREE * self._free()) // self._bytes(pixels)
         if self._limit is not None:
             wanted = min(wanted, self._limit // pixels)
         return min(max(wanted, 1), _MAX_BATCH)
@@ -68,12 +79,18 @@ class BatchSizer:
         """
         if self._device.type != "cpu":
             return
-        needed, free = self._bytes_per_pixel * height * width, self._free()
+        needed, free = self._bytes(height * width), self._free()
         if needed > free:
             raise OutOfMemory(
                 f"{width}x{height} needs about {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free; "
                 "crop the image (do not resize it) or run where there is more"
             )
+
+    def _bytes(self, pixels: int) -> int:
+        """Peak for one image. In tiles only the image, its reconstruction and its maps are held whole."""
+        if self._tiled and pixels > TILED_ABOVE:
+            return self._bytes_per_pixel * TILED_ABOVE + _WHOLE_BYTES_PER_PIXEL * pixels
+        return self._bytes_per_pixel * pixels
 
     def _free(self) -> int:
         if self._device.type == "cuda":

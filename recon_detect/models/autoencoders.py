@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from recon_detect.errors import UsageError, WeightsError
 from recon_detect.models.registry import AUTOENCODERS
 from recon_detect.models.torchvision_guard import hide_broken_torchvision
 from recon_detect.models.weights import Weights
+from recon_detect.tiling import TILE, TILED_ABOVE, tiled
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,16 +32,28 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 class _Adapter:
     """How a diffusers class encodes and decodes without sampling, quantising, tiling or rounding.
 
-    `encode` gives latents, or the posterior where there is one.
+    `encode` gives latents, or the posterior where there is one. `halo` is the radius of the receptive field in pixels,
+    rounded up to the factor, of networks that are convolutions alone and can be tiled.
     """
 
     encode: Callable[[Any, Tensor], Any]
     decode: Callable[[Any, Tensor], Tensor]
     factor: Callable[[Any], int]
+    halo: Callable[[Any], int] | None = None
 
 
 def _halvings(key: str) -> Callable[[Any], int]:
     return lambda module: 2 ** (len(module.config[key]) - 1)
+
+
+def _tiny_radius(config: Any) -> int:
+    """Three 3x3 convolutions a block, one where the resolution changes, one at each end."""
+    encoder = [3 * blocks * 2**level for level, blocks in enumerate(config["num_encoder_blocks"])]
+    decoder = [3 * blocks * 2**level for level, blocks in enumerate(reversed(config["num_decoder_blocks"]))]
+    changes = 1 << len(encoder)  # 1 + 2 + 4 + ..., and 1 at full resolution
+    factor = 1 << (len(encoder) - 1)
+    radius = max(sum(encoder), sum(decoder)) + changes + factor
+    return math.ceil(radius / factor) * factor
 
 
 _KL = _Adapter(
@@ -56,6 +70,7 @@ _ADAPTERS: dict[str, _Adapter] = {
         lambda m, x: m.encode(x).latents,
         lambda m, z: m.decode(z).sample,
         _halvings("encoder_block_out_channels"),
+        lambda m: _tiny_radius(m.config),
     ),
     "VQModel": _Adapter(
         lambda m, x: m.encode(x).latents,
@@ -105,13 +120,14 @@ class Autoencoder:
         for parameter in self._module.parameters():
             parameter.data = parameter.data.contiguous(memory_format=fast_layout(parameter))
         self.factor = self._adapter.factor(module)
+        self._halo = self._adapter.halo(module) if self._adapter.halo else None
         self.encoder_key = f"{self.name}:{weights.sha256}:encoder"
         self.key = f"{self.name}:{weights.sha256}"
 
     @property
-    def tiny(self) -> bool:
-        """Whether it is one of the small distilled ones, which need a fraction of the memory."""
-        return type(self._module).__name__ == "AutoencoderTiny"
+    def tiled(self) -> bool:
+        """Whether large images are computed in tiles, with the result of the whole image."""
+        return self._halo is not None
 
     @property
     def low_precision(self) -> bool:
@@ -129,6 +145,8 @@ class Autoencoder:
             precise: Compute in float32 whatever `dtype` says.
         """
         with self._precision(precise):
+            if self._halo is not None and _is_large(x, 1):
+                return self._in_tiles(self._adapter.encode, x, 1, lambda position: position // self.factor)
             posterior = self._adapter.encode(self._module, self._cast(x))
             if isinstance(posterior, torch.Tensor):
                 return posterior
@@ -142,7 +160,17 @@ class Autoencoder:
     def decode(self, z: Tensor, *, precise: bool = False) -> Tensor:
         """Images in [-1, 1] (not clamped), from latents of `encode`."""
         with self._precision(precise):
+            if self._halo is not None and _is_large(z, self.factor):
+                return self._in_tiles(self._adapter.decode, z, self.factor, lambda position: position * self.factor)
             return self._adapter.decode(self._module, self._cast(z))
+
+    def _in_tiles(
+        self, function: Callable[[Any, Tensor], Tensor], x: Tensor, unit: int, scale: Callable[[int], int]
+    ) -> Tensor:
+        """Encodes or decodes tile by tile; a position in `x` is `unit` pixels wide."""
+        assert self._halo is not None
+        tile, halo = TILE // unit, self._halo // unit
+        return tiled(lambda part: [function(self._module, self._cast(part))], [x], [scale], tile=tile, halo=halo)[0]
 
     def _cast(self, x: Tensor) -> Tensor:
         return x.to(dtype=self.dtype if self._pure else torch.float32, memory_format=fast_layout(x))
@@ -162,6 +190,10 @@ class Autoencoder:
         low = self.low_precision and not precise and not self._pure
         with torch.autocast(self.device.type, self.dtype) if low else nullcontext():
             yield
+
+
+def _is_large(x: Tensor, unit: int) -> bool:
+    return x.shape[-2] * x.shape[-1] * unit**2 > TILED_ABOVE
 
 
 def load_autoencoder(weights: Weights, device: torch.device, dtype: str = "auto", *, pure: bool = False) -> Autoencoder:

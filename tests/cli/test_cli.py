@@ -104,10 +104,13 @@ def test_interrupt_ends_with_130(tiny_model, tmp_path):
     for number in range(200):
         Image.fromarray(np.zeros((256, 256, 3), np.uint8)).save(tmp_path / f"{number}.png", compress_level=0)
     command = [*COMMAND, "score", tmp_path, "--models", tiny_model, "--distance", "l2", "--batch-size", "1"]
-    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    process.stdout.readline()
-    process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=30)
+    # A shell starts background jobs with interrupts ignored, and a test run may be one.
+    heeding = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(list(map(str, command)), **pipes, **heeding) as process:
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate()
     assert process.returncode == 130, stderr
     assert "interrupted" in stderr and "Traceback" not in stderr
 
