@@ -52,7 +52,7 @@ def _tiny_radius(config: Any) -> int:
     decoder = [3 * blocks * 2**level for level, blocks in enumerate(reversed(config["num_decoder_blocks"]))]
     changes = 1 << len(encoder)  # 1 + 2 + 4 + ..., and 1 at full resolution
     factor = 1 << (len(encoder) - 1)
-    radius = max(sum(encoder), sum(decoder)) + changes + factor
+    radius: int = max(sum(encoder), sum(decoder)) + changes + factor
     return math.ceil(radius / factor) * factor
 
 
