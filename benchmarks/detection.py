@@ -142,13 +142,20 @@ def main() -> None:
         entries = list(journal.rows())
     failed = [entry["path"] for entry in entries if entry["error"]]
     scores = {entry["path"]: entry["score"] for entry in entries if not entry["error"]}
-    table = evaluate([row for row in rows if row["path"] in scores], scores)
+    settings = {
+        "method": f"{run.method}, as published" if run.compat else run.method,
+        "distance": run.distance,
+        "models": models,
+        "dtype": run.models[0].dtype,
+    }
+    table = [settings | line for line in evaluate([row for row in rows if row["path"] in scores], scores)]
 
     temporary = output.with_name(f".{output.name}.{os.getpid()}")
     with temporary.open("w", newline="", encoding="utf-8") as file:
-        file.write(f"# {conditions}; {options.data.name}, {len(small)} images smaller than the crop left out, ")
-        file.write(f"{len(failed)} failed; bootstrap {RESAMPLES}; {models} {run.models[0].dtype}; ")
-        file.write(f"{platform.machine()}; {' '.join(f'{k} {v}' for k, v in run.versions.items())}\n")
+        file.write(f"# {options.data.name}, centre crop of {options.crop} px on the {GRID}-px grid, both classes as ")
+        file.write(f"{options.encoding}, {len(small)} smaller images left out, {len(failed)} failed; intervals by ")
+        file.write(f"{RESAMPLES} bootstrap resamples; {device} {platform.machine()}; ")
+        file.write(f"{', '.join(f'{name} {version}' for name, version in run.versions.items())}\n")
         writer = csv.DictWriter(file, list(table[0]))
         writer.writeheader()
         writer.writerows(table)

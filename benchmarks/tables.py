@@ -3,8 +3,8 @@
     python -m benchmarks.tables            # rewrite
     python -m benchmarks.tables --check    # fail if something is out of date
 
-A block ``<!-- table: FILE -->`` to ``<!-- /table -->`` is filled from benchmarks/results/FILE, and ``<!-- models -->``
-to ``<!-- /models -->`` from the registry.
+A block ``<!-- table: FILE -->`` to ``<!-- /table -->`` is filled from benchmarks/results/FILE; a pattern with ``*``
+puts one line per file into one table. ``<!-- models -->`` to ``<!-- /models -->`` is filled from the registry.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from recon_detect.models.registry import AUTOENCODERS, MODEL_SETS
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
+# The four with the most images; the CSV has all, and every generator.
+FAMILIES = ("SD kl-f8", "SDXL VAE", "Flux.1 16ch VAE", "SD3 16ch VAE", "all")
 BLOCK = re.compile(r"<!-- (table: (?P<file>\S+)|models) -->\n.*?<!-- /(table|models) -->", re.DOTALL)
 
 
@@ -43,6 +45,25 @@ def detection(path: Path) -> str:
     ]
     head = ["images of", "n", f"AUROC against {lines[0]['real']} photographs [95 %]", "TPR at 5 % FPR"]
     return f"{markdown(head, rows)}\nConditions: {conditions}.\n"
+
+
+def comparison(pattern: str) -> str:
+    """One line per method and model: the AUROC of each decoder family."""
+    rows, conditions = [], ""
+    for path in sorted(RESULTS.glob(pattern)):
+        with path.open(newline="", encoding="utf-8") as file:
+            conditions = file.readline().lstrip("# ").strip()
+            lines = {line["group"].removeprefix("autoencoder: "): line for line in csv.DictReader(file)}
+        settings = [lines["all"][column] for column in ("method", "distance", "models", "dtype")]
+        rows.append([*settings, *(area(lines[family]) for family in FAMILIES)])
+    counts = [f"{family} (n = {lines[family]['generated']})" for family in FAMILIES]
+    table = markdown(["method", "distance", "model", "dtype", *counts], rows)
+    return f"{table}\nAUROC with 95 % interval, against {lines['all']['real']} photographs. Conditions: {conditions}.\n"
+
+
+def area(line: dict[str, str]) -> str:
+    values = (float(line[column]) for column in ("auroc", "auroc_low", "auroc_high"))
+    return "{:.3f} [{:.2f}, {:.2f}]".format(*values)
 
 
 def footprint(path: Path) -> str:
@@ -74,6 +95,8 @@ def fill(match: re.Match[str]) -> str:
     opening = f"<!-- {match[1]} -->\n"
     if match["file"] is None:
         return f"{opening}{models()}<!-- /models -->"
+    if "*" in match["file"]:
+        return f"{opening}{comparison(match['file'])}<!-- /table -->"
     path = RESULTS / match["file"]
     content = footprint(path) if path.name.startswith("footprint") else detection(path)
     return f"{opening}{content}<!-- /table -->"

@@ -67,7 +67,7 @@ def test_benchmark_runs_to_the_end(tmp_path, tiny_model, picture, monkeypatch, c
         monkeypatch.setattr(sys, "argv", ["detection", "--data", str(tmp_path), *arguments, "--output", str(output)])
         detection.main()
     conditions, *lines = output.read_text().splitlines()
-    assert "1 images smaller than the crop left out" in conditions and "jpeg-75" in conditions
+    assert "1 smaller images left out" in conditions and "jpeg-75" in conditions
     table = {line["group"]: line for line in csv.DictReader(lines)}
     assert table["all"]["real"] == "4" and table["all"]["generated"] == "3"
     assert set(table) == {"all", "autoencoder: A", "generator: g0", "generator: g2"}
