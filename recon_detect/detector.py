@@ -88,12 +88,9 @@ class Detector:
         self.method = method
         self.settings = settings
         self.device = find_device(settings.device)
-        # The published scripts run the autoencoders in float16, which a CPU emulates slowly and no paper used.
-        published_dtype = "float16" if self.device.type == "cuda" else "float32"
-        dtype = published_dtype if compat and settings.dtype == "auto" else settings.dtype
         found = [find_weights(model) for model in models]
         self._distances = Distances([distance or method.distance], self.device)
-        self._autoencoders = [load_autoencoder(w, self.device, dtype, pure=bool(compat)) for w in found]
+        self._autoencoders = [load_autoencoder(w, self.device, settings.dtype, pure=bool(compat)) for w in found]
         share_equal_parts(self._autoencoders)
         self._sizer = BatchSizer(self.device, self._autoencoders, settings.batch_size, tiled=self._distances.tiled)
         self.run_info = RunInfo(
@@ -160,7 +157,7 @@ class Detector:
 
     def _compute(self, evidence: Evidence, items: Sequence[Item], maps: bool) -> list[Row]:
         statistic = self.method.statistic(evidence)
-        per_model = (statistic if self.method.higher_is_generated else -statistic).double().cpu().numpy()
+        per_model = (statistic if self.method.higher_is_generated else -statistic).cpu().double().numpy()
         best = per_model.argmax(axis=1)
         rows = []
         for position, item in enumerate(items):

@@ -16,6 +16,3 @@ def main() -> None:
     except ReconDetectError as error:
         print(f"recon-detect: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except BrokenPipeError:  # `recon-detect ... | head`
-        sys.stderr.close()
-        sys.exit(0)

@@ -212,7 +212,7 @@ def load_autoencoder(weights: Weights, device: torch.device, dtype: str = "auto"
     hide_broken_torchvision()
     class_name = _class_name(weights)
     module_class = _find_class(class_name)
-    chosen = _choose_dtype(weights.name, device, dtype)
+    chosen = _choose_dtype(weights.name, device, dtype, pure=pure)
     variant = "fp16" if ".fp16." in weights.filename else None
     try:
         with _quiet_diffusers():
@@ -271,9 +271,13 @@ def _find_class(name: str) -> Any:
     return getattr(diffusers, name)
 
 
-def _choose_dtype(name: str, device: torch.device, dtype: str) -> torch.dtype:
+def _choose_dtype(name: str, device: torch.device, dtype: str, *, pure: bool = False) -> torch.dtype:
     row = AUTOENCODERS.get(name)
     policy = row.low_precision if row else "bfloat16"
+    if dtype == "auto" and pure:
+        # The published scripts: float16 on a GPU (they know no CPU), and float32 for what overflows in it.
+        overflows = row is not None and policy != "float16"
+        return torch.float32 if overflows or device.type != "cuda" else torch.float16
     if dtype == "auto":
         return DTYPES[policy] if device.type == "cuda" else torch.float32
     if dtype not in DTYPES:

@@ -125,6 +125,9 @@ def test_dtype_policy():
     assert _choose_dtype("sd1", cuda, "auto") == torch.float16
     assert _choose_dtype("sd1", CPU, "auto") == torch.float32
     assert _choose_dtype("owner/unknown", cuda, "auto") == torch.bfloat16
+    assert _choose_dtype("sd1", cuda, "auto", pure=True) == torch.float16
+    assert _choose_dtype("sdxl", cuda, "auto", pure=True) == torch.float32
+    assert _choose_dtype("sd1", CPU, "auto", pure=True) == torch.float32
     with pytest.raises(UsageError, match="sdxl overflows in float16"):
         _choose_dtype("sdxl", cuda, "float16")
     with pytest.raises(UsageError, match="unknown dtype"):
