@@ -71,19 +71,19 @@ class BatchSizer:
         self._limit = max(count // 2, 1) * height * width
         log.info("out of memory with %d images of %dx%d; going on with half", count, width, height)
 
-    def check_one(self, height: int, width: int) -> None:
-        """Refuses one image that cannot fit. On the CPU the system would end the process rather than raise.
+    def check(self, count: int, height: int, width: int) -> None:
+        """Refuses a batch that cannot fit. On the CPU the system would end the process rather than raise.
 
         Raises:
             OutOfMemory: More is needed than is free.
         """
         if self._device.type != "cpu":
             return
-        needed, free = self._bytes(height * width), self._free()
+        needed, free = count * self._bytes(height * width), self._free()
         if needed > free:
             raise OutOfMemory(
-                f"{width}x{height} needs about {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free; "
-                "crop the image (do not resize it) or run where there is more"
+                f"{width}x{height} needs about {needed / 1e9:.1f} GB of memory ({count} at a time), "
+                f"{free / 1e9:.1f} GB are free; crop the image (do not resize it) or run where there is more"
             )
 
     def _bytes(self, pixels: int) -> int:

@@ -109,14 +109,14 @@ def _attempt(
     """Computes a batch; in halves when memory runs out, one by one when it fails otherwise."""
     height, width = batch[0].size
     try:
-        sizer.check_one(height, width)
+        sizer.check(len(batch), height, width)
         with torch.inference_mode():
             results = compute(_to_device(batch, device, copy_stream), batch)
         return [Outcome(item, result) for item, result in zip(batch, results, strict=True)]
     except Exception as error:
         short = _is_out_of_memory(error)
         if len(batch) == 1:
-            if short:
+            if short and not isinstance(error, OutOfMemory):
                 error = OutOfMemory(f"{width}x{height} does not fit into the memory of {device}: {error}")
             log.debug("%s failed", batch[0].source.id, exc_info=error)
             return [Outcome(batch[0], error=error)]
@@ -133,7 +133,7 @@ def _attempt(
 def _is_out_of_memory(error: Exception) -> bool:
     from accelerate.utils.memory import should_reduce_batch_size
 
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or should_reduce_batch_size(error)
+    return isinstance(error, torch.OutOfMemoryError | MemoryError | OutOfMemory) or should_reduce_batch_size(error)
 
 
 def _to_device(batch: Sequence[Item], device: torch.device, copy_stream: torch.cuda.Stream | None) -> Tensor:

@@ -100,9 +100,11 @@ def test_an_image_that_cannot_fit_is_refused_before_the_system_ends_the_process(
 
     free = type("Memory", (), {"available": 1_000_000})
     monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
-    results = list(outcomes(sources((8, 8), (64, 64)), Recorder()))
+    recorder = Recorder()
+    results = list(outcomes(sources((8, 8), (64, 64), *[(28, 28)] * 2), recorder))
     assert results[0].error is None
     assert isinstance(results[1].error, OutOfMemory) and "crop the image" in str(results[1].error)
+    assert recorder.batches == [[0], [2], [3]]  # two at once would not fit
 
 
 def test_the_input_is_read_lazily_and_memory_is_bounded():
