@@ -134,7 +134,7 @@ def main() -> None:
     )  # fmt: skip
     output = options.output or RESULTS / f"detection-{conditions}.csv"
     output.parent.mkdir(parents=True, exist_ok=True)
-    with Journal(output.with_suffix(".scores.jsonl"), run.to_dict()) as journal:
+    with Journal(output.with_suffix(".scores.jsonl"), run.to_dict(), resume=run.compat is None) as journal:
         waiting = [row for row in rows if row["path"] not in journal.done]
         stream = detector.stream(sources(options.data, waiting, options.crop or None, options.encoding))
         for result in tqdm(stream, total=len(rows), initial=len(rows) - len(waiting), unit="image"):

@@ -42,7 +42,9 @@ def run_score(
     as_json = as_json or not sys.stdout.isatty()
     shown: list[Row] = []
     tally = Tally()
-    with Journal(output, run.to_dict()) if output else nullcontext() as journal:
+    # Published scores depend on the files before: an interrupted run of them starts over.
+    resume = run.compat is None
+    with Journal(output, run.to_dict(), resume=resume) if output else nullcontext() as journal:
         for entry in journal.rows() if journal else ():
             tally.add(entry)
         waiting: list[Source] = [s for s in sources if journal is None or s.id not in journal.done]

@@ -25,25 +25,27 @@ class Journal:
     Args:
         output: The file to be; its suffix chooses the format: ``.jsonl``, ``.csv`` or ``.parquet``.
         run: Description of the run, with its fingerprint under ``"run"``.
+        resume: Go on after the results that are there already; False starts over.
 
     Raises:
         UsageError: An unknown suffix, or partial results of another configuration.
     """
 
-    def __init__(self, output: Path, run: dict[str, Any]) -> None:
+    def __init__(self, output: Path, run: dict[str, Any], *, resume: bool = True) -> None:
         if output.suffix.lower() not in WRITERS:
             raise UsageError(f"{output}: expected a name that ends in {', '.join(WRITERS)}")
         self.output = output
         self.path = output.with_name(output.name + ".partial")
         self.run = run
+        self.resume = resume
         self.done: set[str] = set()
         self._file: IO[str] | None = None
 
     def __enter__(self) -> Journal:
         self.output.parent.mkdir(parents=True, exist_ok=True)
-        if self.path.exists():
+        if self.resume and self.path.exists():
             self._resume()
-        self._file = self.path.open("a", encoding="utf-8")
+        self._file = self.path.open("a" if self.resume else "w", encoding="utf-8")
         if self._file.tell() == 0:
             self._write(self.run)
         return self

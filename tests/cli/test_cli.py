@@ -100,6 +100,30 @@ def test_a_killed_run_goes_on_where_it_stopped(cli, tiny_model, tmp_path):
     assert not partial.exists()
 
 
+def test_an_interrupted_published_run_starts_over(cli, kl_model, tmp_path, picture):
+    """Its noise depends on the files before; going on would give other scores than an undisturbed run."""
+    (tmp_path / "images").mkdir()
+    for number in range(4):
+        Image.fromarray(picture(seed=number)).save(tmp_path / "images" / f"{number}.png")
+    options = [
+        tmp_path / "images",
+        "--models",
+        kl_model,
+        "--distance",
+        "l2",
+        "--device",
+        "cpu",
+        "--compat",
+        "published",
+    ]
+    cli("score", *options, "-o", tmp_path / "whole.jsonl")
+    run = (tmp_path / "whole.jsonl.run.json").read_text()
+    first = (tmp_path / "whole.jsonl").read_text().splitlines()[0]
+    (tmp_path / "out.jsonl.partial").write_text(json.dumps(json.loads(run)) + "\n" + first + "\n")
+    cli("score", *options, "-o", tmp_path / "out.jsonl")
+    assert (tmp_path / "out.jsonl").read_text() == (tmp_path / "whole.jsonl").read_text()
+
+
 def test_interrupt_ends_with_130(tiny_model, tmp_path):
     for number in range(200):
         Image.fromarray(np.zeros((256, 256, 3), np.uint8)).save(tmp_path / f"{number}.png", compress_level=0)

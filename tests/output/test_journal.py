@@ -81,6 +81,16 @@ def test_an_interrupted_run_goes_on_after_its_last_whole_line(tmp_path):
     assert not partial.exists()
 
 
+def test_a_run_that_cannot_be_resumed_starts_over(tmp_path):
+    with Journal(tmp_path / "out.jsonl", RUN) as journal:
+        journal.add(row("a.png"))
+    with Journal(tmp_path / "out.jsonl", RUN, resume=False) as journal:
+        assert journal.done == set()
+        journal.add(row("b.png"))
+        journal.finish()
+    assert [entry["path"] for entry in read_jsonl(tmp_path / "out.jsonl")] == ["b.png"]
+
+
 def test_a_journal_killed_in_its_first_line_starts_anew(tmp_path):
     (tmp_path / "out.csv.partial").write_text('{"run": "ab')
     with Journal(tmp_path / "out.csv", RUN) as journal:
