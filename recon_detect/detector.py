@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from recon_detect.images.picture import ImageLike
-
-log = logging.getLogger("recon_detect")
 
 
 def load_detector(

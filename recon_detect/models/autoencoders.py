@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -22,8 +21,6 @@ from recon_detect.tiling import TILE, TILED_ABOVE, tiled
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-log = logging.getLogger("recon_detect")
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,8 +17,6 @@ from typing import Any
 
 from recon_detect.errors import HubUnreachable, WeightsCorrupt, WeightsError, WeightsMissing
 from recon_detect.models.registry import HubFile
-
-log = logging.getLogger("recon_detect")
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 _HEAD_TIMEOUT = 10.0
@@ -32,9 +29,7 @@ class Declared:
     """What the hub says of a file before it is transferred."""
 
     url: str
-    commit: str
     sha256: str | None
-    size: int | None
 
 
 def sha256_of(path: Path) -> str:
@@ -56,7 +51,7 @@ def in_cache(file: HubFile, filename: str) -> Path | None:
 
 
 def declared(file: HubFile, filename: str) -> Declared:
-    """Asks the hub for commit, checksum and size of a file.
+    """Asks the hub for the checksum of a file, and whether it can be had.
 
     Raises:
         HubUnreachable: Offline mode, no network, or a server that does not answer.
@@ -94,7 +89,7 @@ def declared(file: HubFile, filename: str) -> Declared:
     if meta.commit_hash is None or meta.etag is None:
         raise HubUnreachable(f"{where}: the server at HF_ENDPOINT does not answer like a model hub")
     sha256 = meta.etag if SHA256.fullmatch(meta.etag) else None
-    return Declared(url, meta.commit_hash, sha256, meta.size)
+    return Declared(url, sha256)
 
 
 def download(file: HubFile, filename: str, accepted: frozenset[str] = frozenset()) -> tuple[Path, str]:
