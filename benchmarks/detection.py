@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import os
 import platform
 import sys
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 from tqdm import tqdm
 
 from recon_detect import Source, load_detector
+from recon_detect.files import replacing
 from recon_detect.output import Journal
 
 RESAMPLES = 2000
@@ -150,8 +150,7 @@ def main() -> None:
     }
     table = [settings | line for line in evaluate([row for row in rows if row["path"] in scores], scores)]
 
-    temporary = output.with_name(f".{output.name}.{os.getpid()}")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
+    with replacing(output) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         file.write(f"# {options.data.name}, centre crop of {options.crop} px on the {GRID}-px grid, both classes as ")
         file.write(f"{options.encoding}, {len(small)} smaller images left out, {len(failed)} failed; intervals by ")
         file.write(f"{RESAMPLES} bootstrap resamples; {device} {platform.machine()}; ")
@@ -159,7 +158,6 @@ def main() -> None:
         writer = csv.DictWriter(file, list(table[0]))
         writer.writeheader()
         writer.writerows(table)
-    temporary.replace(output)
     for line in table:
         print(f"{line['group']:45} n={line['generated']:3} AUROC {line['auroc']:.3f} "
               f"[{line['auroc_low']:.3f}, {line['auroc_high']:.3f}] TPR@5%FPR {line['tpr_at_5_fpr']:.2f}")  # fmt: skip

@@ -18,6 +18,8 @@ import sys
 import time
 from pathlib import Path
 
+from recon_detect.files import replacing
+
 OUTPUT = Path(__file__).parent / "results" / "footprint-cpu.csv"
 REPEATS = 7
 
@@ -78,14 +80,12 @@ def main() -> None:
     ]
     import torch
 
-    temporary = OUTPUT.with_name(f".{OUTPUT.name}.{os.getpid()}")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
+    with replacing(OUTPUT) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         file.write(f"# aeroblade, {model}, float32, {os.cpu_count()} cores {platform.machine()}, ")
         file.write(f"Python {platform.python_version()}, torch {torch.__version__}, best of {REPEATS} for times\n")
         writer = csv.writer(file)
         writer.writerow(("what", "value", "unit"))
         writer.writerows(rows)
-    temporary.replace(OUTPUT)
     for row in rows:
         print(*row)
 

@@ -9,7 +9,7 @@ import torch
 
 from recon_detect.errors import InputError, NumericalError, UnknownName
 from recon_detect.filters import reflect_pad
-from recon_detect.tiling import TILED_ABOVE
+from recon_detect.tiling import is_large
 from recon_detect.views import find_view
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class Evidence:
 
     def _compare(self, reference: Key, result: Tensor) -> dict[str, Tensor]:
         x = self._image(reference)
-        if self.distances.tiled and x.shape[-2] * x.shape[-1] > TILED_ABOVE:
+        if self.distances.tiled and is_large(x):
             return self.distances.maps_in_tiles(x, result)
         return self.distances.maps(x, result, self._reference_features(reference), self.distances.features(result))
 

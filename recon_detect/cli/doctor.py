@@ -8,6 +8,7 @@ import platform
 from collections.abc import Callable
 
 import psutil
+from rich.text import Text
 
 from recon_detect.cli.tables import stdout_console
 from recon_detect.errors import ReconDetectError
@@ -19,12 +20,12 @@ def run_doctor() -> int:
     code = 0
     for name, check in _CHECKS.items():
         try:
-            console.print(f"[green]ok[/]  {name}: {check()}")
+            console.print(Text("ok ", style="green"), f"{name}: {check()}")
         except ReconDetectError as error:
-            console.print(f"[red]bad[/] {name}: {error}")
+            console.print(Text("bad", style="red"), f"{name}: {error}")
             code = code or error.exit_code
         except ImportError as error:
-            console.print(f"[red]bad[/] {name}: {error}")
+            console.print(Text("bad", style="red"), f"{name}: {error}")
             code = code or 1
     return code
 

@@ -63,7 +63,7 @@ class Tally:
 
 def print_summary(tally: Tally, run: RunInfo, output: Path | None) -> None:
     """On stderr: what was done, how to read it, and how well it separates where labels are known."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     models = ", ".join(f"{model.name} ({model.dtype})" for model in run.models)
     console.print(
         f"{tally.images} images, {tally.failed} failed; {run.method} with {models}, {run.distance}, on {run.device}; "
@@ -83,4 +83,4 @@ def print_summary(tally: Tally, run: RunInfo, output: Path | None) -> None:
 
 def stdout_console() -> Console:
     """A console for tables and lines, which are not folded in a pipe."""
-    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
+    return Console(highlight=False, soft_wrap=True, markup=False, width=None if sys.stdout.isatty() else 200)

@@ -17,7 +17,7 @@ from recon_detect.errors import UsageError, WeightsError
 from recon_detect.models.registry import AUTOENCODERS
 from recon_detect.models.torchvision_guard import hide_broken_torchvision
 from recon_detect.models.weights import Weights
-from recon_detect.tiling import TILE, TILED_ABOVE, tiled
+from recon_detect.tiling import TILE, is_large, tiled
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -142,7 +142,7 @@ class Autoencoder:
             precise: Compute in float32 whatever `dtype` says.
         """
         with self._precision(precise):
-            if self._halo is not None and _is_large(x, 1):
+            if self._halo is not None and is_large(x):
                 return self._in_tiles(self._adapter.encode, x, 1, lambda position: position // self.factor)
             posterior = self._adapter.encode(self._module, self._cast(x))
             if isinstance(posterior, torch.Tensor):
@@ -157,7 +157,7 @@ class Autoencoder:
     def decode(self, z: Tensor, *, precise: bool = False) -> Tensor:
         """Images in [-1, 1] (not clamped), from latents of `encode`."""
         with self._precision(precise):
-            if self._halo is not None and _is_large(z, self.factor):
+            if self._halo is not None and is_large(z, self.factor):
                 return self._in_tiles(self._adapter.decode, z, self.factor, lambda position: position * self.factor)
             return self._adapter.decode(self._module, self._cast(z))
 
@@ -187,10 +187,6 @@ class Autoencoder:
         low = self.low_precision and not precise and not self._pure
         with torch.autocast(self.device.type, self.dtype) if low else nullcontext():
             yield
-
-
-def _is_large(x: Tensor, unit: int) -> bool:
-    return x.shape[-2] * x.shape[-1] * unit**2 > TILED_ABOVE
 
 
 def load_autoencoder(weights: Weights, device: torch.device, dtype: str = "auto", *, pure: bool = False) -> Autoencoder:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recon_detect.errors import WeightsCorrupt, WeightsMissing
+from recon_detect.files import replacing
 from recon_detect.models import hub
 from recon_detect.models.registry import HubFile
 from recon_detect.models.tensor_sums import ALEXNET, VGG16
@@ -134,10 +134,8 @@ def _fetch(row: TrunkRow, file: HubFile, names: tuple[str, ...]) -> dict[str, Te
     missing = {name: row.sums.get(name) for name in names if name not in known}
     log.info("fetching %d tensors of %s from %s", len(missing), row.name, file.repo)
     known |= hub.fetch_tensors(file, file.filename, missing)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    save_file(known, partial)
-    partial.replace(path)
+    with replacing(path) as temporary:
+        save_file(known, temporary)
     return {name: known[name] for name in names}
 
 

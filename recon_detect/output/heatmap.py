@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+
+from recon_detect.files import replacing
 
 if TYPE_CHECKING:
     from recon_detect.results import Row
@@ -44,7 +45,6 @@ def save_heatmap(row: Row, folder: Path) -> Path | None:
     text = PngInfo()
     text.add_text("Source", row.path)
     text.add_text("Description", f"score {row.score:.6g}; brightest colour: error {row.map_scale:g} and above")
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    picture.save(temporary, format="PNG", pnginfo=text)
-    return temporary.replace(path)
+    with replacing(path) as temporary:
+        picture.save(temporary, format="PNG", pnginfo=text)
+    return path

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from recon_detect.errors import UsageError
+from recon_detect.files import replacing
 
 _BLOCK = 10_000
 
@@ -62,11 +62,10 @@ class Journal:
         """Moves the results into place, and the description of the run beside them as ``NAME.run.json``."""
         assert self._file is not None
         self._file.close()
-        _replace(self.output, lambda path: WRITERS[self.output.suffix.lower()](path, self.rows(), self.run))
-        _replace(
-            self.output.with_name(self.output.name + ".run.json"),
-            lambda path: path.write_text(json.dumps(self.run, indent=2) + "\n", encoding="utf-8"),
-        )
+        with replacing(self.output) as path:
+            WRITERS[self.output.suffix.lower()](path, self.rows(), self.run)
+        with replacing(self.output.with_name(self.output.name + ".run.json")) as path:
+            path.write_text(json.dumps(self.run, indent=2) + "\n", encoding="utf-8")
         self.path.unlink()
 
     def _resume(self) -> None:
@@ -165,13 +164,3 @@ WRITERS: dict[str, Callable[[Path, Iterable[dict[str, Any]], dict[str, Any]], No
     ".csv": _write_csv,
     ".parquet": _write_parquet,
 }
-
-
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Writes under a temporary name and moves into place."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        write(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
