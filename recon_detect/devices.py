@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import platform
+import sys
 from importlib.metadata import PackageNotFoundError, version
 
 import torch
@@ -31,6 +33,23 @@ def find_device(name: str | None) -> torch.device:
         available = ", ".join(kind for kind, is_there in there.items() if is_there)
         raise DeviceError(f"{name!r} is not available with torch {torch.__version__}; available: {available}")
     return device
+
+
+# <malloc.h>; glibc's defaults hand every tensor beyond 32 MB back to the system as soon as it is freed.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+
+
+def keep_freed_memory() -> bool:
+    """Lets the C library keep freed memory for the next tensor instead of paging in anew; False where it cannot.
+
+    The layers of an image above about 300 px square are mapped, zeroed page by page and unmapped again otherwise, which
+    costs a third of the time of an autoencoder on the CPU. The peak stays what it was, and is kept until exit.
+    """
+    if sys.platform != "linux":
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+    limits = {_M_MMAP_THRESHOLD: 2**30, _M_TRIM_THRESHOLD: 2**31 - 1}
+    return mallopt is not None and all(mallopt(parameter, limit) == 1 for parameter, limit in limits.items())
 
 
 def fast_layout(x: torch.Tensor) -> torch.memory_format:
