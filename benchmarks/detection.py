@@ -123,12 +123,12 @@ def main() -> None:
         dtype=options.dtype,
         compat=options.compat,
     )
-    run = detector.run_info
+    run, method = detector.run_info, detector.run_info.methods[0]
     models = "+".join(model.name for model in run.models).replace("/", "_")
     device = run.device.split(":")[0]
     conditions = "-".join(
         part
-        for part in (run.method, run.compat, run.distance, models, run.models[0].dtype, f"crop{options.crop}",
+        for part in (method.name, run.compat, method.distance, models, run.models[0].dtype, f"crop{options.crop}",
                      options.encoding, device)
         if part
     )  # fmt: skip
@@ -143,8 +143,8 @@ def main() -> None:
     failed = [entry["path"] for entry in entries if entry["error"]]
     scores = {entry["path"]: entry["score"] for entry in entries if not entry["error"]}
     settings = {
-        "method": f"{run.method}, as published" if run.compat else run.method,
-        "distance": run.distance,
+        "method": f"{method.name}, as published" if run.compat else method.name,
+        "distance": method.distance,
         "models": models,
         "dtype": run.models[0].dtype,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from recon_detect.devices import find_device, versions
+from recon_detect.devices import find_device, keep_freed_memory, versions
 from recon_detect.distances import Distances, map_scale
 from recon_detect.engine import BatchSizer, Item, run
 from recon_detect.errors import NumericalError, UsageError
 from recon_detect.evidence import Evidence, Noise
 from recon_detect.images import Source, find_sources
-from recon_detect.methods import Method, find_method
+from recon_detect.methods import DEFAULT_METHOD, Method, find_method
 from recon_detect.models.autoencoders import Autoencoder, load_autoencoder, share_equal_parts
 from recon_detect.models.registry import expand
 from recon_detect.models.weights import find_weights
-from recon_detect.results import ModelInfo, Row, RunInfo, ScoreResult
+from recon_detect.results import MethodInfo, ModelInfo, Row, RunInfo, Score, ScoreResult
 from recon_detect.settings import DEFAULTS, Settings
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def load_detector(
-    method: str = "aeroblade",
+    method: str | Sequence[str] = DEFAULT_METHOD,
     *,
     models: str | Path | Sequence[str | Path] | None = None,
     distance: str | None = None,
@@ -45,10 +45,11 @@ def load_detector(
     """Loads a detector: weights are found on this machine, or fetched from the hub and checked.
 
     Args:
-        method: See `recon-detect score --help`; ``"aeroblade"``.
+        method: See `recon-detect score --help`. Several share one pass: what two of them need is computed once; the
+            first decides `ScoreResult.scores`.
         models: Names from the registry or of its sets (``"tiny"``), folders in diffusers' format, or hub ids
-            ``owner/name[:subfolder][@revision]``. None takes the method's own.
-        distance: How image and reconstruction are compared, such as ``"lpips_vgg_2"`` or ``"l2"``. None takes the
+            ``owner/name[:subfolder][@revision]``. None takes each method's own.
+        distance: How image and reconstruction are compared, such as ``"lpips_vgg_2"`` or ``"l2"``. None takes each
             method's own.
         device: ``"cuda"``, ``"mps"``, ``"cpu"``; None takes the first that is there. A device that is named and
             missing is an error.
@@ -65,34 +66,51 @@ def load_detector(
         settings = Settings(device=device, dtype=dtype, **options)
     except TypeError as error:
         raise UsageError(f"unknown option: {error}; known: {', '.join(Settings.__slots__)}") from error
-    chosen = find_method(method)
-    if compat not in (None, "published") or (compat and not chosen.published_models):
-        raise UsageError(f"compat={compat!r}: expected None, or 'published' for a method that has it")
+    methods = [find_method(name) for name in dict.fromkeys([method] if isinstance(method, str) else method)]
+    if not methods:
+        raise UsageError("expected at least one method")
+    if compat not in (None, "published") or (compat and (len(methods) > 1 or not methods[0].published_models)):
+        raise UsageError(f"compat={compat!r}: expected None, or 'published' for one method that has it")
     if compat:
         # The scripts open images with convert("RGB"), and process one at a time because the noise depends on the order.
         settings = replace(settings, batch_size=1, alpha="drop", exif_orientation=False)
-    names = models or (chosen.published_models if compat else chosen.models)
-    listed = [names] if isinstance(names, str | Path) else names
-    return Detector(chosen, expand(tuple(map(str, listed))), distance, compat, settings)
+    listed = [models] if isinstance(models, str | Path) else models
+    given = tuple(map(str, listed)) if listed else None
+    own = [chosen.published_models if compat else chosen.models for chosen in methods]
+    uses = [
+        Use(chosen, distance or chosen.distance, expand(given or names))
+        for chosen, names in zip(methods, own, strict=True)
+    ]
+    return Detector(uses, compat, settings)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A method with the distance and the models that it is used with."""
+
+    method: Method
+    distance: str
+    models: tuple[str, ...]
 
 
 class Detector:
-    """Scores images by one method. Made by `load_detector`; safe to use for many calls, from one thread at a time."""
+    """Scores images. Made by `load_detector`; safe to use for many calls, from one thread at a time."""
 
-    def __init__(
-        self, method: Method, models: tuple[str, ...], distance: str | None, compat: str | None, settings: Settings
-    ) -> None:
-        self.method = method
+    def __init__(self, uses: Sequence[Use], compat: str | None, settings: Settings) -> None:
+        self.uses = tuple(uses)
         self.settings = settings
         self.device = find_device(settings.device)
+        if self.device.type == "cpu":
+            keep_freed_memory()
+        models = list(dict.fromkeys(model for use in uses for model in use.models))
         found = [find_weights(model) for model in models]
-        self._distances = Distances([distance or method.distance], self.device)
+        self._distances = Distances([use.distance for use in uses], self.device)
         self._autoencoders = [load_autoencoder(w, self.device, settings.dtype, pure=bool(compat)) for w in found]
+        self._position = {name: position for position, name in enumerate(models)}
         share_equal_parts(self._autoencoders)
         self._sizer = BatchSizer(self.device, self._autoencoders, settings.batch_size, tiled=self._distances.tiled)
         self.run_info = RunInfo(
-            method=method.name,
-            distance=self._distances.names[0],
+            methods=tuple(MethodInfo(use.method.name, use.distance, use.models) for use in uses),
             compat=compat,
             models=tuple(_model_info(autoencoder) for autoencoder in self._autoencoders),
             device=str(self.device),
@@ -153,29 +171,44 @@ class Detector:
         return Evidence(x, self._autoencoders, self._distances, noise=noise)
 
     def _compute(self, evidence: Evidence, items: Sequence[Item], maps: bool) -> list[Row]:
-        statistic = self.method.statistic(evidence)
-        per_model = (statistic if self.method.higher_is_generated else -statistic).cpu().double().numpy()
-        best = per_model.argmax(axis=1)
+        by_method = {use.method.name: self._apply(use, evidence) for use in self.uses}
         rows = []
         for position, item in enumerate(items):
-            if not np.isfinite(per_model[position]).all():
+            scores = {name: found[position] for name, found in by_method.items()}
+            missing = [name for name, score in scores.items() if not math.isfinite(score.value)]
+            if len(missing) == len(scores):
                 rows.append(_error_row(item, NumericalError("no finite score: the image may have no texture at all")))
                 continue
             retried = [name for place, name in sorted(evidence.retried) if place == position]
+            first = self.uses[0]
             rows.append(
                 Row(
                     index=item.index,
                     path=item.source.id,
-                    score=float(per_model[position, best[position]]),
-                    per_model={a.name: float(v) for a, v in zip(self._autoencoders, per_model[position], strict=True)},
+                    scores=scores,
                     label=item.source.label,
                     provenance=item.picture.provenance if item.picture else None,
-                    notes=tuple(f"{name} repeated in float32" for name in retried),
-                    map=_map(evidence, int(best[position]), position) if maps else None,
-                    map_scale=map_scale(self.run_info.distance) if maps else None,
+                    notes=(
+                        *(f"{name} repeated in float32" for name in retried),
+                        *(f"{name} has no finite score" for name in missing),
+                    ),
+                    map=self._map(evidence, scores[first.method.name], position) if maps else None,
+                    map_scale=map_scale(first.distance) if maps else None,
                 )
             )
         return rows
+
+    def _apply(self, use: Use, evidence: Evidence) -> list[Score]:
+        """One score per image of the batch."""
+        models = [self._position[name] for name in use.models]
+        statistic = use.method.statistic(evidence.using(use.distance, models))
+        per_model = (statistic if use.method.higher_is_generated else -statistic).cpu().double().numpy()
+        return [Score(float(row.max()), dict(zip(use.models, row.tolist(), strict=True))) for row in per_model]
+
+    def _map(self, evidence: Evidence, score: Score, position: int) -> np.ndarray[Any, Any]:
+        """The error map of the first method's deciding model."""
+        best = max(score.per_model, key=score.per_model.__getitem__)
+        return evidence.error_map(self._position[best])[position, 0].float().cpu().numpy()
 
 
 def as_sources(images: ImageLike | Source | Iterable[ImageLike | Source]) -> Iterator[Source]:
@@ -202,15 +235,10 @@ def _error_row(item: Item, error: Exception | None) -> Row:
     return Row(
         index=item.index,
         path=item.source.id,
-        score=math.nan,
         label=item.source.label,
         provenance=item.picture.provenance if item.picture else None,
         error=f"{type(error).__name__}: {error}",
     )
-
-
-def _map(evidence: Evidence, model: int, position: int) -> np.ndarray[Any, Any]:
-    return evidence.error_map(model)[position, 0].float().cpu().numpy()
 
 
 def _model_info(autoencoder: Autoencoder) -> ModelInfo:

@@ -1,4 +1,4 @@
-"""Error maps of an image and its reconstruction: LPIPS by layer, L1, L2, high-pass L2, SSIM.
+"""Error maps of an image and its reconstruction: LPIPS by layer, L1, L2, high-pass and band-pass L2, SSIM.
 
 Zero for equal images, larger for less alike; maps are (B, 1, h, w) float32, their mean is the error.
 """
@@ -40,6 +40,13 @@ def highpass_l2(x: Tensor, y: Tensor) -> Tensor:
     return (difference - gaussian_blur(difference, sigma=0.8, radius=1)).square().mean(dim=1, keepdim=True)
 
 
+def bandpass_l2(x: Tensor, y: Tensor) -> Tensor:
+    """L2 of what lies between two Gaussian blurs of the difference (sigma 0.8 and 2): what compression leaves."""
+    difference = x - y
+    band = gaussian_blur(difference, sigma=0.8, radius=1) - gaussian_blur(difference, sigma=2, radius=6)
+    return band.square().mean(dim=1, keepdim=True)
+
+
 def ssim(x: Tensor, y: Tensor) -> Tensor:
     """1 - SSIM (Wang et al., 2004): 11x11 Gaussian window, sigma 1.5, K1 0.01, K2 0.03, reflected edges."""
     x, y = (x + 1) / 2, (y + 1) / 2
@@ -58,6 +65,7 @@ _PIXEL_DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "l1": l1,
     "l2": l2,
     "highpass_l2": highpass_l2,
+    "bandpass_l2": bandpass_l2,
     "ssim": ssim,
 }
 
@@ -67,7 +75,7 @@ _VGG_HALOS = {1: 16, 2: 16, 3: 32, 4: 64, 5: 112}
 _PIXEL_HALO = 16
 
 # What counts as a large error in a heat map, the same for every image so that pictures can be compared.
-_MAP_SCALES = {"l1": 0.2, "l2": 0.05, "highpass_l2": 0.02, "ssim": 0.5}
+_MAP_SCALES = {"l1": 0.2, "l2": 0.05, "highpass_l2": 0.02, "bandpass_l2": 0.02, "ssim": 0.5}
 _LPIPS_MAP_SCALE = 0.1
 
 
@@ -110,28 +118,45 @@ class Distances:
         """Whether maps of large images can be computed in tiles, with the result of the whole image."""
         return self._halo is not None
 
-    def maps_in_tiles(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
-        """The error maps of every distance, by name, for images whose features would take gigabytes."""
+    def computed_with(self, name: str) -> tuple[str, ...]:
+        """The distances of the run that come out of the same computation: the layers of one network."""
+        (net,) = self.nets([name]) or (None,)
+        return tuple(other for other in self.names if net in self.nets([other])) if net else (name,)
+
+    def nets(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The networks that some distances need."""
+        matches = (_LPIPS_NAME.fullmatch(name) for name in names)
+        return tuple(dict.fromkeys(match[1] for match in matches if match))
+
+    def maps_in_tiles(self, x: Tensor, y: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
+        """The error maps of some distances, by name, for images whose features would take gigabytes."""
         assert self._halo is not None
+        nets = self.nets(names)
 
         def part(x: Tensor, y: Tensor) -> list[Tensor]:
-            return list(self.maps(x, y, self.features(x), self.features(y)).values())
+            features_x, features_y = ({net: self.features(image, net) for net in nets} for image in (x, y))
+            return list(self.maps(x, y, features_x, features_y, names).values())
 
-        scales = [partial(_position, _stride(name)) for name in self.names]
+        scales = [partial(_position, _stride(name)) for name in names]
         maps = tiled(part, [x, y], scales, tile=TILE, halo=self._halo)
-        return dict(zip(self.names, maps, strict=True))
+        return dict(zip(names, maps, strict=True))
 
-    def features(self, x: Tensor) -> dict[str, Features]:
-        """What the networks see in (B, 3, H, W): the part that is computed once per image."""
-        return {net: lpips.features(x) for net, lpips in self._lpips.items()}
+    def features(self, x: Tensor, net: str) -> Features:
+        """What a network sees in (B, 3, H, W): the part that is computed once per image."""
+        return self._lpips[net].features(x)
 
     def maps(
-        self, x: Tensor, y: Tensor, features_x: dict[str, Features], features_y: dict[str, Features]
+        self,
+        x: Tensor,
+        y: Tensor,
+        features_x: dict[str, Features],
+        features_y: dict[str, Features],
+        names: Sequence[str],
     ) -> dict[str, Tensor]:
-        """The error maps of every distance of the run, by name."""
-        layers = {net: lpips.maps(features_x[net], features_y[net]) for net, lpips in self._lpips.items()}
+        """The error maps of some distances, by name; features by network."""
+        layers = {net: self._lpips[net].maps(features_x[net], features_y[net]) for net in self.nets(names)}
         maps = {}
-        for name in self.names:
+        for name in names:
             if match := _LPIPS_NAME.fullmatch(name):
                 net, layer = match[1], int(match[2])
                 maps[name] = layers[net][layer] if layer else _summed(layers[net], x.shape[-2:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -53,11 +54,13 @@ class Evidence:
     ) -> None:
         self.autoencoders = tuple(autoencoders)
         self.distances = distances
+        self.distance = distances.names[0]
         self.retried: set[tuple[int, str]] = set()
         self._noise = noise
+        self._all = self.autoencoders
         self._original = x
         # Autoencoders with equal tensors have one key and are run once.
-        self._model_of = {a.key: model for model, a in reversed(list(enumerate(self.autoencoders)))}
+        self._by_key = {a.key: model for model, a in reversed(list(enumerate(self.autoencoders)))}
         self._images: dict[Key, Tensor] = {}
         self._latents: dict[Key, Tensor] = {}
         self._references: dict[Key, dict[str, Features]] = {}
@@ -66,11 +69,21 @@ class Evidence:
     def __len__(self) -> int:
         return self._original.shape[0]
 
+    def using(self, distance: str, models: Sequence[int]) -> Evidence:
+        """The same evidence as one method sees it: with its default distance, and some of the models.
+
+        What is computed through it is remembered for all.
+        """
+        seen = copy.copy(self)
+        seen.distance = distance
+        seen.autoencoders = tuple(self._all[model] for model in models)
+        return seen
+
     def error(self, distance: str | None = None, *, view: str = "identity", passes: int = 1) -> Tensor:
         """Mean of the error map of each image and model: (B, K), float32 (float16 as published).
 
         Args:
-            distance: Name of a distance of this run; None takes the first.
+            distance: Name of a distance of this run; None takes the method's.
             view: Which view of the images is reconstructed and compared.
             passes: 1 compares the image with its reconstruction, 2 the reconstruction with its own, and so on.
         """
@@ -83,13 +96,14 @@ class Evidence:
     def error_map(self, model: int, distance: str | None = None, *, view: str = "identity", passes: int = 1) -> Tensor:
         """Error map (B, 1, h, w) of one model; LPIPS maps have the resolution of their layer."""
         key = self._key(model, view, passes)
-        if key not in self._maps:
-            maps = self._compare(key[:-1], self._image(key))
-            self._maps[key] = {name: m.half().cpu() for name, m in maps.items()} if self._noise else maps
-        name = distance or self.distances.names[0]
-        if name not in self._maps[key]:
+        name = distance or self.distance
+        if name not in self.distances.names:
             raise UnknownName("distance of this run", name, self.distances.names)
-        return self._maps[key][name]
+        known = self._maps.setdefault(key, {})
+        if name not in known:
+            maps = self._compare(key[:-1], self._image(key), self.distances.computed_with(name))
+            known.update({name: m.half().cpu() for name, m in maps.items()} if self._noise else maps)
+        return known[name]
 
     def image(self, view: str = "identity") -> Tensor:
         """The images (B, 3, H, W) in [-1, 1], as a view shows them."""
@@ -111,22 +125,22 @@ class Evidence:
             if len(key) == 1:
                 self._images[key] = find_view(key[0])(self._original)
             else:
-                self._images[key] = self._reconstruct(key[:-1], self._model_of[key[-1]])
+                self._images[key] = self._reconstruct(key[:-1], self._by_key[key[-1]])
         return self._images[key]
 
-    def _compare(self, reference: Key, result: Tensor) -> dict[str, Tensor]:
+    def _compare(self, reference: Key, result: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
         x = self._image(reference)
         if self.distances.tiled and is_large(x):
-            return self.distances.maps_in_tiles(x, result)
-        return self.distances.maps(x, result, self._reference_features(reference), self.distances.features(result))
-
-    def _reference_features(self, key: Key) -> dict[str, Features]:
-        if key not in self._references:
-            self._references[key] = self.distances.features(self._image(key))
-        return self._references[key]
+            return self.distances.maps_in_tiles(x, result, names)
+        known = self._references.setdefault(reference, {})
+        for net in self.distances.nets(names):
+            if net not in known:
+                known[net] = self.distances.features(x, net)
+        found = {net: self.distances.features(result, net) for net in self.distances.nets(names)}
+        return self.distances.maps(x, result, known, found, names)
 
     def _reconstruct(self, parent: Key, model: int) -> Tensor:
-        autoencoder = self.autoencoders[model]
+        autoencoder = self._all[model]
         image = self._image(parent)
         height, width = image.shape[-2:]
         bottom, right = -height % autoencoder.factor, -width % autoencoder.factor
@@ -143,7 +157,7 @@ class Evidence:
         return self._finish(decoded[..., :height, :width])
 
     def _encode(self, parent: Key, model: int, padded: Tensor) -> Tensor:
-        autoencoder = self.autoencoders[model]
+        autoencoder = self._all[model]
         key = (*parent, autoencoder.encoder_key)
         if key not in self._latents:
             self._latents[key] = autoencoder.encode(padded, self._noise[model] if self._noise else None)
@@ -151,7 +165,7 @@ class Evidence:
 
     def _repeat(self, decoded: Tensor, padded: Tensor, finite: Tensor, model: int) -> Tensor:
         """Repeats in float32 what overflowed in low precision. Noise, where any is drawn, is drawn anew."""
-        autoencoder = self.autoencoders[model]
+        autoencoder = self._all[model]
         bad = (~finite).nonzero().flatten()
         if autoencoder.low_precision:
             noise = self._noise[model] if self._noise else None

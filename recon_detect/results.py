@@ -6,15 +6,15 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, astuple, dataclass, field, fields
 from typing import Any
 
 import numpy as np
 
-from recon_detect.errors import ReconDetectError
+from recon_detect.errors import ReconDetectError, UnknownName
 from recon_detect.images import Provenance
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +30,20 @@ class ModelInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class RunInfo:
-    """Everything that decides the scores of a run, besides the images."""
+class MethodInfo:
+    """One method of a run: how it compares, through which models, and the null distribution that it is held against."""
 
-    method: str
+    name: str
     distance: str
+    models: tuple[str, ...]
+    null: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """Everything that decides the scores of a run, besides the images. The first method is the one that ranks."""
+
+    methods: tuple[MethodInfo, ...]
     compat: str | None
     models: tuple[ModelInfo, ...]
     device: str
@@ -47,12 +56,11 @@ class RunInfo:
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits, equal for runs whose scores can be compared.
 
-        Method, distance, compatibility mode, weights, precision and how images are read count. Device and versions do
-        not: they move scores by about 1e-5, and are recorded.
+        Methods with their distances and nulls, compatibility mode, weights, precision and how images are read count.
+        Device and versions do not: they move scores by about 1e-5, and are recorded.
         """
         decisive = {
-            "method": self.method,
-            "distance": self.distance,
+            "methods": [astuple(method) for method in self.methods],
             "compat": self.compat,
             "models": [(model.sha256, model.dtype) for model in self.models],
             "images": [self.exif_orientation, self.alpha, self.seed],
@@ -65,14 +73,32 @@ class RunInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Score:
+    """What one method says of one image.
+
+    Attributes:
+        value: Higher means more likely generated; NaN where the method has no finite answer. Not a probability: see
+            docs/scores.md.
+        per_model: The same for each model.
+        details: What the method found besides, such as the decoder family or the native size; plain JSON values.
+    """
+
+    value: float
+    per_model: dict[str, float] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+_NO_SCORE = Score(math.nan)
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """The result of one image.
 
     Attributes:
         index: Place in the input, from 0.
         path: Path, or the name that the image was given.
-        score: Higher means more likely generated; NaN where there is an error. Not a probability: see docs/scores.md.
-        per_model: The same for each model.
+        scores: What each method says, by its name, in the order of the run; empty where there is an error.
         label: ``"real"`` or ``"generated"`` where the input says so.
         provenance: Where the pixels came from; None where they could not be read.
         error: What went wrong, as ``Type: message``.
@@ -83,8 +109,7 @@ class Row:
 
     index: int
     path: str
-    score: float
-    per_model: dict[str, float] = field(default_factory=dict)
+    scores: dict[str, Score] = field(default_factory=dict)
     label: str | None = None
     provenance: Provenance | None = None
     error: str | None = None
@@ -92,21 +117,50 @@ class Row:
     map: np.ndarray[Any, Any] | None = field(default=None, repr=False, compare=False)
     map_scale: float | None = None
 
+    @property
+    def first(self) -> Score:
+        """What the first method says; NaN where there is an error."""
+        return next(iter(self.scores.values()), _NO_SCORE)
+
+    @property
+    def score(self) -> float:
+        """The first method's score: higher means more likely generated; NaN where there is an error."""
+        return self.first.value
+
+    @property
+    def per_model(self) -> dict[str, float]:
+        """The first method's score of each model."""
+        return self.first.per_model
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """What the first method found besides its score."""
+        return self.first.details
+
     def to_dict(self, run: str) -> dict[str, Any]:
-        """For JSON lines: flat, null instead of NaN, `run` is the fingerprint of the run."""
+        """For JSON lines: null instead of NaN, `run` is the fingerprint of the run."""
         known = self.provenance
         origin = {f.name: getattr(known, f.name) if known else None for f in fields(Provenance) if f.name != "notes"}
         return {
             "schema": SCHEMA,
             "path": self.path,
-            "score": None if math.isnan(self.score) else self.score,
-            "per_model": self.per_model,
+            "score": _finite(self.score),
+            "scores": {name: _finite(score.value) for name, score in self.scores.items()},
+            "per_model": {
+                name: {model: _finite(value) for model, value in score.per_model.items()}
+                for name, score in self.scores.items()
+            },
+            "details": {name: score.details for name, score in self.scores.items() if score.details},
             "label": self.label,
             **origin,
             "notes": [*(known.notes if known else ()), *self.notes],
             "error": self.error,
             "run": run,
         }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 @dataclass(frozen=True)
@@ -123,19 +177,30 @@ class ScoreResult(Sequence[Row]):
 
     @property
     def scores(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        """(N,) float64; higher means more likely generated, NaN where there is an error."""
+        """(N,) float64 of the first method; higher means more likely generated, NaN where there is an error."""
         return np.array([row.score for row in self.rows], dtype=np.float64)
+
+    def scores_of(self, method: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        """The same of any method of the run.
+
+        Raises:
+            UnknownName: No such method in this run.
+        """
+        names = [info.name for info in self.run.methods]
+        if method not in names:
+            raise UnknownName("method of this run", method, names)
+        return np.array([row.scores.get(method, _NO_SCORE).value for row in self.rows], dtype=np.float64)
 
     @property
     def per_model(self) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-        """(N, K) float64, columns in the order of `models`; NaN where there is an error."""
+        """(N, K) float64 of the first method, columns in the order of `models`; NaN where there is an error."""
         values = [[row.per_model.get(model, math.nan) for model in self.models] for row in self.rows]
         return np.array(values, dtype=np.float64).reshape(len(self.rows), len(self.models))
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Names of the K models."""
-        return tuple(model.name for model in self.run.models)
+        """Names of the K models of the first method."""
+        return self.run.methods[0].models
 
     @property
     def maps(self) -> list[np.ndarray[Any, Any] | None]:

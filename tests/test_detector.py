@@ -124,7 +124,7 @@ def test_stream_yields_while_reading(detector, picture):
 
 def test_a_run_says_how_to_reproduce_it(detector, tiny_model, tmp_path):
     run = detector.run_info
-    assert (run.method, run.distance, run.compat, run.device) == ("aeroblade", "l2", None, "cpu")
+    assert (run.methods[0].name, run.methods[0].distance, run.compat, run.device) == ("aeroblade", "l2", None, "cpu")
     assert len(run.models[0].sha256) == 64 and run.models[0].dtype == "float32"
     assert run.versions["torch"] == torch.__version__
     same = load_detector(models=tiny_model, distance="l2", device="cpu", batch_size=3)
@@ -136,6 +136,40 @@ def test_a_run_says_how_to_reproduce_it(detector, tiny_model, tmp_path):
         load_detector(models=save_model(tmp_path / "other", "AutoencoderTiny", seed=1), distance="l2", device="cpu"),
     ]
     assert len({run.fingerprint, *(other.run_info.fingerprint for other in others)}) == 5
+
+
+def test_several_methods_share_one_pass_and_agree_with_each_alone(tiny_model, picture, monkeypatch):
+    images = [picture(seed=n) for n in range(3)]
+    names = ["contrast", "aeroblade", "aedr"]
+    alone = {name: score(load_detector(name, models=tiny_model, distance="l2"), images).scores for name in names}
+    together = load_detector(names, models=tiny_model, distance="l2")
+    decoded = []
+    decode = type(together._autoencoders[0]).decode
+    monkeypatch.setattr(
+        type(together._autoencoders[0]), "decode", lambda self, z, **o: decoded.append(len(z)) or decode(self, z, **o)
+    )
+    result = score(together, images)
+    assert sum(decoded) == 3 * 4  # upright, turned, mirrored, and the second pass
+    assert np.array_equal(result.scores, result.scores_of("contrast"))
+    for name in names:
+        assert np.allclose(result.scores_of(name), alone[name], rtol=1e-5)
+    entry = result[0].to_dict("run")
+    assert list(entry["scores"]) == names and entry["score"] == entry["scores"]["contrast"]
+    with pytest.raises(UnknownName, match="unknown method of this run 'hfi'"):
+        result.scores_of("hfi")
+    with pytest.raises(UsageError, match="at least one method"):
+        load_detector([])
+
+
+def test_a_method_without_an_answer_does_not_take_the_others_along(tiny_model, monkeypatch):
+    """Black reconstructed as black: a quotient has no finite value, a difference has."""
+    detector = load_detector(["aeroblade", "contrast"], models=tiny_model, distance="l2")
+    monkeypatch.setattr(
+        type(detector._autoencoders[0]), "decode", lambda self, z, precise=False: -torch.ones(1, 3, 8, 8)
+    )
+    row = score(detector, np.zeros((8, 8, 3), np.uint8))[0]
+    assert row.score == 0 and row.error is None and row.notes == ("contrast has no finite score",)
+    assert row.to_dict("run")["scores"] == {"aeroblade": 0, "contrast": None}
 
 
 def test_low_precision_is_close(tiny_model, picture):

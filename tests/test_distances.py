@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from recon_detect.distances import Distances, distance_names, highpass_l2, l1, l2, map_scale, ssim
+from recon_detect.distances import Distances, distance_names, bandpass_l2, highpass_l2, l1, l2, map_scale, ssim
 from recon_detect.errors import UnknownName
 
 CPU = torch.device("cpu")
@@ -25,6 +25,14 @@ def slow_highpass(x, y):
     for colour in range(3):
         difference = x[colour] - y[colour]
         total = total + (difference - blur(difference, 0.8, 1)) ** 2 / 3
+    return total
+
+
+def slow_bandpass(x, y):
+    total = 0
+    for colour in range(3):
+        difference = x[colour] - y[colour]
+        total = total + (blur(difference, 0.8, 1) - blur(difference, 2, 6)) ** 2 / 3
     return total
 
 
@@ -66,9 +74,11 @@ def test_names_are_checked_and_networks_are_loaded_once_and_shallow(shared_weigh
     distances = Distances(["lpips_vgg_2", "l2", "lpips_vgg_1", "l2"], CPU)
     assert distances.names == ("lpips_vgg_2", "l2", "lpips_vgg_1")
     x, y = torch.rand(2, 1, 3, 16, 16) * 2 - 1
-    features = distances.features(x)
-    assert {net: sorted(layers) for net, layers in features.items()} == {"vgg": [1, 2]}
-    maps = distances.maps(x, y, features, distances.features(y))
+    assert distances.computed_with("lpips_vgg_1") == ("lpips_vgg_2", "lpips_vgg_1")
+    assert distances.computed_with("l2") == ("l2",)
+    features = [{"vgg": distances.features(image, "vgg")} for image in (x, y)]
+    assert sorted(features[0]["vgg"]) == [1, 2]
+    maps = distances.maps(x, y, *features, distances.names)
     assert {name: tuple(m.shape[-2:]) for name, m in maps.items()} == {
         "lpips_vgg_2": (8, 8),
         "l2": (16, 16),

@@ -6,7 +6,7 @@ import torch
 from conftest import save_model
 
 from recon_detect.distances import Distances
-from recon_detect.errors import InputError, NumericalError
+from recon_detect.errors import InputError, NumericalError, UnknownName
 from recon_detect.evidence import Evidence
 from recon_detect.models.autoencoders import load_autoencoder, share_equal_parts
 from recon_detect.models.weights import find_weights
@@ -20,9 +20,13 @@ def load(folder, dtype="auto"):
 
 @pytest.fixture
 def calls(monkeypatch):
-    """Counts the images that go through encoders, decoders and the features of the distances."""
+    """Counts the images that go through encoders, decoders and a VGG16 of random weights."""
     from recon_detect.models.autoencoders import Autoencoder
 
+    shapes = {"features.0": (64, 3), "features.2": (64, 64)}
+    trunk = {f"{name}.weight": torch.randn(*shape, 3, 3) / 10 for name, shape in shapes.items()}
+    trunk |= {f"{name}.bias": torch.zeros(64) for name in shapes}
+    monkeypatch.setattr("recon_detect.models.lpips.find_trunk", lambda net, names: trunk)
     counted = Counter()
     for owner, name in ((Autoencoder, "encode"), (Autoencoder, "decode"), (Distances, "features")):
         original = getattr(owner, name)
@@ -53,11 +57,11 @@ def test_error_is_the_mean_distance_to_the_reconstruction(x, kl_model, tiny_mode
 
 
 def test_everything_is_computed_once(x, kl_model, calls):
-    e = Evidence(x, [load(kl_model)], Distances(["l2", "l1"], CPU))
+    e = Evidence(x, [load(kl_model)], Distances(["l2", "lpips_vgg_1"], CPU))
     with torch.inference_mode():
         for _ in range(2):
-            e.error("l1")
             e.error("l2")
+            e.error("lpips_vgg_1")
             e.error_map(0)
             e.reconstruction(0)
     assert calls == {"encode": 3, "decode": 3, "features": 6}
@@ -69,11 +73,22 @@ def test_equal_encoders_run_once_and_equal_models_once_altogether(x, tmp_path, c
     for parameter in models[1]._module.decoder.parameters():
         parameter.data.add_(0.02)
     share_equal_parts(models)
-    e = Evidence(x, models, Distances(["l2"], CPU))
+    e = Evidence(x, models, Distances(["lpips_vgg_1"], CPU))
     with torch.inference_mode():
         error = e.error()
     assert calls == {"encode": 3, "decode": 6, "features": 9}
     assert torch.equal(error[:, 0], error[:, 2]) and not torch.allclose(error[:, 0], error[:, 1])
+
+
+def test_a_method_sees_its_own_models_and_distance_and_shares_the_rest(x, kl_model, tiny_model, calls):
+    e = Evidence(x, [load(kl_model), load(tiny_model)], Distances(["l2", "lpips_vgg_1"], CPU))
+    first, second = e.using("lpips_vgg_1", [0]), e.using("l2", [1, 0])
+    with torch.inference_mode():
+        a, b = first.error(), second.error()
+        assert calls == {"encode": 6, "decode": 6, "features": 6}
+        assert torch.equal(a, e.error("lpips_vgg_1")[:, :1]) and torch.equal(b, e.error("l2")[:, [1, 0]])
+        with pytest.raises(UnknownName, match="unknown distance of this run 'l1'"):
+            first.error("l1")
 
 
 def test_passes_reconstruct_the_reconstruction(x, kl_model, calls):

@@ -82,8 +82,9 @@ def test_distances_give_the_same_in_tiles(names, shared_weights, monkeypatch):
     monkeypatch.setattr("recon_detect.distances.TILE", 32)
     x, y = torch.rand(2, 1, 3, 75, 102) * 2 - 1
     with torch.inference_mode():
-        in_tiles = distances.maps_in_tiles(x, y)
-        whole = distances.maps(x, y, distances.features(x), distances.features(y))
+        in_tiles = distances.maps_in_tiles(x, y, names)
+        features = [{net: distances.features(image, net) for net in distances.nets(names)} for image in (x, y)]
+        whole = distances.maps(x, y, *features, names)
     assert list(in_tiles) == list(whole)
     for name in names:
         assert in_tiles[name].shape == whole[name].shape

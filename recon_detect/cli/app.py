@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from recon_detect._version import __version__
-from recon_detect.methods import METHODS
+from recon_detect.methods import DEFAULT_METHOD, METHODS
 from recon_detect.settings import DEFAULTS
 
 app = typer.Typer(
@@ -48,7 +48,15 @@ def score(
             "column 'path' and perhaps 'label')."
         ),
     ],
-    method: Annotated[str, typer.Option("--method", "-m", help=f"Score: {', '.join(METHODS)}.")] = "aeroblade",
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--method",
+            "-m",
+            help=f"Score: {', '.join(METHODS)}. Several, separated by commas, share one pass; the first one ranks. "
+            f"[default: {DEFAULT_METHOD}]",
+        ),
+    ] = None,
     models: Annotated[
         list[str] | None,
         typer.Option(
@@ -88,6 +96,8 @@ def score(
 
       recon-detect score photos/ --output scores.csv --maps maps/
 
+      recon-detect score photos/ --method contrast,hfi,aedr
+
       recon-detect score dataset/ --models sd1,sd2 --output scores.parquet
     """
     from recon_detect.cli.score import run_score
@@ -99,7 +109,7 @@ def score(
         "exif_orientation": exif_orientation,
     }
     detector = {
-        "method": method,
+        "method": _split(method) or DEFAULT_METHOD,
         "models": _split(models),
         "distance": distance,
         "device": device,

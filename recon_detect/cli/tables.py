@@ -19,16 +19,19 @@ def print_table(rows: Sequence[Row], run: RunInfo, more: int = 0) -> None:
     table = Table(box=None, pad_edge=False)
     table.add_column("image", overflow="fold")
     table.add_column("score", justify="right")
-    models = [model.name for model in run.models]
-    if len(models) > 1:
-        for model in models:
-            table.add_column(model, justify="right")
+    # Several methods: a column each; one method with several models: a column for each of these.
+    several = len(run.methods) > 1
+    columns = [method.name for method in run.methods[1:]] if several else list(run.methods[0].models)
+    columns = columns if several or len(columns) > 1 else []
+    for column in columns:
+        table.add_column(column, justify="right")
     table.add_column("size", justify="right")
     table.add_column("format")
     table.add_column("remarks", overflow="fold")
     for row in rows:
         known = row.provenance
-        values = [f"{row.per_model[model]:.4f}" if row.per_model else "" for model in models] if len(models) > 1 else []
+        found = {name: score.value for name, score in row.scores.items()} if several else row.per_model
+        values = [f"{found[column]:.4f}" if column in found else "" for column in columns]
         remarks = row.error or "; ".join((*(known.notes if known else ()), *row.notes))
         table.add_row(
             Text(row.path),
@@ -65,8 +68,9 @@ def print_summary(tally: Tally, run: RunInfo, output: Path | None) -> None:
     """On stderr: what was done, how to read it, and how well it separates where labels are known."""
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     models = ", ".join(f"{model.name} ({model.dtype})" for model in run.models)
+    methods = ", ".join(f"{method.name} ({method.distance})" for method in run.methods)
     console.print(
-        f"{tally.images} images, {tally.failed} failed; {run.method} with {models}, {run.distance}, on {run.device}; "
+        f"{tally.images} images, {tally.failed} failed; {methods} with {models} on {run.device}; "
         f"run {run.fingerprint}" + (f"; written to {output}" if output else "")
     )
     console.print("Higher means more likely generated. A score is no probability and has no threshold of its own.")

@@ -17,6 +17,8 @@ METHODS: dict[str, str] = {
     "rdd": "recon_detect.methods.rdd:RDD",
 }
 
+DEFAULT_METHOD = "aeroblade"
+
 
 def find_method(name: str) -> Method:
     """The method of a name.
@@ -31,4 +33,4 @@ def find_method(name: str) -> Method:
     return method
 
 
-__all__ = ["METHODS", "Method", "find_method"]
+__all__ = ["DEFAULT_METHOD", "METHODS", "Method", "find_method"]

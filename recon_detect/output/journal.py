@@ -102,10 +102,12 @@ class Journal:
 
 
 def flatten(row: dict[str, Any]) -> dict[str, Any]:
-    """A row for tables: one column per model, notes joined."""
-    flat = {key: value for key, value in row.items() if key not in ("per_model", "notes")}
-    flat |= {f"score_{model}": value for model, value in row["per_model"].items()}
-    return flat | {"notes": "; ".join(row["notes"])}
+    """A row for tables: a column per method and model, ``METHOD`` and ``METHOD.MODEL``; notes joined."""
+    flat = {key: value for key, value in row.items() if key not in ("scores", "per_model", "details", "notes")}
+    flat |= row["scores"]
+    flat |= {f"{method}.{model}": value for method, found in row["per_model"].items() for model, value in found.items()}
+    details = json.dumps(row["details"], ensure_ascii=False) if row["details"] else ""
+    return flat | {"details": details, "notes": "; ".join(row["notes"])}
 
 
 def _write_jsonl(path: Path, rows: Iterable[dict[str, Any]], run: dict[str, Any]) -> None:
@@ -124,11 +126,8 @@ def _write_parquet(path: Path, rows: Iterable[dict[str, Any]], run: dict[str, An
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    types = {**dict.fromkeys(_INTEGERS, pa.int64()), "score": pa.float64()}
-    columns = [
-        pa.field(name, pa.float64() if name.startswith("score_") else types.get(name, pa.string()))
-        for name in _columns(run)
-    ]
+    types = dict.fromkeys(_INTEGERS, pa.int64()) | dict.fromkeys(["score", *_score_columns(run)], pa.float64())
+    columns = [pa.field(name, types.get(name, pa.string())) for name in _columns(run)]
     schema = pa.schema(columns, metadata={"recon_detect": json.dumps(run)})
     with pq.ParquetWriter(path, schema) as writer:
         block: list[dict[str, Any]] = []
@@ -140,18 +139,26 @@ def _write_parquet(path: Path, rows: Iterable[dict[str, Any]], run: dict[str, An
         writer.write_table(pa.Table.from_pylist(block, schema=schema))
 
 
+def _score_columns(run: dict[str, Any]) -> list[str]:
+    return [
+        column
+        for method in run["methods"]
+        for column in (method["name"], *(f"{method['name']}.{model}" for model in method["models"]))
+    ]
+
+
 def _columns(run: dict[str, Any]) -> list[str]:
-    models = [f"score_{model['name']}" for model in run["models"]]
     return [
         "path",
         "score",
-        *models,
+        *_score_columns(run),
         "label",
         "error",
         *_INTEGERS,
         "format",
         "mode",
         "sha256",
+        "details",
         "notes",
         "run",
     ]

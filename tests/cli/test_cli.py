@@ -56,7 +56,7 @@ def test_json_lines_in_a_pipe_and_remarks_on_stderr(score, image_folder):
     assert len(rows) == 8
     assert sum(row["score"] is None for row in rows) == 1
     assert {row["run"] for row in rows} == {rows[0]["run"]}
-    assert "8 images, 1 failed; aeroblade with" in done.err
+    assert "8 images, 1 failed; aeroblade (l2) with" in done.err
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet"])

@@ -8,7 +8,7 @@ from conftest import read_jsonl
 from recon_detect.errors import UsageError
 from recon_detect.output import Journal
 
-RUN = {"run": "abc", "models": [{"name": "taesd"}, {"name": "owner/model"}]}
+RUN = {"run": "abc", "methods": [{"name": "hfi", "models": ["taesd", "owner/model"]}, {"name": "rdd", "models": []}]}
 
 
 def row(path, score=-0.5, **changes):
@@ -18,10 +18,12 @@ def row(path, score=-0.5, **changes):
     )
     size = {"width": 3, "height": 4}
     return {
-        "schema": 1,
+        "schema": 2,
         "path": path,
         "score": score,
-        "per_model": models,
+        "scores": {"hfi": score, "rdd": 2.0} if models else {},
+        "per_model": {"hfi": models, "rdd": {}} if models else {},
+        "details": {"rdd": {"scale": 0.5}} if models else {},
         **empty,
         **size,
         "notes": ["a", "b"],
@@ -44,17 +46,18 @@ def test_json_lines_hold_the_rows_as_they_are(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out.jsonl", "out.jsonl.run.json"]
 
 
-def test_csv_has_a_column_per_model(tmp_path):
+def test_csv_has_a_column_per_method_and_model(tmp_path):
     write(tmp_path / "out.csv", row('odd,"name".png'), row("b.png", None, error="E: x"))
     with (tmp_path / "out.csv").open(newline="") as file:
         first, second = csv.DictReader(file)
-    assert (first["path"], first["score"], first["score_taesd"], first["notes"]) == (
-        'odd,"name".png',
+    assert (first["path"], first["score"], first["notes"]) == ('odd,"name".png', "-0.5", "a; b")
+    assert (first["hfi"], first["hfi.taesd"], first["rdd"], first["details"]) == (
         "-0.5",
         "-0.5",
-        "a; b",
+        "2.0",
+        '{"rdd": {"scale": 0.5}}',
     )
-    assert (second["score"], second["score_owner/model"], second["error"]) == ("", "", "E: x")
+    assert (second["score"], second["hfi.owner/model"], second["error"]) == ("", "", "E: x")
 
 
 def test_parquet_is_typed_and_carries_the_run(tmp_path):
@@ -96,7 +99,7 @@ def test_a_journal_killed_in_its_first_line_starts_anew(tmp_path):
     with Journal(tmp_path / "out.csv", RUN) as journal:
         assert journal.done == set()
         journal.finish()
-    assert (tmp_path / "out.csv").read_text().startswith("path,score,score_taesd")
+    assert (tmp_path / "out.csv").read_text().startswith("path,score,hfi,hfi.taesd")
 
 
 def test_partial_results_of_another_configuration_are_not_mixed(tmp_path):
