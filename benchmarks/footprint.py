@@ -26,7 +26,7 @@ REPEATS = 7
 MEMORY = """
 import sys, numpy as np, psutil
 from recon_detect import load_detector
-detector = load_detector(models=sys.argv[1], device="cpu")
+detector = load_detector("aeroblade", models=sys.argv[1], device="cpu")
 pictures = [np.random.default_rng(n).integers(0, 256, (64, 64 + 8 * (n % 3), 3), np.uint8) for n in range(12)]
 for number, _ in enumerate(detector.stream(pictures[n % 12] for n in range(2200)), start=1):
     if number % 50 == 0 and number <= 2000:
@@ -36,7 +36,7 @@ for number, _ in enumerate(detector.stream(pictures[n % 12] for n in range(2200)
 LARGE = """
 import resource, sys, time, numpy as np
 from recon_detect import load_detector
-detector = load_detector(models=sys.argv[1], device="cpu")
+detector = load_detector("aeroblade", models=sys.argv[1], device="cpu")
 started = time.perf_counter()
 picture = np.random.default_rng(0).integers(0, 256, (3000, 4000, 3), np.uint8)
 score = detector.score(picture, progress=False).raise_for_errors().scores[0]

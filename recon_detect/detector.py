@@ -19,10 +19,11 @@ from recon_detect.engine import BatchSizer, Item, run
 from recon_detect.errors import NumericalError, UsageError
 from recon_detect.evidence import Evidence, Noise
 from recon_detect.images import Source, find_sources
-from recon_detect.methods import DEFAULT_METHOD, Method, find_method
+from recon_detect.methods import DEFAULT_METHOD, Finding, Method, find_method
 from recon_detect.models.autoencoders import Autoencoder, load_autoencoder, share_equal_parts
 from recon_detect.models.registry import expand
 from recon_detect.models.weights import find_weights
+from recon_detect.nulls import Nulls, digest, find_nulls
 from recon_detect.results import MethodInfo, ModelInfo, Row, RunInfo, Score, ScoreResult
 from recon_detect.settings import DEFAULTS, Settings
 
@@ -76,21 +77,24 @@ def load_detector(
         settings = replace(settings, batch_size=1, alpha="drop", exif_orientation=False)
     listed = [models] if isinstance(models, str | Path) else models
     given = tuple(map(str, listed)) if listed else None
-    own = [chosen.published_models if compat else chosen.models for chosen in methods]
-    uses = [
-        Use(chosen, distance or chosen.distance, expand(given or names))
-        for chosen, names in zip(methods, own, strict=True)
-    ]
+    uses = [_use(chosen, given, distance, compat) for chosen in methods]
     return Detector(uses, compat, settings)
+
+
+def _use(method: Method, models: tuple[str, ...] | None, distance: str | None, compat: str | None) -> Use:
+    names = expand(models or (method.published_models if compat else method.models))
+    distance = distance or method.distance
+    return Use(method, distance, names, find_nulls(method.name, distance, names) if method.null else None)
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A method with the distance and the models that it is used with."""
+    """A method with the distance, the models and the distributions over photographs that it is used with."""
 
     method: Method
     distance: str
     models: tuple[str, ...]
+    nulls: Nulls | None
 
 
 class Detector:
@@ -110,7 +114,9 @@ class Detector:
         share_equal_parts(self._autoencoders)
         self._sizer = BatchSizer(self.device, self._autoencoders, settings.batch_size, tiled=self._distances.tiled)
         self.run_info = RunInfo(
-            methods=tuple(MethodInfo(use.method.name, use.distance, use.models) for use in uses),
+            methods=tuple(
+                MethodInfo(use.method.name, use.distance, use.models, digest() if use.nulls else None) for use in uses
+            ),
             compat=compat,
             models=tuple(_model_info(autoencoder) for autoencoder in self._autoencoders),
             device=str(self.device),
@@ -201,9 +207,14 @@ class Detector:
     def _apply(self, use: Use, evidence: Evidence) -> list[Score]:
         """One score per image of the batch."""
         models = [self._position[name] for name in use.models]
-        statistic = use.method.statistic(evidence.using(use.distance, models))
-        per_model = (statistic if use.method.higher_is_generated else -statistic).cpu().double().numpy()
-        return [Score(float(row.max()), dict(zip(use.models, row.tolist(), strict=True))) for row in per_model]
+        found = use.method.statistic(evidence.using(use.distance, models, use.nulls))
+        if not isinstance(found, Finding):
+            per_model = (found if use.method.higher_is_generated else -found).cpu().double().numpy()
+            found = Finding(per_model, per_model.max(axis=1), [{}] * len(per_model))
+        return [
+            Score(score, dict(zip(use.models, row, strict=True)), details)
+            for score, row, details in zip(found.score.tolist(), found.per_model.tolist(), found.details, strict=True)
+        ]
 
     def _map(self, evidence: Evidence, score: Score, position: int) -> np.ndarray[Any, Any]:
         """The error map of the first method's deciding model."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from recon_detect.errors import InputError, NumericalError, UnknownName
+from recon_detect.distances import geometric_mean
+from recon_detect.errors import InputError, NumericalError, UnknownName, UsageError
 from recon_detect.filters import reflect_pad
 from recon_detect.tiling import is_large
 from recon_detect.views import find_view
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from recon_detect.distances import Distances
     from recon_detect.models.autoencoders import Autoencoder
     from recon_detect.models.lpips import Features
+    from recon_detect.nulls import Nulls
 
     # Identity of an image: its view, then the keys of the autoencoders that it went through.
     Key = tuple[str, ...]
@@ -55,6 +57,7 @@ class Evidence:
         self.autoencoders = tuple(autoencoders)
         self.distances = distances
         self.distance = distances.names[0]
+        self._nulls: Nulls | None = None
         self.retried: set[tuple[int, str]] = set()
         self._noise = noise
         self._all = self.autoencoders
@@ -69,13 +72,27 @@ class Evidence:
     def __len__(self) -> int:
         return self._original.shape[0]
 
-    def using(self, distance: str, models: Sequence[int]) -> Evidence:
+    @property
+    def nulls(self) -> Nulls:
+        """How the contrasts of the models are distributed over photographs; of methods with `Method.null` only."""
+        if self._nulls is None:
+            raise UsageError("this method has no null distribution: declare it with null=True")
+        return self._nulls
+
+    def at(self, x: Tensor) -> Evidence:
+        """The evidence of other images (B', 3, H', W') by the same models, such as parts of these images."""
+        other = Evidence(x, self.autoencoders, self.distances)
+        other.distance, other._nulls = self.distance, self._nulls
+        return other
+
+    def using(self, distance: str, models: Sequence[int], nulls: Nulls | None = None) -> Evidence:
         """The same evidence as one method sees it: with its default distance, and some of the models.
 
         What is computed through it is remembered for all.
         """
         seen = copy.copy(self)
         seen.distance = distance
+        seen._nulls = nulls
         seen.autoencoders = tuple(self._all[model] for model in models)
         return seen
 
@@ -83,22 +100,29 @@ class Evidence:
         """Mean of the error map of each image and model: (B, K), float32 (float16 as published).
 
         Args:
-            distance: Name of a distance of this run; None takes the method's.
+            distance: Name of a distance of this run, or several joined by ``+``, whose geometric mean is taken; None
+                takes the method's.
             view: Which view of the images is reconstructed and compared.
             passes: 1 compares the image with its reconstruction, 2 the reconstruction with its own, and so on.
         """
+        parts = (distance or self.distance).split("+")
         columns = [
-            self.error_map(model, distance, view=view, passes=passes).mean(dim=(1, 2, 3))
+            [self.error_map(model, part, view=view, passes=passes).mean(dim=(1, 2, 3)) for part in parts]
             for model in range(len(self.autoencoders))
         ]
-        return torch.stack(columns, dim=1)
+        if len(parts) == 1:
+            return torch.stack([column for (column,) in columns], dim=1)
+        return torch.stack([torch.stack(column).log().mean(dim=0).exp() for column in columns], dim=1)
 
     def error_map(self, model: int, distance: str | None = None, *, view: str = "identity", passes: int = 1) -> Tensor:
         """Error map (B, 1, h, w) of one model; LPIPS maps have the resolution of their layer."""
         key = self._key(model, view, passes)
         name = distance or self.distance
-        if name not in self.distances.names:
-            raise UnknownName("distance of this run", name, self.distances.names)
+        if "+" in name:
+            parts = [self.error_map(model, part, view=view, passes=passes) for part in name.split("+")]
+            return geometric_mean(parts)
+        if name not in self.distances.parts:
+            raise UnknownName("distance of this run", name, self.distances.parts)
         known = self._maps.setdefault(key, {})
         if name not in known:
             maps = self._compare(key[:-1], self._image(key), self.distances.computed_with(name))

@@ -14,7 +14,7 @@ from recon_detect.errors import DeviceError, UnknownName, UsageError, WeightsMis
 
 @pytest.fixture
 def detector(tiny_model):
-    return load_detector(models=tiny_model, distance="l2", device="cpu")
+    return load_detector("aeroblade", models=tiny_model, distance="l2", device="cpu")
 
 
 def score(detector, images, **options):
@@ -59,10 +59,12 @@ def test_every_kind_of_input_gives_the_same_score(detector, picture, tmp_path):
 
 def test_scores_do_not_depend_on_batch_size_order_or_company(tiny_model, picture):
     images = [picture(16 + 8 * (n % 3), 24, seed=n) for n in range(9)]
-    alone = np.concatenate([score(load_detector(models=tiny_model, distance="l2"), image).scores for image in images])
+    alone = np.concatenate(
+        [score(load_detector("aeroblade", models=tiny_model, distance="l2"), image).scores for image in images]
+    )
     order = np.random.default_rng(0).permutation(9)
     for batch_size in (1, 3, 8, None):
-        detector = load_detector(models=tiny_model, distance="l2", batch_size=batch_size)
+        detector = load_detector("aeroblade", models=tiny_model, distance="l2", batch_size=batch_size)
         assert np.allclose(score(detector, images).scores, alone, rtol=1e-4)
         assert np.allclose(score(detector, [images[n] for n in order]).scores, alone[order], rtol=1e-4)
 
@@ -94,7 +96,9 @@ def test_errors_are_rows(detector, image_folder):
 
 
 def test_the_best_model_decides(tiny_model, kl_model, picture):
-    result = score(load_detector(models=[tiny_model, kl_model], distance="l2"), [picture(seed=n) for n in range(3)])
+    result = score(
+        load_detector("aeroblade", models=[tiny_model, kl_model], distance="l2"), [picture(seed=n) for n in range(3)]
+    )
     assert result.per_model.shape == (3, 2)
     assert np.array_equal(result.scores, result.per_model.max(axis=1))
     assert result.models == (str(tiny_model), str(kl_model))
@@ -127,13 +131,15 @@ def test_a_run_says_how_to_reproduce_it(detector, tiny_model, tmp_path):
     assert (run.methods[0].name, run.methods[0].distance, run.compat, run.device) == ("aeroblade", "l2", None, "cpu")
     assert len(run.models[0].sha256) == 64 and run.models[0].dtype == "float32"
     assert run.versions["torch"] == torch.__version__
-    same = load_detector(models=tiny_model, distance="l2", device="cpu", batch_size=3)
+    same = load_detector("aeroblade", models=tiny_model, distance="l2", device="cpu", batch_size=3)
     assert same.run_info.fingerprint == run.fingerprint
     others = [
-        load_detector(models=tiny_model, distance="l1", device="cpu"),
-        load_detector(models=tiny_model, distance="l2", device="cpu", dtype="bfloat16"),
-        load_detector(models=tiny_model, distance="l2", device="cpu", alpha="black"),
-        load_detector(models=save_model(tmp_path / "other", "AutoencoderTiny", seed=1), distance="l2", device="cpu"),
+        load_detector("aeroblade", models=tiny_model, distance="l1", device="cpu"),
+        load_detector("aeroblade", models=tiny_model, distance="l2", device="cpu", dtype="bfloat16"),
+        load_detector("aeroblade", models=tiny_model, distance="l2", device="cpu", alpha="black"),
+        load_detector(
+            "aeroblade", models=save_model(tmp_path / "other", "AutoencoderTiny", seed=1), distance="l2", device="cpu"
+        ),
     ]
     assert len({run.fingerprint, *(other.run_info.fingerprint for other in others)}) == 5
 
@@ -173,7 +179,9 @@ def test_a_method_without_an_answer_does_not_take_the_others_along(tiny_model, m
 
 
 def test_low_precision_is_close(tiny_model, picture):
-    exact, low = (load_detector(models=tiny_model, distance="l2", dtype=d) for d in ("float32", "bfloat16"))
+    exact, low = (
+        load_detector("aeroblade", models=tiny_model, distance="l2", dtype=d) for d in ("float32", "bfloat16")
+    )
     images = [picture(seed=n) for n in range(3)]
     assert np.allclose(score(low, images).scores, score(exact, images).scores, rtol=0.05)
 
@@ -182,24 +190,24 @@ def test_wrong_arguments_say_what_is_known(tiny_model):
     with pytest.raises(UnknownName, match=r"unknown method 'areoblade'; known: aedr, .*\. Did you mean 'aeroblade'\?"):
         load_detector("areoblade")
     with pytest.raises(UsageError, match="unknown option: .*batchsize.*known: .*batch_size"):
-        load_detector(models=tiny_model, batchsize=3)
+        load_detector("aeroblade", models=tiny_model, batchsize=3)
     with pytest.raises(UsageError, match="compat='paper'"):
-        load_detector(models=tiny_model, compat="paper")
+        load_detector("aeroblade", models=tiny_model, compat="paper")
     with pytest.raises(UnknownName, match="unknown distance"):
-        load_detector(models=tiny_model, distance="lpips")
+        load_detector("aeroblade", models=tiny_model, distance="lpips")
     with pytest.raises(DeviceError, match="'cuda:9' is not available"):
-        load_detector(models=tiny_model, device="cuda:9")
+        load_detector("aeroblade", models=tiny_model, device="cuda:9")
     with pytest.raises(DeviceError, match="unknown device 'gpu'"):
-        load_detector(models=tiny_model, device="gpu")
+        load_detector("aeroblade", models=tiny_model, device="gpu")
     with pytest.raises(WeightsMissing):
-        load_detector(models="taesd", device="cpu")
+        load_detector("aeroblade", models="taesd", device="cpu")
 
 
 def test_published_mode_takes_images_as_the_scripts_do(kl_model, picture):
     transparent = Image.fromarray(picture()).copy()
     transparent.putalpha(0)
     opaque = Image.fromarray(picture())
-    detector = load_detector(models=kl_model, distance="l2", compat="published", device="cpu")
+    detector = load_detector("aeroblade", models=kl_model, distance="l2", compat="published", device="cpu")
     scores = [score(detector, image).scores[0] for image in (transparent, opaque)]
     assert scores[0] == scores[1]
     row = score(detector, picture(31, 32))[0]

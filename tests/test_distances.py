@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from recon_detect.distances import Distances, distance_names, bandpass_l2, highpass_l2, l1, l2, map_scale, ssim
+from recon_detect.distances import Distances, bandpass_l2, distance_names, highpass_l2, l1, l2, map_scale, ssim
 from recon_detect.errors import UnknownName
 
 CPU = torch.device("cpu")
@@ -50,6 +50,7 @@ SLOW = {
     l1: lambda x, y: np.abs(x - y).mean(0),
     l2: lambda x, y: ((x - y) ** 2).mean(0),
     highpass_l2: slow_highpass,
+    bandpass_l2: slow_bandpass,
     ssim: slow_ssim,
 }
 

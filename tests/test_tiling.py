@@ -94,11 +94,11 @@ def test_distances_give_the_same_in_tiles(names, shared_weights, monkeypatch):
 
 def test_a_large_image_has_the_score_of_its_whole(tiny_model, picture, monkeypatch):
     image = picture(180, 260)
-    whole = load_detector(models=tiny_model, distance="l2").score(image, progress=False).scores
+    whole = load_detector("aeroblade", models=tiny_model, distance="l2").score(image, progress=False).scores
     for module in (tiling, autoencoders, evidence, distances_module):
         for name, value in (("TILE", 64), ("TILED_ABOVE", 1000)):
             monkeypatch.setattr(module, name, value, raising=False)
-    in_tiles = load_detector(models=tiny_model, distance="l2").score(image, progress=False).scores
+    in_tiles = load_detector("aeroblade", models=tiny_model, distance="l2").score(image, progress=False).scores
     assert in_tiles[0] == pytest.approx(whole[0], rel=1e-5)
 
 

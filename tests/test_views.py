@@ -29,8 +29,17 @@ def test_the_eight_symmetries_are_eight():
     assert all(not torch.equal(a, b) for i, a in enumerate(views) for b in views[:i])
 
 
+def test_moved_noisy_and_other_channel_order():
+    x = torch.rand(2, 3, 8, 9)
+    assert torch.equal(find_view("shift4,1")(x), x[..., 1:, 4:])
+    assert torch.equal(find_view("hflip+shift1,0")(x), x.flip(3)[..., 1:])
+    assert torch.equal(find_view("bgr")(x), x[:, [2, 1, 0]])
+    noise = find_view("noise")(x) - x
+    assert torch.allclose(noise[0], noise[1], atol=1e-6) and 0.8 < float(noise.std()) * 127.5 < 1.2
+
+
 def test_blur_keeps_shape_and_mean_level():
     x = torch.full((1, 3, 6, 7), 0.3)
     assert torch.allclose(find_view("blur")(x), x)
-    with pytest.raises(UnknownName, match="unknown view 'rot45'; known: blur, hflip"):
+    with pytest.raises(UnknownName, match="unknown view 'rot45'; known: bgr, blur, hflip"):
         find_view("rot45")

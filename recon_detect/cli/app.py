@@ -77,7 +77,10 @@ def score(
     maps: Annotated[Path | None, typer.Option(help="Write a heat map of each image into this folder.")] = None,
     device: Annotated[str | None, typer.Option(help="cuda, mps or cpu. Without it: the first that is there.")] = None,
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = DEFAULTS.dtype,
-    compat: Annotated[str | None, typer.Option(help="'published' reproduces the numbers of the authors' code.")] = None,
+    compat: Annotated[
+        str | None,
+        typer.Option(help="'published' reproduces the numbers of the authors' code, with --method aeroblade."),
+    ] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Images per batch. Without it: by free memory.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Threads that decode images.")] = DEFAULTS.workers,
     max_pixels: Annotated[int, typer.Option(min=1, help="Refuse larger images.")] = DEFAULTS.max_pixels,

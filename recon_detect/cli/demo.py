@@ -19,7 +19,7 @@ def run_demo(keep: Path | None, models: list[str] | None) -> None:
     from sklearn.datasets import load_sample_images
 
     samples = load_sample_images()
-    detector = load_detector("aeroblade", models=models)
+    detector = load_detector("contrast", models=models)
     with nullcontext(keep) if keep else tempfile.TemporaryDirectory() as name:
         folder = Path(str(name))
         for label in ("photograph", "decoded"):
@@ -33,8 +33,8 @@ def run_demo(keep: Path | None, models: list[str] | None) -> None:
         print_table(result.rows, result.run)
     print(
         f"\nEach picture is scored twice: the photograph, and what the decoder of {detector.run_info.models[0].name} "
-        "makes of it,\nthe last step of every latent diffusion model. Decoded pictures are reconstructed better, so "
-        "they score higher.\nAcross different pictures this raw error mostly tells how busy they are: docs/scores.md."
+        "makes of it,\nthe last step of every latent diffusion model. A decoded picture is reconstructed better as it "
+        "is than\nturned or mirrored, so its contrast is well above 0; that of a photograph is near 0: docs/methods.md."
     )
 
 

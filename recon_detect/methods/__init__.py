@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 
 from recon_detect.errors import UnknownName
-from recon_detect.methods.method import Method
+from recon_detect.methods.method import Finding, Method
 
 METHODS: dict[str, str] = {
     "aedr": "recon_detect.methods.aedr:AEDR",
@@ -13,11 +13,13 @@ METHODS: dict[str, str] = {
     "aeroblade": "recon_detect.methods.aeroblade:AEROBLADE",
     "contrast": "recon_detect.methods.contrast:CONTRAST",
     "did": "recon_detect.methods.did:DID",
+    "grain": "recon_detect.methods.grain:GRAIN",
     "hfi": "recon_detect.methods.hfi:HFI",
     "rdd": "recon_detect.methods.rdd:RDD",
 }
 
-DEFAULT_METHOD = "aeroblade"
+# What ``method="default"`` means: the method that won the comparison in docs/methods.md.
+DEFAULT_METHOD = "grain"
 
 
 def find_method(name: str) -> Method:
@@ -26,11 +28,12 @@ def find_method(name: str) -> Method:
     Raises:
         UnknownName: No such method.
     """
+    name = DEFAULT_METHOD if name == "default" else name
     if name not in METHODS:
-        raise UnknownName("method", name, METHODS)
+        raise UnknownName("method", name, ["default", *METHODS])
     module, attribute = METHODS[name].split(":")
     method: Method = getattr(importlib.import_module(module), attribute)
     return method
 
 
-__all__ = ["DEFAULT_METHOD", "METHODS", "Method", "find_method"]
+__all__ = ["DEFAULT_METHOD", "METHODS", "Finding", "Method", "find_method"]

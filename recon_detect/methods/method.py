@@ -4,12 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from recon_detect.evidence import Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a method says that is more than a number per model.
+
+    Attributes:
+        per_model: (B, K).
+        score: (B,); of its own, where it is not the maximum over the models.
+        details: For each image what was found besides; plain JSON values.
+    """
+
+    per_model: NDArray[np.float64]
+    score: NDArray[np.float64]
+    details: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,20 +36,23 @@ class Method:
     Attributes:
         name: What users write.
         title: What it is, in a line.
-        statistic: From the evidence of B images to (B, K), one column per model, as the paper defines it.
+        statistic: From the evidence of B images to (B, K), one column per model, as the paper defines it; or to a
+            `Finding`, whose direction is always that higher means generated.
         higher_is_generated: The direction of `statistic`. Scores that leave the package are turned so that higher
             means more likely generated; the score of an image is its maximum over the models.
         distance: Default distance.
         models: Default models: names, or sets of `MODEL_SETS`.
         paper: Source.
+        null: Whether it needs the distribution over photographs of every model (see `nulls`).
         published_models: The models of the paper, for ``compat="published"``; empty where no such mode exists.
     """
 
     name: str
     title: str
-    statistic: Callable[[Evidence], Tensor]
+    statistic: Callable[[Evidence], Tensor | Finding]
     higher_is_generated: bool
     distance: str
     models: tuple[str, ...]
     paper: str
+    null: bool = False
     published_models: tuple[str, ...] = ()

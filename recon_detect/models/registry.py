@@ -191,6 +191,11 @@ MODEL_SETS: dict[str, tuple[str, ...]] = {
 }
 
 
+def family_of(model: str) -> str:
+    """The decoder family of a row; of folders and hub ids, the name itself."""
+    return AUTOENCODERS[model].family if model in AUTOENCODERS else model
+
+
 def expand(names: tuple[str, ...]) -> tuple[str, ...]:
     """Replaces names of sets by their members; keeps the order and drops repetitions."""
     members = (member for name in names for member in MODEL_SETS.get(name, (name,)))

@@ -40,7 +40,8 @@ def score(cli, tiny_model):
     """Runs `score` with a small random model."""
 
     def run(*arguments, **options):
-        return cli("score", *arguments, "--models", tiny_model, "--distance", "l2", "--device", "cpu", **options)
+        model = ["--method", "aeroblade", "--models", tiny_model, "--distance", "l2", "--device", "cpu"]
+        return cli("score", *arguments, *model, **options)
 
     return run
 
@@ -81,7 +82,18 @@ def test_a_killed_run_goes_on_where_it_stopped(cli, tiny_model, tmp_path):
     generator = np.random.default_rng(0)
     for number in range(60):
         Image.fromarray(generator.integers(0, 256, (256, 256, 3), np.uint8)).save(folder / f"{number:02}.png")
-    options = ["--models", tiny_model, "--distance", "l2", "--device", "cpu", "--batch-size", "1"]
+    options = [
+        "--method",
+        "aeroblade",
+        "--models",
+        tiny_model,
+        "--distance",
+        "l2",
+        "--device",
+        "cpu",
+        "--batch-size",
+        "1",
+    ]
     cli("score", folder, *options, "-o", tmp_path / "whole.csv")
     partial = tmp_path / "out.csv.partial"
     command = [*COMMAND, "score", folder, *options, "-o", tmp_path / "out.csv"]
@@ -107,6 +119,8 @@ def test_an_interrupted_published_run_starts_over(cli, kl_model, tmp_path, pictu
         Image.fromarray(picture(seed=number)).save(tmp_path / "images" / f"{number}.png")
     options = [
         tmp_path / "images",
+        "--method",
+        "aeroblade",
         "--models",
         kl_model,
         "--distance",
@@ -127,7 +141,8 @@ def test_an_interrupted_published_run_starts_over(cli, kl_model, tmp_path, pictu
 def test_interrupt_ends_with_130(tiny_model, tmp_path):
     for number in range(200):
         Image.fromarray(np.zeros((256, 256, 3), np.uint8)).save(tmp_path / f"{number}.png", compress_level=0)
-    command = [*COMMAND, "score", tmp_path, "--models", tiny_model, "--distance", "l2", "--batch-size", "1"]
+    model = ["--method", "aeroblade", "--models", tiny_model, "--distance", "l2"]
+    command = [*COMMAND, "score", tmp_path, *model, "--batch-size", "1"]
     # A shell starts background jobs with interrupts ignored, and a test run may be one.
     heeding = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
@@ -139,10 +154,11 @@ def test_interrupt_ends_with_130(tiny_model, tmp_path):
     assert "interrupted" in stderr and "Traceback" not in stderr
 
 
-def test_usage_errors_end_with_2(cli, score, tmp_path, image_folder):
+def test_usage_errors_end_with_2(cli, score, tmp_path, image_folder, tiny_model):
     empty = tmp_path / "empty"
     empty.mkdir()
     assert "no images in this folder" in score(empty, code=2).err
+    assert "no null distribution of 'grain'" in cli("score", image_folder, "--models", tiny_model, code=2).err
     assert "unknown method 'x'; known: aedr, " in cli("score", image_folder, "--method", "x", code=2).err
     assert "No such option" in cli("score", image_folder, "--nonsense", code=2).err
     assert "ends in .jsonl, .csv, .parquet" in score(image_folder, "-o", tmp_path / "a.txt", code=2).err
@@ -153,7 +169,7 @@ def test_missing_weights_end_with_4_and_devices_with_5(cli, offline, image_folde
     assert "recon-detect models download taesd" in done.err and "Traceback" not in done.err
     assert (
         "'cuda:7' is not available"
-        in cli("score", image_folder, "--models", tiny_model, "--device", "cuda:7", code=5).err
+        in cli("score", image_folder, "--method", "hfi", "--models", tiny_model, "--device", "cuda:7", code=5).err
     )
 
 

@@ -94,7 +94,7 @@ SLOW = {
 }
 
 
-@pytest.mark.parametrize("name", list(METHODS))
+@pytest.mark.parametrize("name", list(SLOW))
 def test_scores_equal_a_slow_rewrite(name, tiny_model, reconstruct, picture):
     pictures = [picture(32, 40, seed=n) for n in range(3)]
     distance = "l1" if name == "did" else "l2"
@@ -104,7 +104,7 @@ def test_scores_equal_a_slow_rewrite(name, tiny_model, reconstruct, picture):
 
 
 def test_every_method_is_complete_and_rewritten():
-    assert set(METHODS) == set(SLOW)
+    assert set(METHODS) == {*SLOW, "grain"}  # its rewrite is in test_grain.py
     for name in METHODS:
         method = find_method(name)
         assert method.name == name and method.title and method.models and method.paper

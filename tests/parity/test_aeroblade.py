@@ -69,8 +69,8 @@ def test_published_scores_depend_on_the_order_and_improved_ones_do_not(shared, s
     """Why the improved path takes the mode of the posterior: the noise of a file depends on the files before it."""
     folder = shared / "parity" / "aeroblade_kl"
     files = sorted(folder.glob("*.png"))
-    published = load_detector(models=folder / "autoencoder", compat="published", device="cpu")
-    improved = load_detector(models=folder / "autoencoder", device="cpu")
+    published = load_detector("aeroblade", models=folder / "autoencoder", compat="published", device="cpu")
+    improved = load_detector("aeroblade", models=folder / "autoencoder", device="cpu")
     forward, backward = (published.score(order, progress=False).scores for order in (files, files[::-1]))
     assert np.array_equal(forward, published.score(files, progress=False).scores)
     assert not np.array_equal(forward, backward[::-1])

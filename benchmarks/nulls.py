@@ -1,0 +1,95 @@
+"""Fits the distributions of the grain's contrasts over photographs and writes recon_detect/nulls.json.
+
+    python -m benchmarks.evidence --data photographs/ --crop 512 --distances lpips_vgg_1,lpips_vgg_2 --output null/
+    python -m benchmarks.nulls --evidence null/png --source "what the photographs are"
+
+`photographs/` is a folder with a manifest.csv (path, label, width, height, sha256) of photographs that no benchmark
+uses. From each crop, windows of several sizes are taken. Mean and variance of the contrast of each pose are those of
+greatest likelihood, the variance as `recon_detect.nulls.Nulls` has it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file
+from scipy.optimize import minimize
+
+from recon_detect import nulls
+from recon_detect.files import replacing
+from recon_detect.methods.grain import GRAIN, POSES, PRIOR
+
+MODELS = ("taesd", "taesdxl", "taesd3", "taef1")
+WINDOWS = (4, 6, 8, 10, 12, 16)
+
+
+def windows(size: int, window: int) -> list[tuple[slice, slice]]:
+    """Windows without overlap, as many as fit, from the top left."""
+    starts = range(0, size - window + 1, window)
+    return [(slice(y, y + window), slice(x, x + window)) for y in starts for x in starts]
+
+
+def measure(blocks: dict[str, np.ndarray], model: str, part: tuple[slice, slice]) -> np.ndarray:
+    """The contrasts of the poses in a window, the log of the number of blocks that carry the error, and its level."""
+    logs, error = {}, {}
+    for pose in POSES:
+        maps = [blocks[f"1.0000/{model}/{pose}/1/{distance}"][part] for distance in GRAIN.distance.split("+")]
+        logs[pose] = np.mean([np.log(m.mean()) for m in maps])
+        error[pose] = np.exp(np.mean([np.log(m + 1e-12) for m in maps], axis=0))
+    upright, sought = error["identity"], np.array([logs[pose] for pose in PRIOR])
+    contrasts = (sum(logs.values()) - sought) / (len(POSES) - 1) - sought
+    return np.r_[contrasts, np.log(upright.sum() ** 2 / np.square(upright).sum()), np.log(upright.mean())]
+
+
+def fit(by_window: dict[int, np.ndarray]) -> dict[str, Any]:
+    """The parameters of greatest likelihood of (N, P + 2) measured windows of each size; all sizes count alike."""
+    measured = np.concatenate(list(by_window.values()))
+    weights = np.concatenate([np.full(len(part), 1 / len(part)) for part in by_window.values()])
+    contrasts, log_blocks, level = measured[:, :-2], measured[:, -2:-1], measured[:, -1:]
+    poses = contrasts.shape[1]
+
+    def cost(parameters: np.ndarray) -> float:
+        mean, offset, (area, slope) = parameters[:poses], parameters[poses:-2], parameters[-2:]
+        log_variance = offset - area * log_blocks - slope * level
+        costs = log_variance + np.square(contrasts - mean) * np.exp(-log_variance)
+        return float(np.average(costs.mean(axis=1), weights=weights))
+
+    start = np.r_[np.zeros(poses), np.full(poses, np.log(contrasts.var()) + log_blocks.mean()), 1.0, 0.0]
+    found = minimize(cost, start, method="L-BFGS-B").x.round(5).tolist()
+    by_pose = [dict(zip(PRIOR, part, strict=True)) for part in (found[:poses], found[poses:-2])]
+    return {"mean": by_pose[0], "offset": by_pose[1], "area": found[-2], "level": found[-1]}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--evidence", type=Path, required=True)
+    parser.add_argument("--source", required=True, help="what the photographs are, for the file")
+    options = parser.parse_args()
+    images = [load_file(path) for path in sorted(options.evidence.glob("*.safetensors"))]
+    size = images[0][f"1.0000/{MODELS[0]}/identity/1/lpips_vgg_2"].shape[0]
+    table: dict[str, Any] = {}
+    for model in MODELS:
+        by_window = {
+            window: np.array([measure(blocks, model, part) for blocks in images for part in windows(size, window)])
+            for window in WINDOWS
+            if window <= size
+        }
+        table[model] = fit(by_window)
+        mean, offset = (np.array(list(table[model][name].values())) for name in ("mean", "offset"))
+        for window, measured in by_window.items():
+            log_variance = offset - measured[:, -2:] @ [[table[model]["area"]], [table[model]["level"]]]
+            z = (measured[:, :-2] - mean) * np.exp(-log_variance / 2)
+            print(f"{model:8} {window * 32:4} px n={len(z):4} upright: deviation {z[:, 0].std():.2f}, "
+                  f"above 1.645: {np.mean(z[:, 0] > 1.645):.3f}, above 2.326: {np.mean(z[:, 0] > 2.326):.3f}; "
+                  f"all poses: {z.std(axis=0).round(2)}")  # fmt: skip
+    content = {"source": options.source, "photographs": len(images), GRAIN.name: {GRAIN.distance: table}}
+    with replacing(nulls.FILE) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""Looks: the places and scales at which an image is examined for the grain of a decoder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    # left, top, right, bottom in pixels
+    Box = tuple[int, int, int, int]
+
+# A block is told textured or flat as a whole. A multiple of every decoder's grid.
+BLOCK = 32
+# Looks begin at multiples of this many pixels, which stay on the decoder's 8-pixel grid at each of SCALES.
+STEP = 96
+# By what an image is scaled to undo the resizing that is most often met: none, to three quarters, to a half, by a half
+# more. A decoder's grain is seen only within half a percent of its own scale.
+SCALES = (1.0, 4 / 3, 2.0, 2 / 3)
+# Side of what is looked at; small images that are enlarged keep at least the second.
+SIDE, SMALLEST = 384, 320
+# Below one grey level of mean second difference a block carries no evidence: its error is that of rounding.
+_FLAT = 1 / 127.5
+
+
+def texture(x: Tensor) -> Tensor:
+    """Mean absolute second difference of each block of (B, 3, H, W): (B, rows, columns), in the units of [-1, 1]."""
+    across = F.pad(x.diff(n=2, dim=3).abs(), (1, 1))
+    down = F.pad(x.diff(n=2, dim=2).abs(), (0, 0, 1, 1))
+    return block_means((across + down).mean(dim=1, keepdim=True) / 2, x)
+
+
+def block_means(values: Tensor, x: Tensor) -> Tensor:
+    """Means of a map (B, 1, h, w) over the blocks of its images x (B, 3, H, W): (B, rows, columns), at least one."""
+    rows, columns = (max(side // BLOCK, 1) for side in x.shape[-2:])
+    return F.adaptive_avg_pool2d(values, (rows, columns))[:, 0]
+
+
+def textured_blocks(x: Tensor) -> Tensor:
+    """Number of blocks with texture: (B,)."""
+    return (texture(x) > _FLAT).sum(dim=(1, 2))
+
+
+def look(x: Tensor, scale: float) -> tuple[Tensor, list[Box]]:
+    """The most textured part of each image, scaled: (B, 3, h, w) with h and w of at most `SIDE`, and where it lies.
+
+    The part begins on the grid that the decoder's would be. Scaling is bicubic and antialiased, in floats: nothing is
+    rounded to 8 bits.
+    """
+    limit = SIDE if scale == 1 else min(SIDE, max(SMALLEST, *x.shape[-2:]))
+    boxes = most_textured(x, round(limit / scale))
+    part = torch.stack([image[:, y0:y1, x0:x1] for image, (x0, y0, x1, y1) in zip(x, boxes, strict=True)])
+    if scale == 1:
+        return part, boxes
+    size = [max(round(side * scale), 1) for side in part.shape[-2:]]
+    resized = F.interpolate(part, size=size, mode="bicubic", antialias=True, align_corners=False)
+    return resized.clamp_(-1, 1), boxes
+
+
+def most_textured(x: Tensor, side: int) -> list[Box]:
+    """The box of at most `side` squared with the most texture in each image, beginning on the grid of `STEP`."""
+    height, width = x.shape[-2:]
+    tall, wide = min(height, side), min(width, side)
+    # A hard edge tells no more than fine texture does.
+    blocks = texture(x).clamp_(max=8 * _FLAT)
+    window = (max(tall // BLOCK, 1), max(wide // BLOCK, 1))
+    sums = F.avg_pool2d(blocks[:, None], window, stride=STEP // BLOCK)[:, 0]
+    boxes = []
+    for total in sums:
+        row, column = divmod(int(total.argmax()), total.shape[1])
+        left, top = column * STEP, row * STEP
+        boxes.append((left, top, left + wide, top + tall))
+    return boxes
