@@ -66,6 +66,46 @@ def area(line: dict[str, str]) -> str:
     return "{:.3f} [{:.2f}, {:.2f}]".format(*values)
 
 
+def grain(path: Path) -> str:
+    """One line per condition."""
+    with path.open(newline="", encoding="utf-8") as file:
+        conditions = file.readline().lstrip("# ").strip()
+        lines = list(csv.DictReader(file))
+    families = ("SD kl-f8", "SDXL VAE", "Flux.1 16ch VAE", "SD3 16ch VAE")
+    rows = [
+        [
+            line["condition"],
+            line["scales"],
+            f"{line['real']} + {line['generated']}",
+            area(line),
+            *(f"{float(line[family]):.3f}" for family in families),
+            f"{float(line['tpr_at_5_fpr']):.2f}",
+            f"{float(line['fpr_at_nominal_0.05']):.3f}, {float(line['tpr_at_nominal_0.05']):.2f}",
+            f"{float(line['fpr_at_nominal_0.01']):.3f}, {float(line['tpr_at_nominal_0.01']):.2f}",
+            f"{float(line['decoder_right']):.2f}",
+        ]
+        for line in lines
+    ]
+    head = ["condition", "scales", "photographs + generated", "AUROC, all [95 %]", *families, "TPR at 5 % FPR",
+            "false, true positives at nominal 5 %", "at nominal 1 %", "decoder family right"]  # fmt: skip
+    return f"{markdown(head, rows)}\nConditions: {conditions}.\n"
+
+
+def ablation(path: Path, best: int = 10) -> str:
+    """The best candidates."""
+    with path.open(newline="", encoding="utf-8") as file:
+        conditions = file.readline().lstrip("# ").strip()
+        lines = list(csv.DictReader(file))[:best]
+    families = ("SD kl-f8", "SDXL VAE", "Flux.1 16ch VAE", "SD3 16ch VAE")
+    rows = [
+        [line["views"], line["distance"], line["pool"], area(line), *(f"{float(line[f]):.3f}" for f in families),
+         f"{float(line['tpr_at_5_fpr']):.2f}"]
+        for line in lines
+    ]  # fmt: skip
+    head = ["views", "distance", "pool", "AUROC, all [95 %]", *families, "TPR at 5 % FPR"]
+    return f"{markdown(head, rows)}\nConditions: {conditions}.\n"
+
+
 def footprint(path: Path) -> str:
     with path.open(newline="", encoding="utf-8") as file:
         conditions = file.readline().lstrip("# ").strip()
@@ -98,7 +138,8 @@ def fill(match: re.Match[str]) -> str:
     if "*" in match["file"]:
         return f"{opening}{comparison(match['file'])}<!-- /table -->"
     path = RESULTS / match["file"]
-    content = footprint(path) if path.name.startswith("footprint") else detection(path)
+    kinds = {"footprint": footprint, "grain": grain, "ablation": ablation, "detection": detection}
+    content = kinds[path.name.partition("-")[0]](path)
     return f"{opening}{content}<!-- /table -->"
 
 

@@ -16,6 +16,7 @@ METHODS: dict[str, str] = {
     "grain": "recon_detect.methods.grain:GRAIN",
     "hfi": "recon_detect.methods.hfi:HFI",
     "rdd": "recon_detect.methods.rdd:RDD",
+    "regap": "recon_detect.methods.regap:REGAP",
 }
 
 # What ``method="default"`` means: the method that won the comparison in docs/methods.md.

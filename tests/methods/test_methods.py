@@ -66,6 +66,12 @@ def rdd(x, r):
     return hfi(x, r) - 0.5 * hfi(rot90(x), r)
 
 
+def regap(x, r):
+    noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).numpy() / 127.5
+    edits = [blurred(x), x + noise, x[::-1]]
+    return max(abs(mse(edited, r(edited)) - mse(x, r(x))) for edited in edits)
+
+
 def aedr(x, r):
     return -mse(x, r(x)) / mse(r(x), r(r(x)))
 
@@ -91,6 +97,7 @@ SLOW = {
     "did": did,
     "hfi": hfi,
     "rdd": rdd,
+    "regap": regap,
 }
 
 
