@@ -28,14 +28,14 @@ from recon_detect.files import replacing
 FOLDS = 5
 TRIM = 0.2
 MODELS = ("taesd", "taesdxl", "taesd3", "taef1")
-# Joined by ``+``: the geometric mean of the errors.
+# A number after a plus is added to the error before its logarithm.
 DISTANCES = (
     "lpips_vgg_2",
+    "lpips_vgg_2 + 0.01",
+    "lpips_vgg_2 + 0.1",
     "lpips_vgg_1",
-    "lpips_vgg_1+lpips_vgg_2",
+    "lpips_vgg_1 + 0.01",
     "bandpass_l2",
-    "lpips_vgg_2+bandpass_l2",
-    "lpips_vgg_1+lpips_vgg_2+bandpass_l2",
     "highpass_l2",
     "l2",
     "l1",
@@ -55,18 +55,18 @@ Blocks = dict[str, np.ndarray]
 
 def whole(blocks: Blocks, model: str, views: tuple[str, ...], distance: str) -> float:
     """Mean log error of the views less the log error of the image: each error a mean over the whole image."""
+    distance, _, floor = distance.partition(" + ")
     upright, *others = (
-        np.mean([np.log(blocks[f"{model}/{view}/1/{part}"].mean()) for part in distance.split("+")])
-        for view in ("identity", *views)
+        np.log(blocks[f"{model}/{view}/1/{distance}"].mean() + float(floor or 0)) for view in ("identity", *views)
     )
     return float(np.mean(others) - upright)
 
 
 def trimmed(blocks: Blocks, model: str, views: tuple[str, ...], distance: str) -> float:
     """The same block by block, then the mean without the lowest and the highest fifth."""
+    distance, _, floor = distance.partition(" + ")
     upright, *others = (
-        np.mean([np.log(blocks[f"{model}/{view}/1/{part}"] + 1e-8) for part in distance.split("+")], axis=0)
-        for view in ("identity", *views)
+        np.log(blocks[f"{model}/{view}/1/{distance}"] + float(floor or 1e-8)) for view in ("identity", *views)
     )
     local = np.sort((np.mean(others, axis=0) - upright).ravel())
     cut = int(TRIM * len(local))

@@ -1,7 +1,7 @@
 r"""How well the default method separates, under several conditions, from evidence that was computed once.
 
     python -m benchmarks.evidence --data ../shared/eval --conditions png,jpeg-75 --scales 1,4/3,2,2/3 \\
-        --distances lpips_vgg_1,lpips_vgg_2 --output evidence/
+        --distances lpips_vgg_2 --output evidence/
     python -m benchmarks.grain --data ../shared/eval --evidence evidence/
 
 The numbers are those of `recon_detect.methods.grain` on the same looks: its formulas, its prior and the shipped nulls.
@@ -22,9 +22,10 @@ from scipy.stats import norm
 
 from benchmarks.ablation import MODELS, summary
 from benchmarks.detection import RESULTS
+from benchmarks.nulls import measure
 from recon_detect.files import replacing
 from recon_detect.looks import SCALES
-from recon_detect.methods.grain import AS_IT_IS, DECISIVE, GRAIN, POSES, PRIOR, corrected, pooled
+from recon_detect.methods.grain import AS_IT_IS, DECISIVE, GRAIN, PRIOR, corrected, pooled
 from recon_detect.models.registry import family_of
 from recon_detect.nulls import find_nulls
 
@@ -34,20 +35,9 @@ DECODERS = {"SD kl-f8": "sd", "SDXL VAE": "sdxl", "Flux.1 16ch VAE": "flux1", "S
 
 def standardised(blocks: dict[str, np.ndarray], scale: float) -> np.ndarray:
     """Contrasts (K, P) of one look in standard deviations of photographs."""
-    contrasts, amount = [], []
-    for model in MODELS:
-        maps = {
-            pose: [blocks[f"{scale:.4f}/{model}/{pose}/1/{distance}"] for distance in GRAIN.distance.split("+")]
-            for pose in POSES
-        }
-        logs = {pose: np.mean([np.log(part.mean()) for part in parts]) for pose, parts in maps.items()}
-        sought = np.array([logs[pose] for pose in PRIOR])
-        contrasts.append((sum(logs.values()) - sought) / (len(POSES) - 1) - sought)
-        upright = np.exp(np.mean([np.log(part + 1e-12) for part in maps["identity"]], axis=0))
-        amount.append([np.log(upright.sum() ** 2 / np.square(upright).sum()), np.log(upright.mean())])
-    return NULLS.standardise(*(torch.tensor(np.array(part))[None] for part in (contrasts, *zip(*amount, strict=True))))[
-        0
-    ].numpy()
+    found = torch.from_numpy(np.array([measure(blocks, model, np.s_[:, :], scale) for model in MODELS]))
+    z: np.ndarray = NULLS.standardise(found[None, :, :-1], found[None, :, -1])[0].numpy()
+    return z
 
 
 def score(blocks: dict[str, np.ndarray]) -> tuple[float, str, float]:

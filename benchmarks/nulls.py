@@ -1,6 +1,6 @@
 """Fits the distributions of the grain's contrasts over photographs and writes recon_detect/nulls.json.
 
-    python -m benchmarks.evidence --data photographs/ --crop 512 --distances lpips_vgg_1,lpips_vgg_2 --output null/
+    python -m benchmarks.evidence --data photographs/ --crop 512 --distances lpips_vgg_2 --output null/
     python -m benchmarks.nulls --evidence null/png --source "what the photographs are"
 
 `photographs/` is a folder with a manifest.csv (path, label, width, height, sha256) of photographs that no benchmark
@@ -21,7 +21,7 @@ from scipy.optimize import minimize
 
 from recon_detect import nulls
 from recon_detect.files import replacing
-from recon_detect.methods.grain import GRAIN, POSES, PRIOR
+from recon_detect.methods.grain import FLOOR, GRAIN, POSES, PRIOR
 
 MODELS = ("taesd", "taesdxl", "taesd3", "taef1")
 WINDOWS = (4, 6, 8, 10, 12, 16)
@@ -33,35 +33,34 @@ def windows(size: int, window: int) -> list[tuple[slice, slice]]:
     return [(slice(y, y + window), slice(x, x + window)) for y in starts for x in starts]
 
 
-def measure(blocks: dict[str, np.ndarray], model: str, part: tuple[slice, slice]) -> np.ndarray:
-    """The contrasts of the poses in a window, the log of the number of blocks that carry the error, and its level."""
-    logs, error = {}, {}
-    for pose in POSES:
-        maps = [blocks[f"1.0000/{model}/{pose}/1/{distance}"][part] for distance in GRAIN.distance.split("+")]
-        logs[pose] = np.mean([np.log(m.mean()) for m in maps])
-        error[pose] = np.exp(np.mean([np.log(m + 1e-12) for m in maps], axis=0))
-    upright, sought = error["identity"], np.array([logs[pose] for pose in PRIOR])
+def measure(blocks: dict[str, np.ndarray], model: str, part: tuple[slice, slice], scale: float = 1.0) -> np.ndarray:
+    """The contrasts of the poses in a window, and over how many blocks the error spreads."""
+    maps = {pose: blocks[f"{scale:.4f}/{model}/{pose}/1/{GRAIN.distance}"][part] for pose in POSES}
+    logs = {pose: np.log(values.mean() + FLOOR) for pose, values in maps.items()}
+    sought = np.array([logs[pose] for pose in PRIOR])
+    upright = maps["identity"]
     contrasts = (sum(logs.values()) - sought) / (len(POSES) - 1) - sought
-    return np.r_[contrasts, np.log(upright.sum() ** 2 / np.square(upright).sum()), np.log(upright.mean())]
+    return np.r_[contrasts, upright.sum() ** 2 / np.square(upright).sum()]
 
 
 def fit(by_window: dict[int, np.ndarray]) -> dict[str, Any]:
-    """The parameters of greatest likelihood of (N, P + 2) measured windows of each size; all sizes count alike."""
+    """The parameters of greatest likelihood of (N, P + 1) measured windows of each size; all sizes count alike."""
     measured = np.concatenate(list(by_window.values()))
     weights = np.concatenate([np.full(len(part), 1 / len(part)) for part in by_window.values()])
-    contrasts, log_blocks, level = measured[:, :-2], measured[:, -2:-1], measured[:, -1:]
+    contrasts, log_blocks = measured[:, :-1], np.log(measured[:, -1:])
     poses = contrasts.shape[1]
 
     def cost(parameters: np.ndarray) -> float:
-        mean, offset, (area, slope) = parameters[:poses], parameters[poses:-2], parameters[-2:]
-        log_variance = offset - area * log_blocks - slope * level
+        mean, log_variance, area = parameters[:poses], parameters[poses:-1], parameters[-1]
+        log_variance = log_variance - area * log_blocks
         costs = log_variance + np.square(contrasts - mean) * np.exp(-log_variance)
         return float(np.average(costs.mean(axis=1), weights=weights))
 
-    start = np.r_[np.zeros(poses), np.full(poses, np.log(contrasts.var()) + log_blocks.mean()), 1.0, 0.0]
-    found = minimize(cost, start, method="L-BFGS-B").x.round(5).tolist()
-    by_pose = [dict(zip(PRIOR, part, strict=True)) for part in (found[:poses], found[poses:-2])]
-    return {"mean": by_pose[0], "offset": by_pose[1], "area": found[-2], "level": found[-1]}
+    start = np.r_[np.zeros(poses), np.full(poses, np.log(contrasts.var()) + log_blocks.mean()), 1.0]
+    found = minimize(cost, start, method="L-BFGS-B").x
+    mean, variance = (dict(zip(PRIOR, part.round(7).tolist(), strict=True)) for part in
+                      (found[:poses], np.exp(found[poses:-1])))  # fmt: skip
+    return {"mean": mean, "variance": variance, "area": round(float(found[-1]), 4)}
 
 
 def main() -> None:
@@ -79,10 +78,9 @@ def main() -> None:
             if window <= size
         }
         table[model] = fit(by_window)
-        mean, offset = (np.array(list(table[model][name].values())) for name in ("mean", "offset"))
+        mean, variance = (np.array(list(table[model][name].values())) for name in ("mean", "variance"))
         for window, measured in by_window.items():
-            log_variance = offset - measured[:, -2:] @ [[table[model]["area"]], [table[model]["level"]]]
-            z = (measured[:, :-2] - mean) * np.exp(-log_variance / 2)
+            z = (measured[:, :-1] - mean) * np.sqrt(measured[:, -1:] ** table[model]["area"] / variance)
             print(f"{model:8} {window * 32:4} px n={len(z):4} upright: deviation {z[:, 0].std():.2f}, "
                   f"above 1.645: {np.mean(z[:, 0] > 1.645):.3f}, above 2.326: {np.mean(z[:, 0] > 2.326):.3f}; "
                   f"all poses: {z.std(axis=0).round(2)}")  # fmt: skip

@@ -5,7 +5,6 @@ Zero for equal images, larger for less alike; maps are (B, 1, h, w) float32, the
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -88,21 +87,14 @@ def distance_names() -> list[str]:
 
 def map_scale(name: str) -> float:
     """The error that a heat map shows in its brightest colour."""
-    return math.prod(_MAP_SCALES.get(part, _LPIPS_MAP_SCALE) for part in name.split("+")) ** (1 / len(name.split("+")))
-
-
-def geometric_mean(maps: Sequence[Tensor]) -> Tensor:
-    """Of error maps (B, 1, h, w) of several resolutions, at the lowest."""
-    height, width = min(m.shape[-2:] for m in maps)
-    logs = [F.adaptive_avg_pool2d(m, (height, width)).log() for m in maps]
-    return torch.stack(logs).mean(dim=0).exp()
+    return _MAP_SCALES.get(name, _LPIPS_MAP_SCALE)
 
 
 class Distances:
     """The distances of a run, with each network loaded once and only as deep as needed.
 
     Args:
-        names: See `distance_names`; several joined by ``+`` are their geometric mean.
+        names: See `distance_names`.
         device: Where LPIPS computes.
 
     Raises:
@@ -111,15 +103,14 @@ class Distances:
 
     def __init__(self, names: Iterable[str], device: torch.device) -> None:
         self.names = tuple(dict.fromkeys(names))
-        self.parts = tuple(dict.fromkeys(part for name in self.names for part in name.split("+")))
         layers: dict[str, set[int]] = {}
-        for name in self.parts:
+        for name in self.names:
             if name not in distance_names():
                 raise UnknownName("distance", name, distance_names())
             if match := _LPIPS_NAME.fullmatch(name):
                 net, layer = match[1], int(match[2])
                 layers.setdefault(net, set()).update([layer] if layer else range(1, layer_count(net) + 1))
-        self._halo = _halo(self.parts)
+        self._halo = _halo(self.names)
         self._lpips = {net: LPIPS(net, tuple(wanted), device) for net, wanted in layers.items()}
 
     @property
@@ -130,7 +121,7 @@ class Distances:
     def computed_with(self, name: str) -> tuple[str, ...]:
         """The distances of the run that come out of the same computation: the layers of one network."""
         (net,) = self.nets([name]) or (None,)
-        return tuple(other for other in self.parts if net in self.nets([other])) if net else (name,)
+        return tuple(other for other in self.names if net in self.nets([other])) if net else (name,)
 
     def nets(self, names: Iterable[str]) -> tuple[str, ...]:
         """The networks that some distances need."""

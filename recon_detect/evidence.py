@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from recon_detect.distances import geometric_mean
 from recon_detect.errors import InputError, NumericalError, UnknownName, UsageError
 from recon_detect.filters import reflect_pad
-from recon_detect.tiling import is_large
+from recon_detect.tiling import TILED_ABOVE, is_large
 from recon_detect.views import find_view
 
 if TYPE_CHECKING:
@@ -100,29 +99,30 @@ class Evidence:
         """Mean of the error map of each image and model: (B, K), float32 (float16 as published).
 
         Args:
-            distance: Name of a distance of this run, or several joined by ``+``, whose geometric mean is taken; None
-                takes the method's.
+            distance: Name of a distance of this run; None takes the method's.
             view: Which view of the images is reconstructed and compared.
             passes: 1 compares the image with its reconstruction, 2 the reconstruction with its own, and so on.
         """
-        parts = (distance or self.distance).split("+")
         columns = [
-            [self.error_map(model, part, view=view, passes=passes).mean(dim=(1, 2, 3)) for part in parts]
+            self.error_map(model, distance, view=view, passes=passes).mean(dim=(1, 2, 3))
             for model in range(len(self.autoencoders))
         ]
-        if len(parts) == 1:
-            return torch.stack([column for (column,) in columns], dim=1)
-        return torch.stack([torch.stack(column).log().mean(dim=0).exp() for column in columns], dim=1)
+        return torch.stack(columns, dim=1)
+
+    def errors(self, views: Sequence[str], distance: str | None = None) -> Tensor:
+        """The errors of several views, which go through the networks together where they have one size: (V, B, K)."""
+        for model in range(len(self.autoencoders)):
+            missing = [(view,) for view in dict.fromkeys(views) if self._key(model, view, 1) not in self._images]
+            for group in self._of_one_size(missing):
+                self._reconstruct(group, self._by_key[self.autoencoders[model].key])
+        return torch.stack([self.error(distance, view=view) for view in views])
 
     def error_map(self, model: int, distance: str | None = None, *, view: str = "identity", passes: int = 1) -> Tensor:
         """Error map (B, 1, h, w) of one model; LPIPS maps have the resolution of their layer."""
         key = self._key(model, view, passes)
         name = distance or self.distance
-        if "+" in name:
-            parts = [self.error_map(model, part, view=view, passes=passes) for part in name.split("+")]
-            return geometric_mean(parts)
-        if name not in self.distances.parts:
-            raise UnknownName("distance of this run", name, self.distances.parts)
+        if name not in self.distances.names:
+            raise UnknownName("distance of this run", name, self.distances.names)
         known = self._maps.setdefault(key, {})
         if name not in known:
             maps = self._compare(key[:-1], self._image(key), self.distances.computed_with(name))
@@ -149,8 +149,18 @@ class Evidence:
             if len(key) == 1:
                 self._images[key] = find_view(key[0])(self._original)
             else:
-                self._images[key] = self._reconstruct(key[:-1], self._by_key[key[-1]])
+                self._reconstruct([key[:-1]], self._by_key[key[-1]])
         return self._images[key]
+
+    def _of_one_size(self, keys: Sequence[Key]) -> list[list[Key]]:
+        """Views to be computed together: of one size, and no more than fill the device."""
+        groups: dict[object, list[Key]] = {}
+        for key in keys:
+            groups.setdefault(self._image(key).shape, []).append(key)
+        together = max(TILED_ABOVE // (self._original.numel() // 3), 1)
+        return [
+            group[start : start + together] for group in groups.values() for start in range(0, len(group), together)
+        ]
 
     def _compare(self, reference: Key, result: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
         x = self._image(reference)
@@ -163,9 +173,10 @@ class Evidence:
         found = {net: self.distances.features(result, net) for net in self.distances.nets(names)}
         return self.distances.maps(x, result, known, found, names)
 
-    def _reconstruct(self, parent: Key, model: int) -> Tensor:
+    def _reconstruct(self, parents: Sequence[Key], model: int) -> None:
+        """Remembers the reconstructions of images of one size by one model."""
         autoencoder = self._all[model]
-        image = self._image(parent)
+        image = torch.cat([self._image(parent) for parent in parents])
         height, width = image.shape[-2:]
         bottom, right = -height % autoencoder.factor, -width % autoencoder.factor
         if self._noise and (bottom or right):
@@ -174,18 +185,21 @@ class Evidence:
                 "crop the image, or leave out compat='published' to have any size scored"
             )
         padded = reflect_pad(image, right=right, bottom=bottom)
-        decoded = autoencoder.decode(self._encode(parent, model, padded))
+        decoded = autoencoder.decode(self._encode(parents, model, padded))
         finite = decoded.isfinite().flatten(1).all(dim=1)
         if not bool(finite.all()):
             decoded = self._repeat(decoded.float(), padded, finite, model)
-        return self._finish(decoded[..., :height, :width])
+        finished = self._finish(decoded[..., :height, :width])
+        for parent, part in zip(parents, torch.split(finished, len(self)), strict=True):
+            self._images[(*parent, autoencoder.key)] = part
 
-    def _encode(self, parent: Key, model: int, padded: Tensor) -> Tensor:
+    def _encode(self, parents: Sequence[Key], model: int, padded: Tensor) -> Tensor:
         autoencoder = self._all[model]
-        key = (*parent, autoencoder.encoder_key)
-        if key not in self._latents:
-            self._latents[key] = autoencoder.encode(padded, self._noise[model] if self._noise else None)
-        return self._latents[key]
+        keys = [(*parent, autoencoder.encoder_key) for parent in parents]
+        if not all(key in self._latents for key in keys):
+            latents = autoencoder.encode(padded, self._noise[model] if self._noise else None)
+            self._latents.update(zip(keys, torch.split(latents, len(self)), strict=True))
+        return torch.cat([self._latents[key] for key in keys])
 
     def _repeat(self, decoded: Tensor, padded: Tensor, finite: Tensor, model: int) -> Tensor:
         """Repeats in float32 what overflowed in low precision. Noise, where any is drawn, is drawn anew."""
@@ -195,7 +209,7 @@ class Evidence:
             noise = self._noise[model] if self._noise else None
             latents = autoencoder.encode(padded[bad], noise, precise=True)
             decoded[bad] = autoencoder.decode(latents, precise=True).float()
-            self.retried.update((int(position), autoencoder.name) for position in bad)
+            self.retried.update((int(position) % len(self), autoencoder.name) for position in bad)
         if not bool(decoded[bad].isfinite().all()):
             raise NumericalError(f"the reconstruction by {autoencoder.name} is not finite in float32")
         return decoded

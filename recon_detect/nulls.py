@@ -23,33 +23,24 @@ FILE = Path(__file__).parent / "nulls.json"
 
 @dataclass(frozen=True, slots=True)
 class Nulls:
-    """Normal distributions, one per model and pose, that are narrower the more evidence an image holds.
+    """Normal distributions, one per model and pose, that are narrower the larger the area that carries the error.
 
-    The log of the variance of a contrast is ``offset - area * log(blocks) - level * level_of_error``: it falls with the
-    area that carries the error, and with the log of the mean error, because smooth images tell little.
+    The variance of a contrast is ``variance / blocks ** area``.
 
     Attributes:
         mean: (K, P) of the contrasts over photographs; close to 0, because they are quotients of like quantities.
-        offset: (K, P).
+        variance: (K, P), of one block.
         area: (K,); 1 if blocks of 32 px were independent of each other.
-        level: (K,).
     """
 
     mean: tuple[tuple[float, ...], ...]
-    offset: tuple[tuple[float, ...], ...]
+    variance: tuple[tuple[float, ...], ...]
     area: tuple[float, ...]
-    level: tuple[float, ...]
 
-    def standardise(self, contrasts: Tensor, log_blocks: Tensor, log_error: Tensor) -> Tensor:
-        """Contrasts (B, K, P) in standard deviations of photographs with such an amount of evidence, (B, K) each.
-
-        Blocks and error are logs: see `recon_detect.methods.grain.amount`.
-        """
-        mean, offset, area, level = (
-            contrasts.new_tensor(values) for values in (self.mean, self.offset, self.area, self.level)
-        )
-        log_variance = offset - (area * log_blocks + level * log_error)[..., None]
-        return (contrasts - mean) * (-log_variance / 2).exp()
+    def standardise(self, contrasts: Tensor, blocks: Tensor) -> Tensor:
+        """Contrasts (B, K, P) in standard deviations of photographs whose error spreads over `blocks` (B, K)."""
+        mean, variance, area = (contrasts.new_tensor(values) for values in (self.mean, self.variance, self.area))
+        return (contrasts - mean) * ((blocks**area)[..., None] / variance).sqrt()
 
 
 @cache
@@ -78,9 +69,8 @@ def find_nulls(method: str, distance: str, models: tuple[str, ...]) -> Nulls:
             "with python -m benchmarks.nulls"
         )
     rows = [table[lender[model]] for model in models]
-    mean, offset = (tuple(tuple(row[name].values()) for row in rows) for name in ("mean", "offset"))
-    area, level = (tuple(row[name] for row in rows) for name in ("area", "level"))
-    return Nulls(mean, offset, area, level)
+    mean, variance = (tuple(tuple(row[name].values()) for row in rows) for name in ("mean", "variance"))
+    return Nulls(mean, variance, tuple(row["area"] for row in rows))
 
 
 def digest() -> str:

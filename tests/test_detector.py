@@ -171,7 +171,7 @@ def test_a_method_without_an_answer_does_not_take_the_others_along(tiny_model, m
     """Black reconstructed as black: a quotient has no finite value, a difference has."""
     detector = load_detector(["aeroblade", "contrast"], models=tiny_model, distance="l2")
     monkeypatch.setattr(
-        type(detector._autoencoders[0]), "decode", lambda self, z, precise=False: -torch.ones(1, 3, 8, 8)
+        type(detector._autoencoders[0]), "decode", lambda self, z, precise=False: -torch.ones(len(z), 3, 8, 8)
     )
     row = score(detector, np.zeros((8, 8, 3), np.uint8))[0]
     assert row.score == 0 and row.error is None and row.notes == ("contrast has no finite score",)

@@ -91,6 +91,30 @@ def test_a_method_sees_its_own_models_and_distance_and_shares_the_rest(x, kl_mod
             first.error("l1")
 
 
+def test_views_of_one_size_go_through_the_network_together(x, kl_model, monkeypatch):
+    views = ("identity", "hflip", "rot180", "rot90", "shift4,0", "hflip")
+    alone = Evidence(x, [load(kl_model)], Distances(["l2"], CPU))
+    batches = []
+    encode = type(alone.autoencoders[0]).encode
+    monkeypatch.setattr(
+        type(alone.autoencoders[0]),
+        "encode",
+        lambda self, x, *a, **o: batches.append(len(x)) or encode(self, x, *a, **o),
+    )
+    with torch.inference_mode():
+        expected = torch.stack([alone.error(view=view) for view in views])
+        assert batches == [3] * 5
+        together = Evidence(x, [load(kl_model)], Distances(["l2"], CPU))
+        assert torch.allclose(together.errors(views), expected, atol=1e-6)
+        assert batches[5:] == [9, 3, 3]
+        together.errors(views)
+        assert len(batches) == 8
+        monkeypatch.setattr("recon_detect.evidence.TILED_ABOVE", 2 * 3 * 16 * 24)
+        few = Evidence(x, [load(kl_model)], Distances(["l2"], CPU))
+        assert torch.allclose(few.errors(views), expected, atol=1e-6)
+        assert sorted(batches[8:]) == [3, 3, 3, 6]
+
+
 def test_passes_reconstruct_the_reconstruction(x, kl_model, calls):
     model = load(kl_model)
     e = Evidence(x, [model], Distances(["l2"], CPU))

@@ -1,5 +1,4 @@
 import json
-import math
 
 import pytest
 import torch
@@ -15,7 +14,7 @@ def test_the_shipped_nulls_cover_the_default_pool():
     assert table["source"] and table["photographs"] >= 20
     found = nulls.find_nulls("grain", GRAIN.distance, MODEL_SETS["tiny"])
     assert len(found.mean) == 4 and all(abs(mean) < 0.02 for row in found.mean for mean in row)
-    assert all(0 < area < 1.2 for area in found.area) and all(level > 0 for level in found.level)
+    assert all(0 < area < 1.2 for area in found.area) and all(v > 0 for row in found.variance for v in row)
 
 
 def test_a_model_without_a_null_is_named_with_what_to_do():
@@ -31,7 +30,7 @@ def test_a_full_size_model_takes_the_null_of_its_family_and_says_so(caplog):
     assert "sdxl: no null distribution was measured; taking that of taesdxl" in caplog.text
 
 
-def test_standardised_by_model_pose_area_and_error():
-    null = nulls.Nulls(((0.0, 0.0), (1.0, 0.0)), ((0.0, math.log(4)), (0.0, 0.0)), (1.0, 0.5), (0.0, 2.0))
-    z = null.standardise(torch.full((1, 2, 2), 5.0), torch.tensor([[4.0, 4.0]]).log(), torch.tensor([[9.0, 3.0]]).log())
-    assert torch.allclose(z, torch.tensor([[[10.0, 5.0], [4 * 2**0.5 * 3, 5 * 2**0.5 * 3]]]))
+def test_standardised_by_model_pose_and_area():
+    null = nulls.Nulls(((0.0, 0.0), (1.0, 0.0)), ((1.0, 4.0), (1.0, 1.0)), (1.0, 0.5))
+    z = null.standardise(torch.full((1, 2, 2), 5.0), torch.tensor([[4.0, 16.0]]))
+    assert torch.allclose(z, torch.tensor([[[10.0, 5.0], [8.0, 10.0]]]))

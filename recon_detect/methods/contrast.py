@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
+
 from recon_detect.methods.method import Method
 
 if TYPE_CHECKING:
@@ -21,8 +23,8 @@ VIEWS = ("rot90", "hflip")
 
 def log_quotient(e: Evidence) -> Tensor:
     """Mean over the views v of log d(vx, AE(vx)) - log d(x, AE(x)). About 0 for photographs, high means generated."""
-    turned = sum(e.error(view=view).log() for view in VIEWS)
-    return turned / len(VIEWS) - e.error().log()
+    upright, *turned = e.errors(("identity", *VIEWS)).log().unbind()
+    return torch.stack(turned).mean(dim=0) - upright
 
 
 CONTRAST = Method(

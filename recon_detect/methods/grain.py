@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 POSES = ("identity", "hflip", "rot90", "shift4,0", "hflip+shift4,0")
 # ... and those of them in which a grain is looked for: as the image is, or mirrored, each with its share of the prior.
 PRIOR = {"identity": 0.8, "hflip": 0.2}
+# Added to an error before its logarithm: below it, in smooth images, a contrast is noise. With it contrasts are about
+# equally wide over smooth and over busy photographs.
+FLOOR = 0.01
 # The share of the first scale, the image as it is; the others share the rest.
 AS_IT_IS = 0.5
 # Images with fewer textured blocks tell nothing.
@@ -40,23 +43,19 @@ DECISIVE = 4.0
 def contrasts(e: Evidence) -> Tensor:
     """The contrasts (B, K, P) of the poses p of `PRIOR` with the others q of `POSES`.
 
-    Each is the mean over q of log d(qx, AE(qx)) less log d(px, AE(px)).
+    Each is the mean over q of log(d(qx, AE(qx)) + c) less log(d(px, AE(px)) + c), with c = `FLOOR`.
 
     About 0 for photographs.
     """
-    logs = torch.stack([e.error(view=pose).log() for pose in POSES], dim=2)
+    logs = (e.errors(POSES) + FLOOR).log().permute(1, 2, 0)
     sought = logs[..., [POSES.index(pose) for pose in PRIOR]]
     return (logs.sum(dim=2, keepdim=True) - sought) / (len(POSES) - 1) - sought
 
 
-def amount(e: Evidence) -> tuple[Tensor, Tensor]:
-    """How much evidence there is: the logs of the blocks that carry the upright error, and of its mean, both (B, K).
-
-    The blocks are its participation ratio over blocks of 32 px, (sum of d)^2 / sum of d^2.
-    """
+def participating_blocks(e: Evidence) -> Tensor:
+    """Over how many blocks of 32 px the upright error is spread, (sum of d)^2 / sum of d^2: (B, K)."""
     maps = [block_means(e.error_map(model), e.image()).flatten(1) for model in range(len(e.autoencoders))]
-    blocks = [(m.sum(dim=1).square() / m.square().sum(dim=1)).log() for m in maps]
-    return torch.stack(blocks, dim=1), torch.stack([m.mean(dim=1).log() for m in maps], dim=1)
+    return torch.stack([m.sum(dim=1).square() / m.square().sum(dim=1) for m in maps], dim=1)
 
 
 def corrected(z: NDArray[np.float64], share: NDArray[np.float64] | float) -> NDArray[np.float64]:
@@ -104,7 +103,7 @@ def search(e: Evidence) -> tuple[NDArray[np.float64], list[list[Box]]]:
             break
         part, found = look(x[torch.from_numpy(undecided)], scale)
         there = e.at(part)
-        z = e.nulls.standardise(contrasts(there), *amount(there)).double().cpu().numpy()
+        z = e.nulls.standardise(contrasts(there), participating_blocks(there)).double().cpu().numpy()
         tests[undecided, :, number] = corrected(z, prior[number] * np.array(list(PRIOR.values())))
         for image, box in zip(undecided, found, strict=True):
             boxes[image].append(box)
@@ -140,7 +139,7 @@ GRAIN = Method(
     title="the grain of a known decoder, at any of four scales, upright or mirrored, against photographs",
     statistic=grain,
     higher_is_generated=True,
-    distance="lpips_vgg_1+lpips_vgg_2",
+    distance="lpips_vgg_2",
     models=("tiny",),
     paper="this project, after arXiv:2502.09509",
     null=True,

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 def high_frequency_influence(e: Evidence) -> Tensor:
     """d(x, AE(x)) - d(Fx, AE(Fx)) with F a 3x3 Gaussian of sigma 0.8; the smallest decides. Low means generated."""
-    return e.error() - e.error(view="blur")
+    error, blurred = e.errors(("identity", "blur")).unbind()
+    return error - blurred
 
 
 HFI = Method(

@@ -18,9 +18,9 @@ EDITS = ("blur", "noise", "bgr")
 
 
 def largest_change(e: Evidence) -> Tensor:
-    """Largest |d(Tx, AE(Tx)) - d(x, AE(x))| over the edits T. High means generated: edits help photographs, hurt fakes."""
-    error = e.error()
-    return torch.stack([(e.error(view=edit) - error).abs() for edit in EDITS]).amax(dim=0)
+    """Largest |d(Tx, AE(Tx)) - d(x, AE(x))| over the edits T. High means generated: edits hurt fakes."""
+    error, *edited = e.errors(("identity", *EDITS)).unbind()
+    return (torch.stack(edited) - error).abs().amax(dim=0)
 
 
 REGAP = Method(
