@@ -31,10 +31,10 @@ MODELS = ("taesd", "taesdxl", "taesd3", "taef1")
 # A number after a plus is added to the error before its logarithm.
 DISTANCES = (
     "lpips_vgg_2",
+    "lpips_vgg_2 + 0.003",
     "lpips_vgg_2 + 0.01",
     "lpips_vgg_2 + 0.1",
     "lpips_vgg_1",
-    "lpips_vgg_1 + 0.01",
     "bandpass_l2",
     "highpass_l2",
     "l2",

@@ -47,7 +47,8 @@ def fit(by_window: dict[int, np.ndarray]) -> dict[str, Any]:
     """The parameters of greatest likelihood of (N, P + 1) measured windows of each size; all sizes count alike."""
     measured = np.concatenate(list(by_window.values()))
     weights = np.concatenate([np.full(len(part), 1 / len(part)) for part in by_window.values()])
-    contrasts, log_blocks = measured[:, :-1], np.log(measured[:, -1:])
+    unit = measured[:, :-1].std()  # the search wants parameters of one size
+    contrasts, log_blocks = measured[:, :-1] / unit, np.log(measured[:, -1:])
     poses = contrasts.shape[1]
 
     def cost(parameters: np.ndarray) -> float:
@@ -56,10 +57,10 @@ def fit(by_window: dict[int, np.ndarray]) -> dict[str, Any]:
         costs = log_variance + np.square(contrasts - mean) * np.exp(-log_variance)
         return float(np.average(costs.mean(axis=1), weights=weights))
 
-    start = np.r_[np.zeros(poses), np.full(poses, np.log(contrasts.var()) + log_blocks.mean()), 1.0]
+    start = np.r_[np.zeros(poses), np.full(poses, log_blocks.mean()), 1.0]
     found = minimize(cost, start, method="L-BFGS-B").x
     mean, variance = (dict(zip(PRIOR, part.round(7).tolist(), strict=True)) for part in
-                      (found[:poses], np.exp(found[poses:-1])))  # fmt: skip
+                      (unit * found[:poses], unit**2 * np.exp(found[poses:-1])))  # fmt: skip
     return {"mean": mean, "variance": variance, "area": round(float(found[-1]), 4)}
 
 

@@ -31,7 +31,7 @@ POSES = ("identity", "hflip", "rot90", "shift4,0", "hflip+shift4,0")
 PRIOR = {"identity": 0.8, "hflip": 0.2}
 # Added to an error before its logarithm: below it, in smooth images, a contrast is noise. With it contrasts are about
 # equally wide over smooth and over busy photographs.
-FLOOR = 0.01
+FLOOR = 0.003
 # The share of the first scale, the image as it is; the others share the rest.
 AS_IT_IS = 0.5
 # Images with fewer textured blocks tell nothing.
