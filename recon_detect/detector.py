@@ -195,6 +195,7 @@ class Detector:
                     label=item.source.label,
                     provenance=item.picture.provenance if item.picture else None,
                     notes=(
+                        *(score.remark for score in scores.values() if score.remark),
                         *(f"{name} repeated in float32" for name in retried),
                         *(f"{name} has no finite score" for name in missing),
                     ),
@@ -210,10 +211,11 @@ class Detector:
         found = use.method.statistic(evidence.using(use.distance, models, use.nulls))
         if not isinstance(found, Finding):
             per_model = (found if use.method.higher_is_generated else -found).cpu().double().numpy()
-            found = Finding(per_model, per_model.max(axis=1), [{}] * len(per_model))
+            found = Finding(per_model, per_model.max(axis=1), [{}] * len(per_model), [""] * len(per_model))
+        columns = (found.score.tolist(), found.per_model.tolist(), found.details, found.remarks)
         return [
-            Score(score, dict(zip(use.models, row, strict=True)), details)
-            for score, row, details in zip(found.score.tolist(), found.per_model.tolist(), found.details, strict=True)
+            Score(score, dict(zip(use.models, row, strict=True)), details, remark)
+            for score, row, details, remark in zip(*columns, strict=True)
         ]
 
     def _map(self, evidence: Evidence, score: Score, position: int) -> np.ndarray[Any, Any]:

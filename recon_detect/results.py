@@ -81,11 +81,13 @@ class Score:
             docs/scores.md.
         per_model: The same for each model.
         details: What the method found besides, such as the decoder family or the native size; plain JSON values.
+        remark: The same in words, where a reader of the score should know.
     """
 
     value: float
     per_model: dict[str, float] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)
+    remark: str = ""
 
 
 _NO_SCORE = Score(math.nan)

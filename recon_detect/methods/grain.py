@@ -38,6 +38,8 @@ AS_IT_IS = 0.5
 ENOUGH = 4
 # Beyond this many standard deviations the first scale decides, and the others are not looked at.
 DECISIVE = 4.0
+# One photograph in a hundred is beyond it: what was found is worth telling in words.
+REMARKABLE = 2.33
 
 
 def contrasts(e: Evidence) -> Tensor:
@@ -79,11 +81,10 @@ def grain(e: Evidence) -> Finding:
     tests, boxes = search(e)
     blank = np.array([not looked for looked in boxes])
     per_model = np.where(blank[:, None], 0.0, tests.max(axis=(2, 3)))
-    details = [
-        describe(e, test, looked) if looked else {"texture": "not enough to tell"}
-        for test, looked in zip(tests, boxes, strict=True)
-    ]
-    return Finding(per_model, np.where(blank, 0.0, pooled(per_model)), details)
+    score = np.where(blank, 0.0, pooled(per_model))
+    details = [describe(e, test, looked) if looked else {} for test, looked in zip(tests, boxes, strict=True)]
+    remarks = [in_words(value, found) for value, found in zip(score.tolist(), details, strict=True)]
+    return Finding(per_model, score, details, remarks)
 
 
 def search(e: Evidence) -> tuple[NDArray[np.float64], list[list[Box]]]:
@@ -132,6 +133,16 @@ def describe(e: Evidence, tests: NDArray[np.float64], boxes: list[Box]) -> dict[
         "mirrored": list(PRIOR)[pose] == "hflip",
         "box": list(boxes[scale]),
     }
+
+
+def in_words(score: float, details: dict[str, Any]) -> str:
+    """A remark for the reader of a row; none on what looks like a photograph."""
+    if not details:
+        return "not enough texture to tell"
+    if score < REMARKABLE:
+        return ""
+    mirrored = ", mirrored" if details["mirrored"] else ""
+    return f"grain of the {details['decoder']} decoder at {'x'.join(map(str, details['native_size']))}{mirrored}"
 
 
 GRAIN = Method(

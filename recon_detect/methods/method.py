@@ -22,11 +22,13 @@ class Finding:
         per_model: (B, K).
         score: (B,); of its own, where it is not the maximum over the models.
         details: For each image what was found besides; plain JSON values.
+        remarks: For each image the same in words, where a reader of the score should know; or an empty string.
     """
 
     per_model: NDArray[np.float64]
     score: NDArray[np.float64]
     details: list[dict[str, Any]]
+    remarks: list[str]
 
 
 @dataclass(frozen=True, slots=True)

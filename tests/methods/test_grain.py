@@ -118,14 +118,15 @@ def test_what_was_found_is_told(null, tiny_model, textured):
 
 
 def test_flat_images_tell_nothing(null, tiny_model, textured):
-    """Neither a verdict nor an error, and the texture beside them changes nothing."""
+    """Neither a verdict nor an error, but a note."""
     nearly = textured(96, 96)
     nearly[:, 32:] = 100
     nearly[64:] = 100
     flat, little, full = load(tiny_model).score(
         [np.full((96, 96, 3), 255, np.uint8), nearly, textured(96, 96)], progress=False
     )
-    assert flat.score == little.score == 0 and flat.details == little.details == {"texture": "not enough to tell"}
+    assert flat.score == little.score == 0 and flat.details == little.details == {}
+    assert flat.notes == little.notes == ("not enough texture to tell",)
     assert full.score != 0 and ENOUGH > 2
 
 
@@ -162,4 +163,5 @@ def test_the_grain_of_a_decoder_is_found_mirrored_and_resized(shared_weights, pi
     assert min(plain.score, turned.score) > 4 and other.score < 3
     assert plain.details["decoder"] == turned.details["decoder"] == "sd"
     assert (plain.details["mirrored"], turned.details["mirrored"]) == (False, True)
+    assert turned.notes == ("grain of the sd decoder at 192x192, mirrored",) and other.notes == ()
     assert resized.score > other.score
