@@ -20,8 +20,8 @@ STEP = 96
 # By what an image is scaled to undo the resizing that is most often met: none, to three quarters, to a half, by a half
 # more. A decoder's grain is seen only within half a percent of its own scale.
 SCALES = (1.0, 4 / 3, 2.0, 2 / 3)
-# Side of what is looked at; small images that are enlarged keep at least the second.
-SIDE, SMALLEST = 384, 320
+# Side of what is looked at, after scaling. More area tells more, and costs in proportion.
+SIDE = 320
 # Below one grey level of mean second difference a block carries no evidence: its error is that of rounding.
 _FLAT = 1 / 127.5
 
@@ -50,8 +50,7 @@ def look(x: Tensor, scale: float) -> tuple[Tensor, list[Box]]:
     The part begins on the grid that the decoder's would be. Scaling is bicubic and antialiased, in floats: nothing is
     rounded to 8 bits.
     """
-    limit = SIDE if scale == 1 else min(SIDE, max(SMALLEST, *x.shape[-2:]))
-    boxes = most_textured(x, round(limit / scale))
+    boxes = most_textured(x, round(SIDE / scale))
     part = torch.stack([image[:, y0:y1, x0:x1] for image, (x0, y0, x1, y1) in zip(x, boxes, strict=True)])
     if scale == 1:
         return part, boxes
