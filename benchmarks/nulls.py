@@ -1,10 +1,11 @@
 """Fits the distributions of the grain's contrasts over photographs and writes recon_detect/nulls.json.
 
+    python -m benchmarks.photographs --packages packages/ --output photographs/
     python -m benchmarks.evidence --data photographs/ --crop 512 --distances lpips_vgg_2 --output null/
     python -m benchmarks.nulls --evidence null/png --source "what the photographs are"
 
-`photographs/` is a folder with a manifest.csv (path, label, width, height, sha256) of photographs that no benchmark
-uses. From each crop, windows of several sizes are taken. Mean and variance of the contrast of each pose are those of
+Any folder with a manifest.csv (path, label, width, height, sha256) of photographs that no benchmark uses will do. From
+each crop, windows of several sizes are taken. Mean and variance of the contrast of each pose are those of
 greatest likelihood, the variance as `recon_detect.nulls.Nulls` has it.
 """
 
@@ -24,7 +25,7 @@ from recon_detect.files import replacing
 from recon_detect.methods.grain import FLOOR, GRAIN, POSES, PRIOR
 
 MODELS = ("taesd", "taesdxl", "taesd3", "taef1")
-WINDOWS = (4, 6, 8, 10, 12, 16)
+WINDOWS = (4, 6, 8, 10)
 
 
 def windows(size: int, window: int) -> list[tuple[slice, slice]]:
