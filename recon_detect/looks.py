@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -65,7 +66,9 @@ def most_textured(x: Tensor, side: int) -> list[Box]:
     tall, wide = min(height, side), min(width, side)
     # A hard edge tells no more than fine texture does.
     blocks = texture(x).clamp_(max=8 * _FLAT)
-    window = (max(tall // BLOCK, 1), max(wide // BLOCK, 1))
+    # As many whole blocks as the box touches, so that it ends inside the image wherever it begins.
+    rows, columns = blocks.shape[1:]
+    window = (min(math.ceil(tall / BLOCK), rows), min(math.ceil(wide / BLOCK), columns))
     sums = F.avg_pool2d(blocks[:, None], window, stride=STEP // BLOCK)[:, 0]
     boxes = []
     for total in sums:

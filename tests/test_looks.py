@@ -30,6 +30,16 @@ def test_a_large_image_is_looked_at_where_its_texture_is():
 
 
 @pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("size", [(64, 64), (160, 240), (320, 320), (413, 512), (1100, 700)])
+def test_looks_of_a_batch_have_one_size_wherever_the_texture_is(scale, size):
+    x = torch.zeros(2, 3, *size)
+    x[0, :, :48, :48] = x[1, :, -48:, -48:] = noise(48, 48)[0]
+    part, boxes = look(x, scale)
+    assert all(right <= size[1] and bottom <= size[0] for _, _, right, bottom in boxes)
+    assert len({(right - left, bottom - top) for left, top, right, bottom in boxes}) == 1 and len(part) == 2
+
+
+@pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("size", [(64, 64), (160, 240), (1100, 700)])
 def test_looks_are_of_bounded_size_and_on_the_grid_of_their_scale(scale, size):
     part, (box,) = look(noise(*size), scale)
