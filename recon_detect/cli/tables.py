@@ -73,7 +73,12 @@ def print_summary(tally: Tally, run: RunInfo, output: Path | None) -> None:
         f"{tally.images} images, {tally.failed} failed; {methods} with {models} on {run.device}; "
         f"run {run.fingerprint}" + (f"; written to {output}" if output else "")
     )
-    console.print("Higher means more likely generated. A score is no probability and has no threshold of its own.")
+    reading = (
+        "The score is in standard deviations of photographs: about one in a hundred passes 2.3."
+        if run.methods[0].null
+        else "A score is no probability and has no threshold of its own."
+    )
+    console.print(f"Higher means more likely generated. {reading}")
     real, generated = tally.scores["real"], tally.scores["generated"]
     if real and generated:
         from sklearn.metrics import roc_auc_score
