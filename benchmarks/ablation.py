@@ -5,8 +5,8 @@
 
 A candidate is a set of views, a distance and a way to pool it over the image. Each model's contrast is standardised on
 photographs, fivefold, so that no photograph is held against a distribution that it is part of; the largest of the
-models decides. The last column is honest about choosing: for each generator, the candidate that is best on all the
-others is taken, and what it scores on this one is kept.
+models decides. The first line of the table is honest about choosing: for each generator, the candidate that is best on
+all the others is taken, and what it scores on this one is kept.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks.detection import RESULTS, interval, tpr_at_fpr
 from recon_detect.files import replacing
+from recon_detect.models.registry import MODEL_SETS
 
 FOLDS = 5
 TRIM = 0.2
-MODELS = ("taesd", "taesdxl", "taesd3", "taef1")
+MODELS = MODEL_SETS["tiny"]
 # A number after a plus is added to the error before its logarithm.
 DISTANCES = (
     "lpips_vgg_2",
@@ -104,11 +105,11 @@ def standardised(values: np.ndarray, real: np.ndarray) -> np.ndarray:
 def candidates(rows: list[dict[str, str]], evidence: list[Blocks]) -> dict[tuple[str, str, str], np.ndarray]:
     """Standardised contrasts (N, K) by views, distance and pool."""
     real = np.array([row["label"] == "real" for row in rows])
-    single = {}
+    found = {}
     for (name, views), distance, (pool, function) in itertools.product(VIEW_SETS.items(), DISTANCES, POOLS.items()):
         values = np.array([[function(blocks, model, views, distance) for model in MODELS] for blocks in evidence])
-        single[name, distance, pool] = standardised(values, real)
-    return single
+        found[name, distance, pool] = standardised(values, real)
+    return found
 
 
 def summary(score: np.ndarray, rows: list[dict[str, str]]) -> dict[str, object]:

@@ -72,12 +72,18 @@ def parse(condition: str) -> list[tuple[Step, float]]:
     return steps
 
 
+def cropped(path: Path, crop: int | None) -> Image.Image:
+    """The centre of an image, on the grid."""
+    image = Image.open(path).convert("RGB")
+    if not crop:
+        return image
+    left, top = ((side - crop) // 2 // GRID * GRID for side in image.size)
+    return image.crop((left, top, left + crop, top + crop))
+
+
 def prepare(path: Path, crop: int | None, condition: str) -> Image.Image:
     """The image as both classes are given to the detector: cropped at the centre, on the grid, and processed."""
-    image = Image.open(path).convert("RGB")
-    if crop:
-        left, top = ((side - crop) // 2 // GRID * GRID for side in image.size)
-        image = image.crop((left, top, left + crop, top + crop))
+    image = cropped(path, crop)
     seed = zlib.crc32(path.name.encode())
     for step, value in parse(condition):
         image = step(image, value, seed)

@@ -18,25 +18,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 from tqdm import tqdm
 
+from benchmarks.conditions import GRID, cropped
 from recon_detect import Source, load_detector
 from recon_detect.files import replacing
 from recon_detect.output import Journal
 
 RESAMPLES = 2000
-GRID = 32
 RESULTS = Path(__file__).parent / "results"
 
 
 def prepare(path: Path, crop: int | None, encoding: str) -> bytes:
     """The image as both classes are given to the detector: cropped at the centre, on the grid, and encoded anew."""
-    image = Image.open(path).convert("RGB")
-    if crop:
-        left, top = ((side - crop) // 2 // GRID * GRID for side in image.size)
-        image = image.crop((left, top, left + crop, top + crop))
+    image = cropped(path, crop)
     name, _, quality = encoding.partition("-")
     buffer = io.BytesIO()
     image.save(buffer, name, **({"quality": int(quality)} if quality else {}))

@@ -25,31 +25,26 @@ from recon_detect import load_detector, open_picture
 from recon_detect.distances import Distances
 from recon_detect.evidence import Evidence
 from recon_detect.files import replacing
-from recon_detect.looks import BLOCK, look
+from recon_detect.looks import block_means, look
+from recon_detect.methods.grain import POSES
 from recon_detect.views import VIEWS
 
-MODELS = ("taesd", "taesdxl", "taesd3", "taef1")
 DISTANCES = ("lpips_vgg_2", "lpips_vgg_1", "bandpass_l2", "highpass_l2", "l2", "l1")
-POSES = ("identity", "hflip", "shift4,0", "hflip+shift4,0", "rot90")
 # How a view's map is laid over the image again.
 BACK = {"hflip": "hflip", "hflip+shift4,0": "hflip", "rot90": "rot270", "rot90+blur": "rot270"}
 
 
-def blocks(error_map: torch.Tensor, view: str, shape: tuple[int, int]) -> np.ndarray:
-    """Means over blocks of 32 px of the image, upright."""
-    upright = VIEWS[BACK[view]](error_map) if view in BACK else error_map
-    rows, columns = (max(side // BLOCK, 1) for side in shape)
-    return torch.nn.functional.adaptive_avg_pool2d(upright, (rows, columns))[0, 0].numpy()
-
-
 def collect(e: Evidence, views: list[str], passes: int) -> dict[str, np.ndarray]:
     """All block means of one image."""
-    shape = (e.image().shape[-2], e.image().shape[-1])
     wanted = [(view, 1) for view in views] + [("identity", number) for number in range(2, passes + 1)]
+
+    def blocks(model: int, view: str, number: int, distance: str) -> np.ndarray:
+        error_map = e.error_map(model, distance, view=view, passes=number)
+        upright = VIEWS[BACK[view]](error_map) if view in BACK else error_map
+        return block_means(upright, e.image())[0].numpy()
+
     return {
-        f"{autoencoder.name}/{view}/{number}/{distance}": blocks(
-            e.error_map(model, distance, view=view, passes=number), view, shape
-        )
+        f"{autoencoder.name}/{view}/{number}/{distance}": blocks(model, view, number, distance)
         for model, autoencoder in enumerate(e.autoencoders)
         for view, number in wanted
         for distance in e.distances.names
@@ -61,7 +56,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
     parser.add_argument("--conditions", default="png", help="separated by commas: see benchmarks/conditions.py")
     parser.add_argument("--output", type=Path, required=True, help="folder for the evidence (gigabytes)")
-    parser.add_argument("--models", default=",".join(MODELS))
+    parser.add_argument("--models", default="tiny")
     parser.add_argument("--crop", type=int, default=320)
     parser.add_argument("--scales", default="1", help="looks at these scales, separated by commas; fractions as 4/3")
     parser.add_argument("--distances", default=",".join(DISTANCES))

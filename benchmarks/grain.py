@@ -1,6 +1,6 @@
 r"""How well the default method separates, under several conditions, from evidence that was computed once.
 
-    python -m benchmarks.evidence --data ../shared/eval --conditions png,jpeg-75 --scales 1,4/3,2,2/3 \\
+    python -m benchmarks.evidence --data ../shared/eval --conditions png,jpeg-75 --scales 1,4/3,2,2/3 \
         --distances lpips_vgg_2 --output evidence/
     python -m benchmarks.grain --data ../shared/eval --evidence evidence/
 
@@ -25,7 +25,7 @@ from benchmarks.detection import RESULTS
 from benchmarks.nulls import measure
 from recon_detect.files import replacing
 from recon_detect.looks import SCALES
-from recon_detect.methods.grain import AS_IT_IS, DECISIVE, GRAIN, PRIOR, corrected, pooled
+from recon_detect.methods.grain import DECISIVE, GRAIN, PRIOR, corrected, pooled, shares
 from recon_detect.models.registry import family_of
 from recon_detect.nulls import find_nulls
 
@@ -40,17 +40,16 @@ def standardised(blocks: dict[str, np.ndarray], scale: float) -> np.ndarray:
     return z
 
 
-def score(blocks: dict[str, np.ndarray]) -> tuple[float, str, float]:
-    """Score, decoder family and scale of one image."""
+def score(blocks: dict[str, np.ndarray]) -> tuple[float, str]:
+    """Score and decoder family of one image."""
     scales = [scale for scale in SCALES if f"{scale:.4f}/{MODELS[0]}/identity/1/lpips_vgg_2" in blocks]
-    shares = [AS_IT_IS] + [(1 - AS_IT_IS) / (len(SCALES) - 1)] * (len(scales) - 1)
     tests = np.full((len(MODELS), len(scales), len(PRIOR)), -np.inf)
-    for number, (scale, share) in enumerate(zip(scales, shares, strict=True)):
-        tests[:, number] = corrected(standardised(blocks, scale), share * np.array(list(PRIOR.values())))
+    for number, (scale, share) in enumerate(zip(scales, shares(len(scales)), strict=True)):
+        tests[:, number] = corrected(standardised(blocks, scale), share)
         if pooled(tests.max(axis=(1, 2))[None])[0] >= DECISIVE:
             break
-    model, number, _ = np.unravel_index(tests.argmax(), tests.shape)
-    return float(pooled(tests.max(axis=(1, 2))[None])[0]), family_of(MODELS[model]), scales[number]
+    per_model = tests.max(axis=(1, 2))
+    return float(pooled(per_model[None])[0]), family_of(MODELS[per_model.argmax()])
 
 
 def condition(folder: Path, rows: list[dict[str, str]]) -> dict[str, object]:
@@ -63,7 +62,7 @@ def condition(folder: Path, rows: list[dict[str, str]]) -> dict[str, object]:
             looked = len({key.split("/")[0] for key in blocks})
             kept.append(row)
             found.append(score(blocks))
-    scores = np.array([value for value, _, _ in found])
+    scores = np.array([value for value, _ in found])
     real = np.array([row["label"] == "real" for row in kept])
     line: dict[str, object] = {
         "condition": folder.name,
@@ -76,7 +75,7 @@ def condition(folder: Path, rows: list[dict[str, str]]) -> dict[str, object]:
         threshold = norm.isf(rate)
         line[f"fpr_at_nominal_{rate:g}"] = round(float(np.mean(scores[real] > threshold)), 4)
         line[f"tpr_at_nominal_{rate:g}"] = round(float(np.mean(scores[~real] > threshold)), 4)
-    known = [(decoder, DECODERS[row["autoencoder"]]) for row, (value, decoder, _) in zip(kept, found, strict=True)
+    known = [(decoder, DECODERS[row["autoencoder"]]) for row, (value, decoder) in zip(kept, found, strict=True)
              if row["autoencoder"] in DECODERS and value > norm.isf(0.05)]  # fmt: skip
     line["decoder_right"] = round(float(np.mean([a == b for a, b in known])), 4) if known else ""
     return line

@@ -23,8 +23,9 @@ from scipy.optimize import minimize
 from recon_detect import nulls
 from recon_detect.files import replacing
 from recon_detect.methods.grain import FLOOR, GRAIN, POSES, PRIOR
+from recon_detect.models.registry import MODEL_SETS
 
-MODELS = ("taesd", "taesdxl", "taesd3", "taef1")
+MODELS = MODEL_SETS["tiny"]
 WINDOWS = (4, 6, 8, 10)
 
 

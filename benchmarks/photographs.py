@@ -1,6 +1,6 @@
 r"""The photographs that the shipped null distributions come from: crops of openly licensed pictures of Debian packages.
 
-    apt-get download mate-backgrounds lomiri-wallpapers-16.04 lomiri-wallpapers-20.04 plasma-workspace-wallpapers \\
+    apt-get download mate-backgrounds lomiri-wallpapers-16.04 lomiri-wallpapers-20.04 plasma-workspace-wallpapers \
         lxqt-themes forensics-samples-files
     for p in *.deb; do dpkg-deb -x $p ${p%%_*}; done
     python -m benchmarks.photographs --packages . --output photographs/

@@ -71,7 +71,7 @@ def grain(path: Path) -> str:
     with path.open(newline="", encoding="utf-8") as file:
         conditions = file.readline().lstrip("# ").strip()
         lines = list(csv.DictReader(file))
-    families = ("SD kl-f8", "SDXL VAE", "Flux.1 16ch VAE", "SD3 16ch VAE")
+    families = FAMILIES[:-1]
     rows = [
         [
             line["condition"],
@@ -96,7 +96,7 @@ def ablation(path: Path, best: int = 10) -> str:
     with path.open(newline="", encoding="utf-8") as file:
         conditions = file.readline().lstrip("# ").strip()
         lines = list(csv.DictReader(file))[:best]
-    families = ("SD kl-f8", "SDXL VAE", "Flux.1 16ch VAE", "SD3 16ch VAE")
+    families = FAMILIES[:-1]
     rows = [
         [line["views"], line["distance"], line["pool"], area(line), *(f"{float(line[f]):.3f}" for f in families),
          f"{float(line['tpr_at_5_fpr']):.2f}"]

@@ -95,7 +95,7 @@ def search(e: Evidence) -> tuple[NDArray[np.float64], list[list[Box]]]:
     """
     x = e.image()
     scales = scales_of(x)
-    prior = np.array([AS_IT_IS, *[(1 - AS_IT_IS) / max(len(SCALES) - 1, 1)] * (len(scales) - 1)])
+    prior = shares(len(scales))
     tests = np.full((len(e), len(e.autoencoders), len(scales), len(PRIOR)), -np.inf)
     boxes: list[list[Box]] = [[] for _ in range(len(e))]
     undecided = np.flatnonzero((textured_blocks(x) >= ENOUGH).cpu().numpy())
@@ -105,7 +105,7 @@ def search(e: Evidence) -> tuple[NDArray[np.float64], list[list[Box]]]:
         part, found = look(x[torch.from_numpy(undecided)], scale)
         there = e.at(part)
         z = e.nulls.standardise(contrasts(there), participating_blocks(there)).double().cpu().numpy()
-        tests[undecided, :, number] = corrected(z, prior[number] * np.array(list(PRIOR.values())))
+        tests[undecided, :, number] = corrected(z, prior[number])
         for image, box in zip(undecided, found, strict=True):
             boxes[image].append(box)
         undecided = undecided[pooled(tests[undecided].max(axis=(2, 3))) < DECISIVE]
@@ -115,6 +115,12 @@ def search(e: Evidence) -> tuple[NDArray[np.float64], list[list[Box]]]:
 def scales_of(x: Tensor) -> list[float]:
     """The scales at which images of this size are looked at: all but those that leave less than a few blocks."""
     return [scale for scale in SCALES if scale == 1 or min(x.shape[-2:]) * scale >= 2 * BLOCK]
+
+
+def shares(scales: int) -> NDArray[np.float64]:
+    """The share of the prior of each pose at each of the first scales: (scales, P)."""
+    others = (1 - AS_IT_IS) / max(len(SCALES) - 1, 1)
+    return np.outer([AS_IT_IS, *[others] * (scales - 1)], list(PRIOR.values()))
 
 
 def pooled(per_model: NDArray[np.float64]) -> NDArray[np.float64]:
