@@ -21,7 +21,8 @@ from recon_detect.evidence import Evidence, Noise
 from recon_detect.images import Source, find_sources
 from recon_detect.methods import DEFAULT_METHOD, Finding, Method, find_method
 from recon_detect.models.autoencoders import Autoencoder, load_autoencoder, share_equal_parts
-from recon_detect.models.registry import expand
+from recon_detect.models.backbones import Backbone, load_backbone
+from recon_detect.models.registry import AUTOENCODERS, BACKBONES, expand
 from recon_detect.models.weights import find_weights
 from recon_detect.nulls import Nulls, digest, find_nulls
 from recon_detect.results import MethodInfo, ModelInfo, Row, RunInfo, Score, ScoreResult
@@ -70,6 +71,8 @@ def load_detector(
     methods = [find_method(name) for name in dict.fromkeys([method] if isinstance(method, str) else method)]
     if not methods:
         raise UsageError("expected at least one method")
+    if distance and all(chosen.embeds or chosen.null for chosen in methods):
+        raise UsageError(f"{methods[0].name} compares in a way of its own: leave out distance={distance!r}")
     if compat not in (None, "published") or (compat and (len(methods) > 1 or not methods[0].published_models)):
         raise UsageError(f"compat={compat!r}: expected None, or 'published' for one method that has it")
     if compat:
@@ -82,9 +85,14 @@ def load_detector(
 
 
 def _use(method: Method, models: tuple[str, ...] | None, distance: str | None, compat: str | None) -> Use:
-    names = expand(models or (method.published_models if compat else method.models))
-    distance = distance or method.distance
-    return Use(method, distance, names, find_nulls(method.name, distance, names) if method.null else None)
+    # Of models for several methods, each takes those of its kind; folders and hub ids may be of any.
+    others = AUTOENCODERS if method.embeds else BACKBONES
+    fitting = tuple(name for name in expand(models or ()) if name not in others)
+    names = fitting or expand(method.published_models if compat else method.models)
+    nulls = find_nulls(method.name, names) if method.null else None
+    if nulls:
+        return Use(method, nulls.distances[0][0], names, nulls)
+    return Use(method, method.distance if method.embeds else distance or method.distance, names, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +103,13 @@ class Use:
     distance: str
     models: tuple[str, ...]
     nulls: Nulls | None
+
+    @property
+    def distances(self) -> tuple[str, ...]:
+        """All that it may ask for of `Evidence`."""
+        of_nulls = self.nulls.distances if self.nulls else ()
+        own = () if self.method.embeds else (self.distance,)
+        return tuple(dict.fromkeys((*own, *(name for names in of_nulls for name in names))))
 
 
 class Detector:
@@ -107,10 +122,15 @@ class Detector:
         if self.device.type == "cpu":
             keep_freed_memory()
         models = list(dict.fromkeys(model for use in uses for model in use.models))
-        found = [find_weights(model) for model in models]
-        self._distances = Distances([use.distance for use in uses], self.device)
+        embedding = {model for use in uses if use.method.embeds for model in use.models}
+        found = [find_weights(model) for model in models if model not in embedding]
+        # float16 and "auto" leave LPIPS in float32: its features have been seen to fit into bfloat16 alone.
+        lowered = torch.bfloat16 if settings.dtype == "bfloat16" and not compat else torch.float32
+        self._distances = Distances([name for use in uses for name in use.distances], self.device, lowered)
         self._autoencoders = [load_autoencoder(w, self.device, settings.dtype, pure=bool(compat)) for w in found]
-        self._position = {name: position for position, name in enumerate(models)}
+        self._backbones = [
+            load_backbone(find_weights(model), self.device, settings.dtype) for model in models if model in embedding
+        ]
         share_equal_parts(self._autoencoders)
         self._sizer = BatchSizer(self.device, self._autoencoders, settings.batch_size, tiled=self._distances.tiled)
         self.run_info = RunInfo(
@@ -118,7 +138,7 @@ class Detector:
                 MethodInfo(use.method.name, use.distance, use.models, digest() if use.nulls else None) for use in uses
             ),
             compat=compat,
-            models=tuple(_model_info(autoencoder) for autoencoder in self._autoencoders),
+            models=(*map(_model_info, self._autoencoders), *map(_model_info, self._backbones)),
             device=str(self.device),
             exif_orientation=settings.exif_orientation,
             alpha=settings.alpha,
@@ -158,6 +178,8 @@ class Detector:
 
         Rows come in input order. Closing the iterator cancels what is not computed yet.
         """
+        if maps and self.uses[0].method.embeds:
+            raise UsageError(f"{self.uses[0].method.name} has no error map: put a method that reconstructs first")
         generators = None
         if self.run_info.compat:
             # One generator per autoencoder and call, consumed image after image: a score depends on the files before.
@@ -174,7 +196,7 @@ class Detector:
 
     def evidence(self, x: Tensor, *, noise: Sequence[Noise] | None = None) -> Evidence:
         """The evidence of a batch (B, 3, H, W) in [-1, 1] on the detector's device: for research and new methods."""
-        return Evidence(x, self._autoencoders, self._distances, noise=noise)
+        return Evidence(x, self._autoencoders, self._distances, noise=noise, backbones=self._backbones)
 
     def _compute(self, evidence: Evidence, items: Sequence[Item], maps: bool) -> list[Row]:
         by_method = {use.method.name: self._apply(use, evidence) for use in self.uses}
@@ -207,8 +229,7 @@ class Detector:
 
     def _apply(self, use: Use, evidence: Evidence) -> list[Score]:
         """One score per image of the batch."""
-        models = [self._position[name] for name in use.models]
-        found = use.method.statistic(evidence.using(use.distance, models, use.nulls))
+        found = use.method.statistic(evidence.using(use.distance, use.models, use.nulls))
         if not isinstance(found, Finding):
             per_model = (found if use.method.higher_is_generated else -found).cpu().double().numpy()
             found = Finding(per_model, per_model.max(axis=1), [{}] * len(per_model), [""] * len(per_model))
@@ -221,7 +242,8 @@ class Detector:
     def _map(self, evidence: Evidence, score: Score, position: int) -> np.ndarray[Any, Any]:
         """The error map of the first method's deciding model."""
         best = max(score.per_model, key=score.per_model.__getitem__)
-        return evidence.error_map(self._position[best])[position, 0].float().cpu().numpy()
+        first = self.uses[0]
+        return evidence.using(first.distance, [best]).error_map(0)[position, 0].float().cpu().numpy()
 
 
 def as_sources(images: ImageLike | Source | Iterable[ImageLike | Source]) -> Iterator[Source]:
@@ -254,7 +276,7 @@ def _error_row(item: Item, error: Exception | None) -> Row:
     )
 
 
-def _model_info(autoencoder: Autoencoder) -> ModelInfo:
-    weights = autoencoder.weights
-    dtype = str(autoencoder.dtype).removeprefix("torch.")
-    return ModelInfo(autoencoder.name, weights.sha256, weights.origin, weights.repo, weights.revision, dtype)
+def _model_info(model: Autoencoder | Backbone) -> ModelInfo:
+    weights = model.weights
+    dtype = str(model.dtype).removeprefix("torch.")
+    return ModelInfo(model.name, weights.sha256, weights.origin, weights.repo, weights.revision, dtype)

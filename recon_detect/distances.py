@@ -96,12 +96,13 @@ class Distances:
     Args:
         names: See `distance_names`.
         device: Where LPIPS computes.
+        dtype: Precision of its convolutions.
 
     Raises:
         UnknownName: No such distance.
     """
 
-    def __init__(self, names: Iterable[str], device: torch.device) -> None:
+    def __init__(self, names: Iterable[str], device: torch.device, dtype: torch.dtype = torch.float32) -> None:
         self.names = tuple(dict.fromkeys(names))
         layers: dict[str, set[int]] = {}
         for name in self.names:
@@ -111,7 +112,7 @@ class Distances:
                 net, layer = match[1], int(match[2])
                 layers.setdefault(net, set()).update([layer] if layer else range(1, layer_count(net) + 1))
         self._halo = _halo(self.names)
-        self._lpips = {net: LPIPS(net, tuple(wanted), device) for net, wanted in layers.items()}
+        self._lpips = {net: LPIPS(net, tuple(wanted), device, dtype) for net, wanted in layers.items()}
 
     @property
     def tiled(self) -> bool:
@@ -173,7 +174,7 @@ def _halo(names: Sequence[str]) -> int | None:
         if match and (match[1] != "vgg" or match[2] == "0"):
             return None
         halos.append(_VGG_HALOS[int(match[2])] if match else _PIXEL_HALO)
-    return max(halos)
+    return max(halos, default=0)
 
 
 def _stride(name: str) -> int:

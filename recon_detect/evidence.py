@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from recon_detect.distances import Distances
     from recon_detect.models.autoencoders import Autoencoder
+    from recon_detect.models.backbones import Backbone
     from recon_detect.models.lpips import Features
     from recon_detect.nulls import Nulls
 
@@ -30,7 +31,7 @@ Noise = Callable[[tuple[int, ...]], "Tensor"]
 class Evidence:
     """Reconstructions and errors of one batch, computed on demand and remembered.
 
-    A method never loops, loads or moves anything: it asks for `error`, `error_map` or `reconstruction`.
+    A method never loops, loads or moves anything: it asks for `error`, `error_map`, `reconstruction` or `similarity`.
 
     Args:
         x: Images (B, 3, H, W), float32, RGB, in [-1, 1], on the device of the autoencoders.
@@ -39,6 +40,7 @@ class Evidence:
         noise: One source of posterior noise per model: compute as the published AEROBLADE scripts do (posterior
             sample, reconstruction truncated to 8 bits, error maps and means in float16). None: posterior mode and
             float32 throughout.
+        backbones: The networks that embed images, of methods that ask for `similarity`.
 
     Attributes:
         retried: Pairs (position in the batch, model name) of reconstructions that were not finite in low precision
@@ -52,14 +54,16 @@ class Evidence:
         distances: Distances,
         *,
         noise: Sequence[Noise] | None = None,
+        backbones: Sequence[Backbone] = (),
     ) -> None:
         self.autoencoders = tuple(autoencoders)
         self.distances = distances
-        self.distance = distances.names[0]
+        self.distance = distances.names[0] if distances.names else ""
         self._nulls: Nulls | None = None
         self.retried: set[tuple[int, str]] = set()
         self._noise = noise
         self._all = self.autoencoders
+        self.backbones = tuple(backbones)
         self._original = x
         # Autoencoders with equal tensors have one key and are run once.
         self._by_key = {a.key: model for model, a in reversed(list(enumerate(self.autoencoders)))}
@@ -67,6 +71,7 @@ class Evidence:
         self._latents: dict[Key, Tensor] = {}
         self._references: dict[Key, dict[str, Features]] = {}
         self._maps: dict[Key, dict[str, Tensor]] = {}
+        self._embeddings: dict[tuple[str, str, int | None], Tensor] = {}
 
     def __len__(self) -> int:
         return self._original.shape[0]
@@ -80,19 +85,25 @@ class Evidence:
 
     def at(self, x: Tensor) -> Evidence:
         """The evidence of other images (B', 3, H', W') by the same models, such as parts of these images."""
-        other = Evidence(x, self.autoencoders, self.distances)
+        other = Evidence(x, self.autoencoders, self.distances, backbones=self.backbones)
         other.distance, other._nulls = self.distance, self._nulls
         return other
 
-    def using(self, distance: str, models: Sequence[int], nulls: Nulls | None = None) -> Evidence:
-        """The same evidence as one method sees it: with its default distance, and some of the models.
+    def only(self, model: int) -> Evidence:
+        """The same evidence, of one model."""
+        return self.using(self.distance, [self.autoencoders[model].name], self.nulls.of(model))
+
+    def using(self, distance: str, models: Sequence[str], nulls: Nulls | None = None) -> Evidence:
+        """The same evidence as one method sees it: with its default distance, and the models of these names.
 
         What is computed through it is remembered for all.
         """
         seen = copy.copy(self)
         seen.distance = distance
         seen._nulls = nulls
-        seen.autoencoders = tuple(self._all[model] for model in models)
+        by_name = {model.name: model for model in self._all}
+        seen.autoencoders = tuple(by_name[name] for name in models if name in by_name)
+        seen.backbones = tuple(backbone for backbone in self.backbones if backbone.name in models)
         return seen
 
     def error(self, distance: str | None = None, *, view: str = "identity", passes: int = 1) -> Tensor:
@@ -129,6 +140,20 @@ class Evidence:
             known.update({name: m.half().cpu() for name, m in maps.items()} if self._noise else maps)
         return known[name]
 
+    def similarity(self, view: str, other: str, *, tile: int | None = None) -> Tensor:
+        """Cosine of the embeddings of two views: (B, K) in [-1, 1], K backbones.
+
+        Args:
+            view: One view; its sides are multiples of the backbone's patch.
+            other: The other.
+            tile: Side of tiles that are embedded one by one; the mean of their cosines is returned. None: whole views.
+        """
+        columns = [
+            torch.cosine_similarity(self._embedding(b, view, tile), self._embedding(b, other, tile), dim=-1).mean(dim=1)
+            for b in self.backbones
+        ]
+        return torch.stack(columns, dim=1)
+
     def image(self, view: str = "identity") -> Tensor:
         """The images (B, 3, H, W) in [-1, 1], as a view shows them."""
         return self._image((view,))
@@ -151,6 +176,17 @@ class Evidence:
             else:
                 self._reconstruct([key[:-1]], self._by_key[key[-1]])
         return self._images[key]
+
+    def _embedding(self, backbone: Backbone, view: str, tile: int | None) -> Tensor:
+        """Embeddings (B, T, D) of the T tiles of a view."""
+        key = (backbone.name, view, tile)
+        if key not in self._embeddings:
+            x = self._image((view,))
+            side = tile or x.shape[-1]
+            tiles = x.unfold(2, side, side).unfold(3, side, side).permute(0, 2, 3, 1, 4, 5)
+            embedded = backbone.embed(tiles.reshape(-1, 3, side, side))
+            self._embeddings[key] = embedded.view(len(self), -1, embedded.shape[1])
+        return self._embeddings[key]
 
     def _of_one_size(self, keys: Sequence[Key]) -> list[list[Key]]:
         """Views to be computed together: of one size, and no more than fill the device."""

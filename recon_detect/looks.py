@@ -45,13 +45,13 @@ def textured_blocks(x: Tensor) -> Tensor:
     return (texture(x) > _FLAT).sum(dim=(1, 2))
 
 
-def look(x: Tensor, scale: float) -> tuple[Tensor, list[Box]]:
-    """The most textured part of each image, scaled: (B, 3, h, w) with h and w of at most `SIDE`, and where it lies.
+def look(x: Tensor, scale: float, side: int = SIDE) -> tuple[Tensor, list[Box]]:
+    """The most textured part of each image, scaled: (B, 3, h, w) with h and w of at most `side`, and where it lies.
 
     The part begins on the grid that the decoder's would be. Scaling is bicubic and antialiased, in floats: nothing is
     rounded to 8 bits.
     """
-    boxes = most_textured(x, round(SIDE / scale))
+    boxes = most_textured(x, round(side / scale))
     part = torch.stack([image[:, y0:y1, x0:x1] for image, (x0, y0, x1, y1) in zip(x, boxes, strict=True)])
     if scale == 1:
         return part, boxes

@@ -1,4 +1,4 @@
-"""Views of an image: the same picture turned, mirrored, moved or blurred, of which methods compare the errors."""
+"""Views of an image: the same picture turned, mirrored, moved, resized or blurred, which methods compare."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 import torch
+import torch.nn.functional as F
 
 from recon_detect.errors import UnknownName
 from recon_detect.filters import gaussian_blur
@@ -32,17 +33,62 @@ VIEWS: dict[str, Callable[[Tensor], Tensor]] = {
     "bgr": lambda x: x.flip(1),
 }
 
-# ``shift4,0``: without the first four columns and no row, so that the decoder's grid lies elsewhere.
-_SHIFT = re.compile(r"shift(\d+),(\d+)")
+
+def _shift(x: Tensor, left: float, top: float) -> Tensor:
+    """Without the first columns and rows, so that the decoder's grid lies elsewhere."""
+    return x[..., int(top) :, int(left) :]
+
+
+def _noise(x: Tensor, deviation: float) -> Tensor:
+    """With the same Gaussian noise for every image of a size; its deviation is that of pixels in [0, 1]."""
+    noise = torch.randn(x.shape[1:], generator=torch.Generator().manual_seed(0)).to(x)
+    return (x + 2 * deviation * noise).clamp(-1, 1)
+
+
+def _squash(x: Tensor, side: float) -> Tensor:
+    """Resized to a square, bicubic and antialiased, whatever the aspect."""
+    return _resized(x, (int(side), int(side)))
+
+
+def _thumbnail(x: Tensor, side: float) -> Tensor:
+    """The middle square of the image whose shorter side was brought to 8 / 7 of `side`, as DINOv2 was evaluated."""
+    height, width = x.shape[-2:]
+    factor = round(int(side) * 8 / 7) / min(height, width)
+    x = _resized(x, (max(round(height * factor), int(side)), max(round(width * factor), int(side))))
+    top, left = ((length - int(side)) // 2 for length in x.shape[-2:])
+    return x[..., top : top + int(side), left : left + int(side)]
+
+
+def _resized(x: Tensor, size: tuple[int, int]) -> Tensor:
+    return F.interpolate(x, size=size, mode="bicubic", antialias=True, align_corners=False).clamp(-1, 1)
+
+
+def _without_detail(x: Tensor, share: float) -> Tensor:
+    """Less a share of what two levels of the Haar transform call detail: of the difference to 4x4 means."""
+    means = F.avg_pool2d(x, 4).repeat_interleave(4, dim=2).repeat_interleave(4, dim=3)
+    return x - share * (x - means)
+
+
+# Views with numbers: ``shift4,0``, ``noise0.05``, ``squash896``, ``thumbnail224``, ``smooth0.1``.
+_WITH_NUMBERS: dict[str, tuple[int, Callable[..., Tensor]]] = {
+    "shift": (2, _shift),
+    "noise": (1, _noise),
+    "squash": (1, _squash),
+    "thumbnail": (1, _thumbnail),
+    "smooth": (1, _without_detail),
+}
+_NUMBERED = re.compile(r"([a-z]+)(\d[\d.,]*)")
 
 
 def _find_part(name: str) -> Callable[[Tensor], Tensor]:
-    if match := _SHIFT.fullmatch(name):
-        left, top = int(match[1]), int(match[2])
-        return lambda x: x[..., top:, left:]
-    if name not in VIEWS:
-        raise UnknownName("view", name, [*VIEWS, "shiftX,Y"])
-    return VIEWS[name]
+    if name in VIEWS:
+        return VIEWS[name]
+    if (match := _NUMBERED.fullmatch(name)) and match[1] in _WITH_NUMBERS:
+        count, function = _WITH_NUMBERS[match[1]]
+        numbers = [float(number) for number in match[2].split(",")]
+        if len(numbers) == count:
+            return lambda x: function(x, *numbers)
+    raise UnknownName("view", name, [*VIEWS, "shiftX,Y", *(f"{n}N" for n, (c, _) in _WITH_NUMBERS.items() if c == 1)])
 
 
 def find_view(name: str) -> Callable[[Tensor], Tensor]:

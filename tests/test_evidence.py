@@ -82,7 +82,10 @@ def test_equal_encoders_run_once_and_equal_models_once_altogether(x, tmp_path, c
 
 def test_a_method_sees_its_own_models_and_distance_and_shares_the_rest(x, kl_model, tiny_model, calls):
     e = Evidence(x, [load(kl_model), load(tiny_model)], Distances(["l2", "lpips_vgg_1"], CPU))
-    first, second = e.using("lpips_vgg_1", [0]), e.using("l2", [1, 0])
+    first, second = (
+        e.using("lpips_vgg_1", [e.autoencoders[0].name]),
+        e.using("l2", [a.name for a in e.autoencoders[::-1]]),
+    )
     with torch.inference_mode():
         a, b = first.error(), second.error()
         assert calls == {"encode": 6, "decode": 6, "features": 6}

@@ -6,7 +6,7 @@ from rich.table import Table
 
 from recon_detect.cli.tables import stdout_console
 from recon_detect.errors import WeightsCorrupt, WeightsError, WeightsMissing
-from recon_detect.models.registry import AUTOENCODERS, MODEL_SETS, expand
+from recon_detect.models.registry import MODEL_SETS, MODELS, expand
 from recon_detect.models.weights import Weights, find_weights, search_folders
 
 _LPIPS = "lpips"
@@ -17,7 +17,7 @@ def run_list() -> None:
     table = Table(box=None, pad_edge=False)
     for heading in ("name", "what", "licence", "MB", "here"):
         table.add_column(heading, justify="right" if heading == "MB" else "left", overflow="fold")
-    for row in AUTOENCODERS.values():
+    for row in MODELS.values():
         gated = ", terms to accept" if row.files[0].gated else ""
         table.add_row(row.name, row.title, row.licence + gated, str(row.megabytes), _where(row.name))
     console = stdout_console()
@@ -45,7 +45,7 @@ def run_verify(names: list[str] | None) -> int:
     """Checks sums; returns the exit code."""
     console = stdout_console()
     code = 0
-    for name in expand(tuple(names or AUTOENCODERS)):
+    for name in expand(tuple(names or MODELS)):
         try:
             weights = find_weights(name, fetch=False)
         except WeightsMissing:
@@ -61,7 +61,7 @@ def run_verify(names: list[str] | None) -> int:
 
 
 def _verdict(weights: Weights) -> str:
-    row = AUTOENCODERS.get(weights.name)
+    row = MODELS.get(weights.name)
     known = row is not None and any(file.sha256 for file in row.files)
     # find_weights has refused the file already if a known sum does not fit.
     return "ok" if known else f"no published sum known, sha256 {weights.sha256}:"

@@ -15,8 +15,11 @@ METHODS: dict[str, str] = {
     "did": "recon_detect.methods.did:DID",
     "grain": "recon_detect.methods.grain:GRAIN",
     "hfi": "recon_detect.methods.hfi:HFI",
+    "minder": "recon_detect.methods.rigid:MINDER",
     "rdd": "recon_detect.methods.rdd:RDD",
     "regap": "recon_detect.methods.regap:REGAP",
+    "rigid": "recon_detect.methods.rigid:RIGID",
+    "warpad": "recon_detect.methods.warpad:WARPAD",
 }
 
 # What ``method="default"`` means: the method that won the comparison in docs/methods.md.

@@ -42,9 +42,10 @@ class Method:
             `Finding`, whose direction is always that higher means generated.
         higher_is_generated: The direction of `statistic`. Scores that leave the package are turned so that higher
             means more likely generated; the score of an image is its maximum over the models.
-        distance: Default distance.
+        distance: Default distance; ``"cosine"`` of methods that embed.
         models: Default models: names, or sets of `MODEL_SETS`.
         paper: Source.
+        embeds: Whether it compares embeddings of backbones instead of reconstructions of autoencoders.
         null: Whether it needs the distribution over photographs of every model (see `nulls`).
         published_models: The models of the paper, for ``compat="published"``; empty where no such mode exists.
     """
@@ -56,5 +57,6 @@ class Method:
     distance: str
     models: tuple[str, ...]
     paper: str
+    embeds: bool = False
     null: bool = False
     published_models: tuple[str, ...] = ()

@@ -81,7 +81,8 @@ class LPIPS:
     Args:
         net: ``"vgg"``, ``"alex"`` or ``"squeeze"``.
         layers: Layers from 1; nothing beyond the deepest is computed or loaded.
-        device: Where to compute. Always in float32.
+        device: Where to compute.
+        dtype: Precision of all convolutions but the first, which sees the image. Distances stay in float32.
         trunk: Tensors by torchvision's name, instead of the pretrained ones.
     """
 
@@ -90,6 +91,7 @@ class LPIPS:
         net: str,
         layers: tuple[int, ...],
         device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
         *,
         trunk: dict[str, Tensor] | None = None,
     ) -> None:
@@ -100,7 +102,9 @@ class LPIPS:
         tensors = trunk if trunk is not None else find_trunk(net, names)
         heads = _load_heads(net)
         self._weights = {
-            name: tensors[name].to(device, torch.float32).contiguous(memory_format=fast_layout(tensors[name]))
+            name: tensors[name]
+            .to(device, torch.float32 if name.startswith("features.0.") else dtype)
+            .contiguous(memory_format=fast_layout(tensors[name]))
             for name in names
         }
         self._heads = {layer: heads[layer - 1].to(device, torch.float32) for layer in self.layers}
@@ -120,8 +124,9 @@ class LPIPS:
                 for op in stage:
                     y = self._apply(op, y)
                 if layer in self.layers:
-                    norm = y.square().sum(dim=1, keepdim=True).sqrt()
-                    found[layer] = y / (norm + _EPSILON)
+                    features = y.float()
+                    norm = features.square().sum(dim=1, keepdim=True).sqrt()
+                    found[layer] = features / (norm + _EPSILON)
         except RuntimeError as error:
             if "too small" in str(error) or "greater than actual input size" in str(error) or "empty" in str(error):
                 height, width = x.shape[-2:]
@@ -150,7 +155,7 @@ class LPIPS:
 
     def _conv(self, y: Tensor, name: str, stride: int = 1, padding: int = 0) -> Tensor:
         weight, bias = self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]
-        return F.conv2d(y, weight, bias, stride, padding).relu_()
+        return F.conv2d(y.to(weight.dtype), weight, bias, stride, padding).relu_()
 
 
 def _parameters(op: tuple[Any, ...]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The pretrained autoencoders that the package knows by name: data, one row each."""
+"""The pretrained models that the package knows by name: data, one row each."""
 
 from __future__ import annotations
 
@@ -55,6 +55,19 @@ class AutoencoderRow:
     latent_channels: int
     megabytes: int
     low_precision: str
+    licence: str
+    paper: str
+    local_sha256: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BackboneRow:
+    """A pretrained network that turns an image into an embedding. Attributes as of `AutoencoderRow`."""
+
+    name: str
+    title: str
+    files: tuple[HubFile, ...]
+    megabytes: int
     licence: str
     paper: str
     local_sha256: tuple[str, ...] = ()
@@ -181,6 +194,20 @@ _ROWS = (
 )  # fmt: skip
 
 AUTOENCODERS: dict[str, AutoencoderRow] = {row.name: row for row in _ROWS}
+
+BACKBONES: dict[str, BackboneRow] = {
+    name: BackboneRow(
+        name, title, (HubFile(f"facebook/{name}", filename="model.safetensors"),), megabytes, "Apache-2.0",
+        "arXiv:2304.07193",
+    )
+    for name, title, megabytes in (
+        ("dinov2-small", "DINOv2, ViT-S/14", 88),
+        ("dinov2-base", "DINOv2, ViT-B/14", 346),
+        ("dinov2-large", "DINOv2, ViT-L/14, that of the papers", 1217),
+    )
+}  # fmt: skip
+
+MODELS: dict[str, AutoencoderRow | BackboneRow] = AUTOENCODERS | BACKBONES
 
 # Names for several rows at once, wherever a model name is expected.
 MODEL_SETS: dict[str, tuple[str, ...]] = {

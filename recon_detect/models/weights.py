@@ -10,14 +10,18 @@ from pathlib import Path
 
 from recon_detect.errors import HubUnreachable, UnknownName, WeightsCorrupt, WeightsMissing
 from recon_detect.models import hub
-from recon_detect.models.registry import AUTOENCODERS, MODEL_SETS, AutoencoderRow, HubFile
+from recon_detect.models.registry import MODEL_SETS, MODELS, AutoencoderRow, BackboneRow, HubFile
 
 log = logging.getLogger("recon_detect")
 
 WEIGHTS_VARIABLE = "RECON_DETECT_WEIGHTS"
 SHARED_VARIABLE = "RECON_DETECT_SHARED"
 
-_FILENAMES = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.fp16.safetensors")
+_FILENAMES = (
+    "diffusion_pytorch_model.safetensors",
+    "diffusion_pytorch_model.fp16.safetensors",
+    "model.safetensors",  # what transformers writes
+)
 _SUBFOLDERS = ("", "vae", "movq", "vqgan")
 # owner/name[:subfolder][@revision]
 _HUB_ID = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?::(?P<subfolder>[\w./-]+))?(?:@(?P<revision>[\w./-]+))?")
@@ -65,16 +69,16 @@ def find_weights(model: str, *, fetch: bool = True) -> Weights:
         WeightsMissing: Not on this machine, and not to be had; says where it looked and what would help.
         WeightsCorrupt: A file that does not have the checksum of its row.
     """
-    if model in AUTOENCODERS:
-        return _find_row(AUTOENCODERS[model], fetch)
+    if model in MODELS:
+        return _find_row(MODELS[model], fetch)
     if (folder := Path(model).expanduser()).is_dir():
         return _in_folder(model, folder)
     if match := _HUB_ID.fullmatch(model):
         return _find_hub_id(model, match, fetch)
-    raise UnknownName("model", model, [*AUTOENCODERS, *MODEL_SETS, "a folder", "a hub id owner/name"])
+    raise UnknownName("model", model, [*MODELS, *MODEL_SETS, "a folder", "a hub id owner/name"])
 
 
-def _find_row(row: AutoencoderRow, fetch: bool) -> Weights:
+def _find_row(row: AutoencoderRow | BackboneRow, fetch: bool) -> Weights:
     accepted = frozenset(filter(None, (*(file.sha256 for file in row.files), *row.local_sha256)))
     folders = search_folders()
     for root in folders:
@@ -95,7 +99,10 @@ def _find_row(row: AutoencoderRow, fetch: bool) -> Weights:
 
 def _find_hub_id(model: str, match: re.Match[str], fetch: bool) -> Weights:
     subfolders = (match["subfolder"],) if match["subfolder"] else _SUBFOLDERS
-    files = tuple(HubFile(match["repo"], match["revision"], subfolder=sub) for sub in subfolders)
+    files = (
+        *(HubFile(match["repo"], match["revision"], subfolder=sub) for sub in subfolders),
+        HubFile(match["repo"], match["revision"], subfolder=match["subfolder"] or "", filename="model.safetensors"),
+    )
     for file in files:
         if cached := _in_cache(model, file, frozenset()):
             return cached
@@ -110,7 +117,7 @@ def _in_folder(name: str, folder: Path) -> Weights:
             if path.is_file() and (path.parent / "config.json").is_file():
                 return Weights(name, path.parent, filename, "folder", hub.sha256_of(path))
     raise WeightsMissing(
-        f"{folder}: expected config.json and {_FILENAMES[0]} in it or in {', '.join(_SUBFOLDERS[1:])}; "
+        f"{folder}: expected config.json and one of {', '.join(_FILENAMES)} in it or in {', '.join(_SUBFOLDERS[1:])}; "
         "pickled weights (.bin, .pt) are not read: convert them with safetensors"
     )
 
@@ -153,5 +160,5 @@ def _fetch_first(
     raise (HubUnreachable if unreachable else WeightsMissing)(
         f"no weights for {name!r}:\n  {reasons}\n"
         f"Fetch them where the hub is reachable with 'recon-detect models download {name}', or put config.json and "
-        f"{_FILENAMES[0]} into a folder {name} and set {WEIGHTS_VARIABLE} to its parent"
+        f"{files[0].filename} into a folder {name} and set {WEIGHTS_VARIABLE} to its parent"
     )

@@ -1,25 +1,38 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from scipy import ndimage, stats
 
 from recon_detect import load_detector, nulls
-from recon_detect.looks import BLOCK
+from recon_detect.errors import UsageError
+from recon_detect.looks import BLOCK, SCALES
 from recon_detect.methods import grain as module
-from recon_detect.methods.grain import DECISIVE, ENOUGH, FLOOR, POSES, PRIOR, corrected
+from recon_detect.methods.grain import (
+    AS_IT_IS,
+    DECISIVE,
+    ENOUGH,
+    FLOOR,
+    MOVED,
+    PLACES,
+    PRIOR,
+    RESIZED,
+    corrected,
+)
+
+SCALE = {"mean": {"identity": 0.01, "hflip": 0.02}, "variance": {"identity": 0.5, "hflip": 0.4}, "area": 0.7}
 
 
 @pytest.fixture
 def null(monkeypatch, tiny_model):
     """One of the random model, so wide that no image is decisive."""
-    table = {
-        str(tiny_model): {
-            "mean": {"identity": 0.01, "hflip": 0.02},
-            "variance": {"identity": 0.5, "hflip": 0.4},
-            "area": 0.7,
-        }
-    }
-    monkeypatch.setattr(nulls, "_read", lambda: {"grain": {"l1": table, "l2": table}})
+
+    def make(*distances):
+        row = {"distances": list(distances), "scales": {f"{scale:.4f}": SCALE for scale in SCALES}}
+        monkeypatch.setattr(nulls, "_read", lambda: {"grain": {str(tiny_model): row}})
+
+    make("l2")
+    return make
 
 
 @pytest.fixture
@@ -31,8 +44,8 @@ def textured(picture):
     return make
 
 
-def load(model, distance="l2", **options):
-    return load_detector("grain", models=model, distance=distance, device="cpu", **options)
+def load(model, **options):
+    return load_detector("grain", models=model, device="cpu", **options)
 
 
 def test_correction_is_that_of_sidak():
@@ -65,53 +78,83 @@ def blocks(error_map):
     )
 
 
-@pytest.mark.parametrize("distance", ["l1", "l2"])
-def test_scores_equal_a_slow_rewrite(null, distance, tiny_model, textured, monkeypatch):
-    """At the first scale; the others are the same on a resized image."""
-    monkeypatch.setattr(module, "SCALES", (1.0,))
-    detector = load(tiny_model, distance)
-    autoencoder = detector._autoencoders[0]
+METRICS = {"l1": lambda d: np.abs(d).mean(axis=0), "l2": lambda d: (d**2).mean(axis=0)}
+MOVES = {
+    "identity": lambda x: x,
+    "hflip": lambda x: x[:, :, ::-1],
+    "shift3,3": lambda x: x[:, 3:, 3:],
+    "shift5,5": lambda x: x[:, 5:, 5:],
+    "shift3,5": lambda x: x[:, 5:, 3:],
+}
+
+
+@pytest.fixture
+def slow_tests(tiny_model):
+    """The corrected z of both poses of one image (3, H, W), by NumPy but for the autoencoder."""
+    from diffusers import AutoencoderTiny
+
+    module = AutoencoderTiny.from_pretrained(tiny_model).eval()
 
     def reconstruct(x):
         padded = np.pad(x, ((0, 0), (0, -x.shape[1] % 4), (0, -x.shape[2] % 4)), mode="reflect")
         with torch.inference_mode():
-            decoded = autoencoder.decode(autoencoder.encode(torch.from_numpy(padded)[None].float()))
+            tensor = torch.from_numpy(padded)[None].float()
+            decoded = module.decode(module.encode(tensor).latents).sample
         return decoded[0, :, : x.shape[1], : x.shape[2]].clamp(-1, 1).numpy().astype(np.float64)
 
-    metrics = {"l1": lambda d: np.abs(d).mean(axis=0), "l2": lambda d: (d**2).mean(axis=0)}
-    moves = {
-        "identity": lambda x: x,
-        "hflip": lambda x: x[:, :, ::-1],
-        "rot90": lambda x: np.rot90(x, axes=(1, 2)),
-        "shift4,0": lambda x: x[:, :, 4:],
-        "hflip+shift4,0": lambda x: x[:, :, ::-1][:, :, 4:],
-    }
-    assert set(moves) == set(POSES)
-    expected = []
-    images = [textured(seed=n) for n in range(2)]
-    for image in images:
-        x = image.transpose(2, 0, 1) / 127.5 - 1
-        logs, upright = {}, []
-        for pose, move in moves.items():
+    def tests(x, share, distances):
+        logs, upright = {}, None
+        for pose, move in MOVES.items():
             difference = move(x) - reconstruct(np.ascontiguousarray(move(x)))
-            error = metrics[distance](difference)
-            logs[pose] = np.log(error.mean() + FLOOR)
-            if pose == "identity":
-                upright = blocks(error)
+            logs[pose] = np.mean([np.log(METRICS[name](difference).mean() + FLOOR) for name in distances])
+            upright = METRICS[distances[0]](difference) if pose == "identity" else upright
+        upright = blocks(upright)
         number = np.sum(upright) ** 2 / np.sum(upright**2)
         p = []
-        for pose, mean, variance, share in (("identity", 0.01, 0.5, 0.8), ("hflip", 0.02, 0.4, 0.2)):
+        for pose, of_pose in PRIOR.items():
             others = np.mean([value for other, value in logs.items() if other != pose])
-            z = (others - logs[pose] - mean) / np.sqrt(variance / number**0.7)
-            p.append(1 - stats.norm.cdf(z) ** (1 / (0.5 * share)))
-        expected.append(stats.norm.isf(min(p)))
-    result = detector.score(images, progress=False).raise_for_errors()
+            z = others - logs[pose] - SCALE["mean"][pose]
+            z /= np.sqrt(SCALE["variance"][pose] / number ** SCALE["area"])
+            p.append(1 - stats.norm.cdf(z) ** (1 / (share * of_pose)))
+        return stats.norm.isf(min(p))
+
+    return tests
+
+
+@pytest.mark.parametrize("distances", [("l1",), ("l2", "l1")])
+def test_the_first_look_equals_a_slow_rewrite(null, distances, tiny_model, textured, slow_tests, monkeypatch):
+    monkeypatch.setattr(module, "DECISIVE", -np.inf)
+    null(*distances)
+    images = [textured(seed=n) for n in range(2)]
+    result = load(tiny_model).score(images, progress=False).raise_for_errors()
+    expected = [slow_tests(image.transpose(2, 0, 1) / 127.5 - 1, AS_IT_IS, distances) for image in images]
     assert np.allclose(result.scores, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_the_whole_search_equals_a_slow_rewrite(null, tiny_model, textured, slow_tests, monkeypatch):
+    """Where every scale and place is tested, the score is the best of them."""
+    monkeypatch.setattr(module, "SCALES", (1.0, 2.0))
+    monkeypatch.setattr(module, "PLACES", ("shift1,0", "rot90"))
+    monkeypatch.setattr(module, "PROMISING", 2)
+    monkeypatch.setattr(module, "best", lambda z, count: {(0, h): list(range(len(z))) for h in range(z.shape[2])})
+    image = textured(96, 96)
+    x = image.transpose(2, 0, 1) / 127.5 - 1
+    twice = [Image.fromarray(c.astype(np.float32)).resize((192, 192), Image.Resampling.BICUBIC) for c in x]
+    trials = [
+        (x, AS_IT_IS),
+        (np.stack([np.asarray(c) for c in twice]).clip(-1, 1).astype(np.float64), RESIZED),
+        (x[:, :, 1:], MOVED / 2),
+        (np.rot90(x, axes=(1, 2)), MOVED / 2),
+    ]
+    expected = max(slow_tests(np.ascontiguousarray(view), share, ("l2",)) for view, share in trials)
+    result = load(tiny_model).score(image, progress=False).raise_for_errors()
+    assert result.scores[0] == pytest.approx(expected, rel=1e-5, abs=1e-5)
 
 
 def test_what_was_found_is_told(null, tiny_model, textured):
     row = load(tiny_model).score(textured(96, 160), progress=False)[0]
-    assert set(row.details) == {"decoder", "native_size", "mirrored", "box"}
+    assert set(row.details) == {"decoder", "native_size", "place", "mirrored", "box"}
+    assert row.details["place"] in ("identity", *PLACES)
     assert row.details["decoder"] == str(tiny_model) and row.details["mirrored"] in (True, False)
     assert row.details["native_size"] in [[160, 96], [213, 128], [320, 192], [107, 64]]
     assert row.to_dict("run")["details"] == {"grain": row.details}
@@ -138,17 +181,27 @@ def test_batches_do_not_matter_nor_does_a_decided_neighbour(null, tiny_model, te
     monkeypatch.setattr(module, "DECISIVE", float(np.median(one)))
     looked = []
     original = module.look
-    monkeypatch.setattr(module, "look", lambda x, scale: looked.append((scale, len(x))) or original(x, scale))
+    monkeypatch.setattr(module, "look", lambda x, *how: looked.append((how[0], len(x))) or original(x, *how))
     stopped = load(tiny_model, batch_size=5).score(images, progress=False).scores
     assert looked[0] == (1.0, 5) and looked[-1][1] < 5
     assert np.allclose(stopped, [load(tiny_model).score(i, progress=False).scores[0] for i in images], rtol=1e-5)
     assert DECISIVE >= 4
 
 
-def test_the_grain_of_a_decoder_is_found_mirrored_and_resized(shared_weights, picture, monkeypatch):
-    """What the real decoder wrote, from a smooth picture with some texture: found by its own model in every pose."""
-    from PIL import Image
+def test_distances_are_those_of_the_nulls(null, tiny_model):
+    with pytest.raises(UsageError, match="grain compares in a way of its own: leave out distance='l1'"):
+        load(tiny_model, distance="l1")
+    both = load_detector(["grain", "aeroblade"], models=tiny_model, distance="l1")
+    assert [method.distance for method in both.run_info.methods] == ["l2", "l1"]
 
+
+def test_places_are_all_phases_of_the_grid_and_the_turns():
+    assert len(PLACES) == len(set(PLACES)) == 8 * 8 - 1 + 3 and "shift0,0" not in PLACES
+    assert pytest.approx(1) == AS_IT_IS + RESIZED + MOVED and sum(PRIOR.values()) == pytest.approx(1)
+
+
+def test_the_grain_of_a_decoder_is_found_mirrored_resized_and_off_its_grid(shared_weights, picture, monkeypatch):
+    """What the real decoder wrote, from a smooth picture with some texture: found by its own model wherever it is."""
     monkeypatch.setattr(module, "SCALES", (1.0, 4 / 3))
     detector = load_detector("grain", models=["taesd", "taesdxl"], device="cpu")
     base = picture(192, 192).astype(np.float64)
@@ -159,9 +212,12 @@ def test_the_grain_of_a_decoder_is_found_mirrored_and_resized(shared_weights, pi
     pixels = ((decoded + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
     mirrored, photograph = np.ascontiguousarray(pixels[:, ::-1]), (base + noise).clip(0, 255).astype(np.uint8)
     smaller = np.asarray(Image.fromarray(pixels).resize((144, 144), Image.Resampling.LANCZOS))
-    plain, turned, resized, other = detector.score([pixels, mirrored, smaller, photograph], progress=False)
-    assert min(plain.score, turned.score) > 4 and other.score < 3
-    assert plain.details["decoder"] == turned.details["decoder"] == "sd"
+    images = [pixels, mirrored, np.ascontiguousarray(pixels[3:, 5:]), smaller, photograph]
+    plain, turned, cropped, resized, other = detector.score(images, progress=False)
+    assert min(plain.score, turned.score) > 4 and other.score < 3 and other.notes == ()
+    assert {row.details["decoder"] for row in (plain, turned, cropped)} == {"sd"}
     assert (plain.details["mirrored"], turned.details["mirrored"]) == (False, True)
-    assert turned.notes == ("grain of the sd decoder at 192x192, mirrored",) and other.notes == ()
+    assert turned.notes == ("grain of the sd decoder at 192x192, mirrored",)
+    assert cropped.score > 3 and cropped.details["place"] == "shift3,5"
+    assert cropped.notes == ("grain of the sd decoder at 187x189, once seen as shift3,5",)
     assert resized.score > other.score
