@@ -20,6 +20,7 @@ import torch
 from safetensors.numpy import save_file
 from tqdm import tqdm
 
+from benchmarks.ablation import VIEWS as ABLATION_VIEWS
 from benchmarks.conditions import prepare
 from recon_detect import load_detector, open_picture
 from recon_detect.distances import Distances
@@ -31,7 +32,7 @@ from recon_detect.views import VIEWS
 
 DISTANCES = ("lpips_vgg_2", "lpips_vgg_1", "bandpass_l2", "highpass_l2", "l2", "l1")
 # How a view's map is laid over the image again.
-BACK = {"hflip": "hflip", "hflip+shift4,0": "hflip", "rot90": "rot270", "rot90+blur": "rot270"}
+BACK = {"hflip": "hflip", "rot90": "rot270", "rot180": "rot180", "rot90+blur": "rot270"}
 
 
 def collect(e: Evidence, views: list[str], passes: int) -> dict[str, np.ndarray]:
@@ -60,9 +61,12 @@ def main() -> None:
     parser.add_argument("--crop", type=int, default=320)
     parser.add_argument("--scales", default="1", help="looks at these scales, separated by commas; fractions as 4/3")
     parser.add_argument("--distances", default=",".join(DISTANCES))
-    parser.add_argument("--views", default=";".join(POSES), help="separated by semicolons")
+    parser.add_argument(
+        "--views", default=";".join(POSES), help="separated by semicolons; 'ablation' for all that it compares"
+    )
     parser.add_argument("--passes", type=int, default=1)
     parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--images", type=int, default=None, help="only the first of the random order")
     parser.add_argument("--part", default="0/1", help="K/N: every Nth image from the Kth, for several processes")
     options = parser.parse_args()
     part, parts = map(int, options.part.split("/"))
@@ -70,9 +74,11 @@ def main() -> None:
     with (options.data / "manifest.csv").open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if min(int(row["width"]), int(row["height"])) >= options.crop]
     # In random order, so that a part of the work is a sample of the whole.
-    order = np.random.default_rng(0).permutation(len(rows))[part::parts]
+    order = np.random.default_rng(0).permutation(len(rows))[: options.images][part::parts]
     detector = load_detector("aeroblade", models=options.models.split(","), dtype=options.dtype, device="cpu")
-    distances = Distances(options.distances.split(","), detector.device)
+    lowered = torch.bfloat16 if options.dtype == "bfloat16" else torch.float32
+    distances = Distances(options.distances.split(","), detector.device, lowered)
+    views = ABLATION_VIEWS if options.views == "ablation" else options.views.split(";")
     scales = [float(Fraction(scale)) for scale in options.scales.split(",")]
     for condition in options.conditions.split(","):
         folder = options.output / condition
@@ -88,9 +94,7 @@ def main() -> None:
             with torch.inference_mode():
                 for scale in scales:
                     part, _ = look(x, scale)
-                    found = collect(
-                        Evidence(part, detector._autoencoders, distances), options.views.split(";"), options.passes
-                    )
+                    found = collect(Evidence(part, detector._autoencoders, distances), views, options.passes)
                     tensors |= {f"{scale:.4f}/{key}": np.ascontiguousarray(value) for key, value in found.items()}
             with replacing(path) as temporary:
                 save_file(tensors, temporary, metadata={"path": row["path"]})

@@ -1,17 +1,19 @@
-"""Fits the distributions of the grain's contrasts over photographs and writes recon_detect/nulls.json.
+r"""Fits the distributions of the grain's contrasts over photographs and writes recon_detect/nulls.json.
 
     python -m benchmarks.photographs --packages packages/ --output photographs/
-    python -m benchmarks.evidence --data photographs/ --crop 512 --distances lpips_vgg_2 --output null/
+    python -m benchmarks.evidence --data photographs/ --crop 512 --scales 1,4/3,2,2/3 \
+        --distances lpips_vgg_1,lpips_vgg_2 --output null/
     python -m benchmarks.nulls --evidence null/png --source "what the photographs are"
 
 Any folder with a manifest.csv (path, label, width, height, sha256) of photographs that no benchmark uses will do. From
-each crop, windows of several sizes are taken. Mean and variance of the contrast of each pose are those of
+each look, windows of several sizes are taken. Mean and variance of the contrast of each pose are those of
 greatest likelihood, the variance as `recon_detect.nulls.Nulls` has it.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -22,10 +24,13 @@ from scipy.optimize import minimize
 
 from recon_detect import nulls
 from recon_detect.files import replacing
+from recon_detect.looks import SCALES
 from recon_detect.methods.grain import FLOOR, GRAIN, POSES, PRIOR
-from recon_detect.models.registry import MODEL_SETS
+from recon_detect.models.registry import AUTOENCODERS, MODEL_SETS
 
 MODELS = MODEL_SETS["tiny"]
+# Autoencoders with 16 channels keep finer detail than those with 4, and so is their grain finer (docs/methods.md).
+DISTANCES = {4: ("lpips_vgg_2",), 16: ("lpips_vgg_2", "lpips_vgg_1")}
 WINDOWS = (4, 6, 8, 10)
 
 
@@ -37,12 +42,22 @@ def windows(size: int, window: int) -> list[tuple[slice, slice]]:
 
 def measure(blocks: dict[str, np.ndarray], model: str, part: tuple[slice, slice], scale: float = 1.0) -> np.ndarray:
     """The contrasts of the poses in a window, and over how many blocks the error spreads."""
-    maps = {pose: blocks[f"{scale:.4f}/{model}/{pose}/1/{GRAIN.distance}"][part] for pose in POSES}
-    logs = {pose: np.log(values.mean() + FLOOR) for pose, values in maps.items()}
+
+    def error_map(pose: str, distance: str) -> np.ndarray:
+        return blocks[f"{scale:.4f}/{model}/{pose}/1/{distance}"][part]
+
+    logs = {
+        pose: np.mean([np.log(error_map(pose, distance).mean() + FLOOR) for distance in distances_of(model)])
+        for pose in POSES
+    }
     sought = np.array([logs[pose] for pose in PRIOR])
-    upright = maps["identity"]
+    upright = error_map("identity", GRAIN.distance)
     contrasts = (sum(logs.values()) - sought) / (len(POSES) - 1) - sought
     return np.r_[contrasts, upright.sum() ** 2 / np.square(upright).sum()]
+
+
+def distances_of(model: str) -> tuple[str, ...]:
+    return DISTANCES[AUTOENCODERS[model].latent_channels]
 
 
 def fit(by_window: dict[int, np.ndarray]) -> dict[str, Any]:
@@ -72,22 +87,24 @@ def main() -> None:
     parser.add_argument("--source", required=True, help="what the photographs are, for the file")
     options = parser.parse_args()
     images = [load_file(path) for path in sorted(options.evidence.glob("*.safetensors"))]
-    size = images[0][f"1.0000/{MODELS[0]}/identity/1/lpips_vgg_2"].shape[0]
     table: dict[str, Any] = {}
-    for model in MODELS:
+    for model, scale in itertools.product(MODELS, SCALES):
+        size = images[0][f"{scale:.4f}/{model}/identity/1/{GRAIN.distance}"].shape[0]
         by_window = {
-            window: np.array([measure(blocks, model, part) for blocks in images for part in windows(size, window)])
+            window: np.array([measure(b, model, part, scale) for b in images for part in windows(size, window)])
             for window in WINDOWS
             if window <= size
         }
-        table[model] = fit(by_window)
-        mean, variance = (np.array(list(table[model][name].values())) for name in ("mean", "variance"))
+        found = fit(by_window)
+        table.setdefault(model, {"distances": list(distances_of(model)), "scales": {}})
+        table[model]["scales"][f"{scale:.4f}"] = found
+        mean, variance = (np.array(list(found[name].values())) for name in ("mean", "variance"))
         for window, measured in by_window.items():
-            z = (measured[:, :-1] - mean) * np.sqrt(measured[:, -1:] ** table[model]["area"] / variance)
-            print(f"{model:8} {window * 32:4} px n={len(z):4} upright: deviation {z[:, 0].std():.2f}, "
+            z = (measured[:, :-1] - mean) * np.sqrt(measured[:, -1:] ** found["area"] / variance)
+            print(f"{model:8} x {scale:.2f} {window * 32:4} px n={len(z):4} upright: deviation {z[:, 0].std():.2f}, "
                   f"above 1.645: {np.mean(z[:, 0] > 1.645):.3f}, above 2.326: {np.mean(z[:, 0] > 2.326):.3f}; "
                   f"all poses: {z.std(axis=0).round(2)}")  # fmt: skip
-    content = {"source": options.source, "photographs": len(images), GRAIN.name: {GRAIN.distance: table}}
+    content = {"source": options.source, "photographs": len(images), GRAIN.name: table}
     with replacing(nulls.FILE) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 

@@ -1,0 +1,99 @@
+"""How a tiny autoencoder's error depends on where the image lies on its grid: the figure of docs/methods.md.
+
+    python -m benchmarks.phases --data ../shared/eval --dtype bfloat16
+
+For some clean images of each decoder family, and as many photographs, the error of the image without its first x
+columns and y rows, for all 64 phases of the grid of 8 pixels: log of the error (mean over the distances of the model,
+see `benchmarks.nulls`) less its mean over the phases. Written as CSV, and as a picture with one panel per decoder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from tqdm import tqdm
+
+from benchmarks.conditions import prepare
+from benchmarks.detection import RESULTS
+from benchmarks.robustness import DECODERS
+from recon_detect import load_detector, open_picture
+from recon_detect.files import replacing
+from recon_detect.methods.grain import GRID, log_errors
+from recon_detect.models.registry import MODEL_SETS, family_of
+from recon_detect.output.heatmap import colour
+
+FIGURE = Path(__file__).parents[1] / "docs" / "figures" / "phases.png"
+CELL, GAP, TITLE = 24, 24, 20
+
+
+def profile(image: torch.Tensor, detector: object, model: str) -> np.ndarray:
+    """Log error (8, 8) by row and column of the phase, less its mean."""
+    side = (min(image.shape[-2:]) // GRID - 1) * GRID
+    rows = []
+    for top in range(GRID):
+        windows = torch.stack([image[:, top : top + side, left : left + side] for left in range(GRID)])
+        use = detector.uses[0]
+        e = detector.evidence(windows).using(use.distance, [model], use.nulls.of(use.models.index(model)))
+        rows.append(log_errors(e, ("identity",))[:, 0, 0].double().numpy())
+    found = np.array(rows)
+    return found - found.mean()
+
+
+def panel(values: np.ndarray, title: str, scale: float) -> Image.Image:
+    """One decoder: the darker the lower the error."""
+    cells = Image.fromarray(colour(values + scale, 2 * scale)).resize((GRID * CELL,) * 2, Image.Resampling.NEAREST)
+    framed = Image.new("RGB", (cells.width + GAP, cells.height + TITLE + GAP), "white")
+    framed.paste(cells, (GAP // 2, TITLE + GAP // 2))
+    ImageDraw.Draw(framed).text((GAP // 2, GAP // 4), title, fill="black")
+    return framed
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
+    parser.add_argument("--images", type=int, default=6, help="of each family")
+    parser.add_argument("--crop", type=int, default=256)
+    parser.add_argument("--dtype", default="auto")
+    options = parser.parse_args()
+    with (options.data / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if min(int(row["width"]), int(row["height"])) >= options.crop]
+    rows = [rows[number] for number in np.random.default_rng(0).permutation(len(rows))]
+    detector = load_detector("grain", dtype=options.dtype, device="cpu")
+    lines, panels = [], []
+    for model in MODEL_SETS["tiny"]:
+        family = next(name for name, decoder in DECODERS.items() if decoder == family_of(model))
+        for label in (family, ""):
+            chosen = [row for row in rows if row["autoencoder"] == label][: options.images]
+            found = []
+            for row in tqdm(chosen, desc=f"{model}, {label or 'photographs'}"):
+                image = open_picture(prepare(options.data / row["path"], options.crop, "png")).tensor()
+                with torch.inference_mode():
+                    found.append(profile(image, detector, model))
+            mean, deviation = np.mean(found, axis=0), np.std(found, axis=0).mean()
+            for top, left in np.ndindex(GRID, GRID):
+                line = {"model": model, "images": label or "photographs", "n": len(found), "left": left, "top": top}
+                lines.append(line | {"log_error": round(mean[top, left], 5), "deviation": round(deviation, 5)})
+            panels.append(panel(mean, f"{model}, {len(found)} {label or 'photographs'}", 0.08))
+    width, height = panels[0].size
+    sheet = Image.new("RGB", (width * len(panels) // 2, height * 2), "white")
+    for number, part in enumerate(panels):
+        sheet.paste(part, (number // 2 * width, number % 2 * height))
+    with replacing(FIGURE) as temporary:
+        sheet.save(temporary, format="PNG", optimize=True)
+    output = RESULTS / f"phases-tiny-crop{options.crop}.csv"
+    with replacing(output) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        file.write(f"# {options.data.name}, centre crop of {options.crop} px on the 32-px grid, {options.dtype}, CPU\n")
+        writer = csv.DictWriter(file, list(lines[0]))
+        writer.writeheader()
+        writer.writerows(lines)
+    print(f"written to {output} and {FIGURE}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
