@@ -14,15 +14,13 @@ from __future__ import annotations
 import argparse
 import csv
 import itertools
-import sys
 from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load_file
 from sklearn.metrics import roc_auc_score
 
-from benchmarks.detection import RESULTS, interval, tpr_at_fpr
-from recon_detect.files import replacing
+from benchmarks.detection import RESULTS, interval, tpr_at_fpr, write_table
 from recon_detect.models.registry import AUTOENCODERS, MODEL_SETS
 
 FOLDS = 5
@@ -48,6 +46,8 @@ VIEW_SETS = {
     "mirrored, moved 3 and 5": ("hflip", "shift3,3", "shift5,5"),
     "mirrored, moved 3 and 5, three ways": ("hflip", "shift3,3", "shift5,5", "shift3,5"),
     "turned, mirrored, moved 3 and 5, three ways": ("rot90", "hflip", "shift3,3", "shift5,5", "shift3,5"),
+    # None but the image itself, as the other models of the pool reconstruct it.
+    "the other models": (),
 }
 VIEWS = list(dict.fromkeys(["identity", *(view for views in VIEW_SETS.values() for view in views)]))
 
@@ -55,13 +55,15 @@ Blocks = dict[str, np.ndarray]
 
 
 def contrast(blocks: Blocks, model: str, views: tuple[str, ...], distance: str, floor: float) -> float:
-    """Mean log error of the views less the log error of the image, mean over the distances."""
+    """Mean log error of the views, or of the other models, less that of the image; mean over the distances."""
     fine = AUTOENCODERS[model].latent_channels == 16
     names = {
         "lpips_vgg_2, and 1 for 16 channels": ("lpips_vgg_2", "lpips_vgg_1")[: 1 + fine],
         "lpips_vgg_2 and lpips_vgg_1": ("lpips_vgg_2", "lpips_vgg_1"),
     }.get(distance, (distance,))
-    errors = np.array([[blocks[f"{model}/{v}/1/{name}"].mean() for v in ("identity", *views)] for name in names])
+    against = [(model, view) for view in views] or [(other, "identity") for other in MODELS if other != model]
+    pairs = [(model, "identity"), *against]
+    errors = np.array([[blocks[f"{m}/{view}/1/{name}"].mean() for m, view in pairs] for name in names])
     upright, *others = np.log(errors + floor).mean(axis=0)
     return float(np.mean(others) - upright)
 
@@ -150,16 +152,14 @@ def main() -> None:
     ]
     table.sort(key=lambda line: -float(str(line["auroc"])))
     output = options.output or RESULTS / f"ablation-{options.condition}-scale{options.scale:.2f}.csv"
-    with replacing(output) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        n_real = sum(row["label"] == "real" for row in rows)
-        file.write(f"# {options.data.name}, {options.condition}, looked at in scale {options.scale:g}, {n_real} ")
-        file.write(f"photographs and {len(rows) - n_real} generated images, largest of {', '.join(MODELS)}, each ")
-        file.write(f"standardised on photographs in {FOLDS} folds; candidate chosen without the generator that it is ")
-        file.write(f"tried on: AUROC {left_out(found, rows):.4f}\n")
-        writer = csv.DictWriter(file, list(table[0]))
-        writer.writeheader()
-        writer.writerows(table)
-    print(f"written to {output}", file=sys.stderr)
+    n_real = sum(row["label"] == "real" for row in rows)
+    write_table(
+        output,
+        f"{options.data.name}, {options.condition}, looked at in scale {options.scale:g}, {n_real} photographs and "
+        f"{len(rows) - n_real} generated images, largest of {', '.join(MODELS)}, each standardised on photographs in "
+        f"{FOLDS} folds; candidate chosen without the generator that it is tried on: AUROC {left_out(found, rows):.4f}",
+        table,
+    )
 
 
 if __name__ == "__main__":

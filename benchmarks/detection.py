@@ -93,6 +93,16 @@ def evaluate(rows: list[dict[str, str]], scores: dict[str, float]) -> list[dict[
     return table
 
 
+def write_table(output: Path, conditions: str, table: list[dict[str, object]]) -> None:
+    """A CSV under a line that says under which conditions its numbers hold."""
+    with replacing(output) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        file.write(f"# {conditions}\n")
+        writer = csv.DictWriter(file, list(table[0]))
+        writer.writeheader()
+        writer.writerows(table)
+    print(f"written to {output}", file=sys.stderr)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
@@ -146,18 +156,17 @@ def main() -> None:
     }
     table = [settings | line for line in evaluate([row for row in rows if row["path"] in scores], scores)]
 
-    with replacing(output) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        file.write(f"# {options.data.name}, centre crop of {options.crop} px on the {GRID}-px grid, both classes as ")
-        file.write(f"{options.encoding}, {len(small)} smaller images left out, {len(failed)} failed; intervals by ")
-        file.write(f"{RESAMPLES} bootstrap resamples; {device} {platform.machine()}; ")
-        file.write(f"{', '.join(f'{name} {version}' for name, version in run.versions.items())}\n")
-        writer = csv.DictWriter(file, list(table[0]))
-        writer.writeheader()
-        writer.writerows(table)
+    write_table(
+        output,
+        f"{options.data.name}, centre crop of {options.crop} px on the {GRID}-px grid, both classes as "
+        f"{options.encoding}, {len(small)} smaller images left out, {len(failed)} failed; intervals by "
+        f"{RESAMPLES} bootstrap resamples; {device} {platform.machine()}; "
+        f"{', '.join(f'{name} {version}' for name, version in run.versions.items())}",
+        table,
+    )
     for line in table:
         print(f"{line['group']:45} n={line['generated']:3} AUROC {line['auroc']:.3f} "
               f"[{line['auroc_low']:.3f}, {line['auroc_high']:.3f}] TPR@5%FPR {line['tpr_at_5_fpr']:.2f}")  # fmt: skip
-    print(f"written to {output}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ from PIL import Image, ImageDraw
 from tqdm import tqdm
 
 from benchmarks.conditions import prepare
-from benchmarks.detection import RESULTS
+from benchmarks.detection import RESULTS, write_table
 from benchmarks.robustness import DECODERS
 from recon_detect import load_detector, open_picture
 from recon_detect.files import replacing
@@ -87,12 +86,8 @@ def main() -> None:
     with replacing(FIGURE) as temporary:
         sheet.save(temporary, format="PNG", optimize=True)
     output = RESULTS / f"phases-tiny-crop{options.crop}.csv"
-    with replacing(output) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        file.write(f"# {options.data.name}, centre crop of {options.crop} px on the 32-px grid, {options.dtype}, CPU\n")
-        writer = csv.DictWriter(file, list(lines[0]))
-        writer.writeheader()
-        writer.writerows(lines)
-    print(f"written to {output} and {FIGURE}", file=sys.stderr)
+    conditions = f"{options.data.name}, centre crop of {options.crop} px on the 32-px grid, {options.dtype}, CPU"
+    write_table(output, conditions, lines)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ import csv
 import itertools
 import json
 import platform
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,9 +27,8 @@ from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
 from benchmarks.conditions import GRID, prepare
-from benchmarks.detection import RESAMPLES, RESULTS, interval, tpr_at_fpr
+from benchmarks.detection import RESAMPLES, RESULTS, interval, tpr_at_fpr, write_table
 from recon_detect import Source, load_detector
-from recon_detect.files import replacing
 from recon_detect.methods import METHODS, find_method
 from recon_detect.output import Journal
 
@@ -112,7 +110,8 @@ def read(journal: Path) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    reconstructing = [name for name in METHODS if not find_method(name).embeds]
+    # The others need weights that most machines lack; name them to have them too.
+    reconstructing = [name for name in METHODS if not (find_method(name).embeds or find_method(name).denoises)]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
     parser.add_argument("--methods", default=",".join(reconstructing))
@@ -122,6 +121,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=None, help="only the first of the random order")
     parser.add_argument("--device", default=None)
     parser.add_argument("--dtype", default="auto")
+    parser.add_argument("--batch-size", type=int, default=None)
     parser.add_argument("--report", action="store_true", help="compute nothing, write the table of what is there")
     parser.add_argument("--output", type=Path, default=RESULTS / "robustness-tiny-crop320.csv")
     options = parser.parse_args()
@@ -130,7 +130,11 @@ def main() -> None:
         rows = [row for row in csv.DictReader(file) if min(int(row["width"]), int(row["height"])) >= options.crop]
     rows = in_turn(rows)[: options.images]
     detector = load_detector(
-        options.methods.split(","), models=options.models.split(","), device=options.device, dtype=options.dtype
+        options.methods.split(","),
+        models=options.models.split(","),
+        device=options.device,
+        dtype=options.dtype,
+        batch_size=options.batch_size,
     )
     run = detector.run_info
     journal = Journal(options.output.with_suffix(".scores.jsonl"), run.to_dict())
@@ -143,17 +147,14 @@ def main() -> None:
     entries = read(journal.path)
     table = report(entries, rows, conditions)
     versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
-    with replacing(options.output) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        file.write(
-            f"# {options.data.name}, centre crop of {options.crop} px on the {GRID}-px grid, then the condition, "
-        )
-        file.write(f"both classes alike; {', '.join(model.name for model in run.models)} in {run.models[0].dtype}, ")
-        file.write("score of a method: its largest over the models; nulls of other photographs, as shipped; intervals ")
-        file.write(f"by {RESAMPLES} bootstrap resamples; {run.device} {platform.machine()}; {versions}\n")
-        writer = csv.DictWriter(file, list(table[0]))
-        writer.writeheader()
-        writer.writerows(table)
-    print(f"written to {options.output}", file=sys.stderr)
+    write_table(
+        options.output,
+        f"{options.data.name}, centre crop of {options.crop} px on the {GRID}-px grid, then the condition, both "
+        f"classes alike; {', '.join(model.name for model in run.models)} in {run.models[0].dtype}, score of a method: its "
+        f"largest over the models; nulls of other photographs, as shipped; intervals by {RESAMPLES} bootstrap "
+        f"resamples; {run.device} {platform.machine()}; {versions}",
+        table,
+    )
 
 
 if __name__ == "__main__":

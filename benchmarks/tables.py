@@ -4,7 +4,8 @@
     python -m benchmarks.tables --check    # fail if something is out of date
 
 A block ``<!-- table: FILE -->`` to ``<!-- /table -->`` is filled from benchmarks/results/FILE; a pattern with ``*``
-puts one line per file into one table. ``<!-- models -->`` to ``<!-- /models -->`` is filled from the registry.
+puts one line per file into one table; ``<!-- table: FILE METHOD -->`` shows one method of a file in detail.
+``<!-- models -->`` to ``<!-- /models -->`` is filled from the registry.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 # The four with the most images; the CSV has all, and every generator.
 FAMILIES = ("SD kl-f8", "SDXL VAE", "Flux.1 16ch VAE", "SD3 16ch VAE", "all")
-BLOCK = re.compile(r"<!-- (table: (?P<file>\S+)|models) -->\n.*?<!-- /(table|models) -->", re.DOTALL)
+BLOCK = re.compile(r"<!-- (table: (?P<file>\S+)( (?P<method>\S+))?|models) -->\n.*?<!-- /(table|models) -->", re.DOTALL)
 
 
 def markdown(head: list[str], rows: list[list[str]]) -> str:
@@ -66,29 +67,37 @@ def area(line: dict[str, str]) -> str:
     return "{:.3f} [{:.2f}, {:.2f}]".format(*values)
 
 
-def grain(path: Path) -> str:
-    """One line per condition."""
+def robustness(path: Path, method: str | None) -> str:
+    """One method, a line per condition; or all methods, their AUROC by condition."""
     with path.open(newline="", encoding="utf-8") as file:
-        conditions = file.readline().lstrip("# ").strip()
+        settings = file.readline().lstrip("# ").strip()
         lines = list(csv.DictReader(file))
-    families = FAMILIES[:-1]
+    conditions = list(dict.fromkeys(line["condition"] for line in lines))
+    counts = {line["condition"]: f"{line['real']} + {line['generated']}" for line in lines}
+    if method is None:
+        areas = {(line["method"], line["condition"]): f"{float(line['auroc']):.3f}" for line in lines}
+        names = sorted({name for name, _ in areas}, key=lambda name: -float(areas[name, conditions[0]]))
+        rows = [[f"`{name}`", *(areas[name, condition] for condition in conditions)] for name in names]
+        head = ["AUROC", *(f"{condition} ({counts[condition]})" for condition in conditions)]
+        return f"{markdown(head, rows)}\nPhotographs + generated images in brackets. Conditions: {settings}.\n"
     rows = [
         [
             line["condition"],
-            line["scales"],
-            f"{line['real']} + {line['generated']}",
+            counts[line["condition"]],
             area(line),
-            *(f"{float(line[family]):.3f}" for family in families),
-            f"{float(line['tpr_at_5_fpr']):.2f}",
+            *(f"{float(line[family]):.3f} ({line[f'{family} n']})" if line[family] else "" for family in FAMILIES[:-1]),
+            f"{float(line['tpr_at_5_fpr']):.2f}, {float(line['tpr_at_1_fpr']):.2f}",
             f"{float(line['fpr_at_nominal_0.05']):.3f}, {float(line['tpr_at_nominal_0.05']):.2f}",
             f"{float(line['fpr_at_nominal_0.01']):.3f}, {float(line['tpr_at_nominal_0.01']):.2f}",
-            f"{float(line['decoder_right']):.2f}",
+            f"{float(line['decoder_right']):.2f}" if line["decoder_right"] else "",
         ]
         for line in lines
+        if line["method"] == method
     ]
-    head = ["condition", "scales", "photographs + generated", "AUROC, all [95 %]", *families, "TPR at 5 % FPR",
-            "false, true positives at nominal 5 %", "at nominal 1 %", "decoder family right"]  # fmt: skip
-    return f"{markdown(head, rows)}\nConditions: {conditions}.\n"
+    head = ["condition", "photographs + generated", "AUROC, all [95 %]", *(f"{f} (n)" for f in FAMILIES[:-1]),
+            "TPR at 5, 1 % FPR", "false, true positives at nominal 5 %", "at nominal 1 %",
+            "decoder family right"]  # fmt: skip
+    return f"{markdown(head, rows)}\nConditions: {settings}.\n"
 
 
 def ablation(path: Path, best: int = 10) -> str:
@@ -98,11 +107,11 @@ def ablation(path: Path, best: int = 10) -> str:
         lines = list(csv.DictReader(file))[:best]
     families = FAMILIES[:-1]
     rows = [
-        [line["views"], line["distance"], line["pool"], area(line), *(f"{float(line[f]):.3f}" for f in families),
+        [line["views"], line["distance"], line["floor"], area(line), *(f"{float(line[f]):.3f}" for f in families),
          f"{float(line['tpr_at_5_fpr']):.2f}"]
         for line in lines
     ]  # fmt: skip
-    head = ["views", "distance", "pool", "AUROC, all [95 %]", *families, "TPR at 5 % FPR"]
+    head = ["views", "distance", "floor", "AUROC, all [95 %]", *families, "TPR at 5 % FPR"]
     return f"{markdown(head, rows)}\nConditions: {conditions}.\n"
 
 
@@ -138,8 +147,10 @@ def fill(match: re.Match[str]) -> str:
     if "*" in match["file"]:
         return f"{opening}{comparison(match['file'])}<!-- /table -->"
     path = RESULTS / match["file"]
-    kinds = {"footprint": footprint, "grain": grain, "ablation": ablation, "detection": detection}
-    content = kinds[path.name.partition("-")[0]](path)
+    if (kind := path.name.partition("-")[0]) == "robustness":
+        content = robustness(path, match["method"])
+    else:
+        content = {"footprint": footprint, "ablation": ablation, "detection": detection}[kind](path)
     return f"{opening}{content}<!-- /table -->"
 
 

@@ -22,6 +22,7 @@ from recon_detect.images import Source, find_sources
 from recon_detect.methods import DEFAULT_METHOD, Finding, Method, find_method
 from recon_detect.models.autoencoders import Autoencoder, load_autoencoder, share_equal_parts
 from recon_detect.models.backbones import Backbone, load_backbone
+from recon_detect.models.denoisers import Denoiser, load_denoiser
 from recon_detect.models.registry import AUTOENCODERS, BACKBONES, expand
 from recon_detect.models.weights import find_weights
 from recon_detect.nulls import Nulls, digest, find_nulls
@@ -131,6 +132,12 @@ class Detector:
         self._backbones = [
             load_backbone(find_weights(model), self.device, settings.dtype) for model in models if model in embedding
         ]
+        denoising = {model for use in uses if use.method.denoises for model in use.models}
+        self._denoisers = {
+            a.name: load_denoiser(a.name, a.latent_scale, self.device, settings.dtype)
+            for a in self._autoencoders
+            if a.name in denoising
+        }
         share_equal_parts(self._autoencoders)
         self._sizer = BatchSizer(self.device, self._autoencoders, settings.batch_size, tiled=self._distances.tiled)
         self.run_info = RunInfo(
@@ -138,7 +145,11 @@ class Detector:
                 MethodInfo(use.method.name, use.distance, use.models, digest() if use.nulls else None) for use in uses
             ),
             compat=compat,
-            models=(*map(_model_info, self._autoencoders), *map(_model_info, self._backbones)),
+            models=(
+                *map(_model_info, self._autoencoders),
+                *map(_model_info, self._backbones),
+                *map(_model_info, self._denoisers.values()),
+            ),
             device=str(self.device),
             exif_orientation=settings.exif_orientation,
             alpha=settings.alpha,
@@ -196,7 +207,14 @@ class Detector:
 
     def evidence(self, x: Tensor, *, noise: Sequence[Noise] | None = None) -> Evidence:
         """The evidence of a batch (B, 3, H, W) in [-1, 1] on the detector's device: for research and new methods."""
-        return Evidence(x, self._autoencoders, self._distances, noise=noise, backbones=self._backbones)
+        return Evidence(
+            x,
+            self._autoencoders,
+            self._distances,
+            noise=noise,
+            backbones=self._backbones,
+            denoisers=self._denoisers,
+        )
 
     def _compute(self, evidence: Evidence, items: Sequence[Item], maps: bool) -> list[Row]:
         by_method = {use.method.name: self._apply(use, evidence) for use in self.uses}
@@ -276,7 +294,7 @@ def _error_row(item: Item, error: Exception | None) -> Row:
     )
 
 
-def _model_info(model: Autoencoder | Backbone) -> ModelInfo:
+def _model_info(model: Autoencoder | Backbone | Denoiser) -> ModelInfo:
     weights = model.weights
     dtype = str(model.dtype).removeprefix("torch.")
     return ModelInfo(model.name, weights.sha256, weights.origin, weights.repo, weights.revision, dtype)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from recon_detect.distances import Distances
     from recon_detect.models.autoencoders import Autoencoder
     from recon_detect.models.backbones import Backbone
+    from recon_detect.models.denoisers import Denoiser
     from recon_detect.models.lpips import Features
     from recon_detect.nulls import Nulls
 
@@ -41,6 +42,7 @@ class Evidence:
             sample, reconstruction truncated to 8 bits, error maps and means in float16). None: posterior mode and
             float32 throughout.
         backbones: The networks that embed images, of methods that ask for `similarity`.
+        denoisers: The diffusion models of the autoencoders, by name, of methods that ask for `noise_error`.
 
     Attributes:
         retried: Pairs (position in the batch, model name) of reconstructions that were not finite in low precision
@@ -55,6 +57,7 @@ class Evidence:
         *,
         noise: Sequence[Noise] | None = None,
         backbones: Sequence[Backbone] = (),
+        denoisers: Mapping[str, Denoiser] | None = None,
     ) -> None:
         self.autoencoders = tuple(autoencoders)
         self.distances = distances
@@ -64,6 +67,7 @@ class Evidence:
         self._noise = noise
         self._all = self.autoencoders
         self.backbones = tuple(backbones)
+        self._denoisers = dict(denoisers or {})
         self._original = x
         # Autoencoders with equal tensors have one key and are run once.
         self._by_key = {a.key: model for model, a in reversed(list(enumerate(self.autoencoders)))}
@@ -85,7 +89,7 @@ class Evidence:
 
     def at(self, x: Tensor) -> Evidence:
         """The evidence of other images (B', 3, H', W') by the same models, such as parts of these images."""
-        other = Evidence(x, self.autoencoders, self.distances, backbones=self.backbones)
+        other = Evidence(x, self.autoencoders, self.distances, backbones=self.backbones, denoisers=self._denoisers)
         other.distance, other._nulls = self.distance, self._nulls
         return other
 
@@ -154,6 +158,22 @@ class Evidence:
         ]
         return torch.stack(columns, dim=1)
 
+    def noise_error(self, latent_view: str = "identity", *, time: float, draws: int) -> Tensor:
+        """How badly the diffusion model of each autoencoder predicts the noise in the latents: (B, K), mean squares.
+
+        Args:
+            latent_view: Which view of the latents, not of the image, is given noise.
+            time: Between 0, no noise, and 1.
+            draws: Noises that are averaged over.
+        """
+        columns = []
+        for autoencoder in self.autoencoders:
+            model = self._by_key[autoencoder.key]
+            latents = self._encode([("identity",)], model, self._padded([("identity",)], model))
+            denoiser = self._denoisers[autoencoder.name]
+            columns.append(denoiser.noise_error(find_view(latent_view)(latents), time=time, draws=draws))
+        return torch.stack(columns, dim=1)
+
     def image(self, view: str = "identity") -> Tensor:
         """The images (B, 3, H, W) in [-1, 1], as a view shows them."""
         return self._image((view,))
@@ -212,15 +232,8 @@ class Evidence:
     def _reconstruct(self, parents: Sequence[Key], model: int) -> None:
         """Remembers the reconstructions of images of one size by one model."""
         autoencoder = self._all[model]
-        image = torch.cat([self._image(parent) for parent in parents])
-        height, width = image.shape[-2:]
-        bottom, right = -height % autoencoder.factor, -width % autoencoder.factor
-        if self._noise and (bottom or right):
-            raise InputError(
-                f"{width}x{height}: the published method needs sides that are multiples of {autoencoder.factor}; "
-                "crop the image, or leave out compat='published' to have any size scored"
-            )
-        padded = reflect_pad(image, right=right, bottom=bottom)
+        height, width = self._image(parents[0]).shape[-2:]
+        padded = self._padded(parents, model)
         decoded = autoencoder.decode(self._encode(parents, model, padded))
         finite = decoded.isfinite().flatten(1).all(dim=1)
         if not bool(finite.all()):
@@ -228,6 +241,19 @@ class Evidence:
         finished = self._finish(decoded[..., :height, :width])
         for parent, part in zip(parents, torch.split(finished, len(self)), strict=True):
             self._images[(*parent, autoencoder.key)] = part
+
+    def _padded(self, parents: Sequence[Key], model: int) -> Tensor:
+        """Images of one size with sides that are multiples of the model's factor."""
+        factor = self._all[model].factor
+        image = torch.cat([self._image(parent) for parent in parents])
+        height, width = image.shape[-2:]
+        bottom, right = -height % factor, -width % factor
+        if self._noise and (bottom or right):
+            raise InputError(
+                f"{width}x{height}: the published method needs sides that are multiples of {factor}; "
+                "crop the image, or leave out compat='published' to have any size scored"
+            )
+        return reflect_pad(image, right=right, bottom=bottom)
 
     def _encode(self, parents: Sequence[Key], model: int, padded: Tensor) -> Tensor:
         autoencoder = self._all[model]

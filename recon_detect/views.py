@@ -77,7 +77,7 @@ _WITH_NUMBERS: dict[str, tuple[int, Callable[..., Tensor]]] = {
     "thumbnail": (1, _thumbnail),
     "smooth": (1, _without_detail),
 }
-_NUMBERED = re.compile(r"([a-z]+)(\d[\d.,]*)")
+_NUMBERED = re.compile(r"([a-z]+)(\d+(?:\.\d+)?(?:,\d+)*)")
 
 
 def _find_part(name: str) -> Callable[[Tensor], Tensor]:

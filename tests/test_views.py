@@ -38,6 +38,22 @@ def test_moved_noisy_and_other_channel_order():
     assert torch.allclose(noise[0], noise[1], atol=1e-6) and 0.8 < float(noise.std()) * 127.5 < 1.2
 
 
+def test_views_with_numbers():
+    x = torch.rand(2, 3, 40, 56) * 2 - 1
+    assert find_view("squash28")(x).shape == (2, 3, 28, 28)
+    assert find_view("thumbnail28")(x).shape == (2, 3, 28, 28) and find_view("thumbnail70")(x).shape[-1] == 70
+    noise = (find_view("noise0.05")(x * 0.1) - x * 0.1) / 2
+    assert float(noise.std()) == pytest.approx(0.05, rel=0.1) and torch.allclose(noise[0], noise[1], atol=1e-6)
+    assert find_view("noise9")(x).abs().max() == 1
+    flat = torch.ones(1, 3, 8, 8)
+    assert torch.allclose(find_view("smooth0.1")(flat), flat)
+    alternating = torch.tensor([1.0, -1.0]).repeat(4).expand(1, 3, 8, 8)
+    assert torch.allclose(find_view("smooth0.1")(alternating), 0.9 * alternating)
+    for wrong in ("shift4", "shift4,0,1", "shift1,", "noise1,2", "squash", "wide3"):
+        with pytest.raises(UnknownName, match="unknown view"):
+            find_view(wrong)
+
+
 def test_blur_keeps_shape_and_mean_level():
     x = torch.full((1, 3, 6, 7), 0.3)
     assert torch.allclose(find_view("blur")(x), x)

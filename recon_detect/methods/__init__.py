@@ -17,6 +17,7 @@ METHODS: dict[str, str] = {
     "hfi": "recon_detect.methods.hfi:HFI",
     "minder": "recon_detect.methods.rigid:MINDER",
     "rdd": "recon_detect.methods.rdd:RDD",
+    "rdd-latent": "recon_detect.methods.rdd:RDD_LATENT",
     "regap": "recon_detect.methods.regap:REGAP",
     "rigid": "recon_detect.methods.rigid:RIGID",
     "warpad": "recon_detect.methods.warpad:WARPAD",

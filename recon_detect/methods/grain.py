@@ -72,6 +72,8 @@ class Tests:
     def __init__(self, images: int, models: int) -> None:
         self.z = np.full((images, models), -np.inf)
         self.found: dict[tuple[int, int], Found] = {}
+        # By image: the log errors (K) of the first look off the grid, which those of further places are held against.
+        self.off_grid: dict[int, Tensor] = {}
 
     def add(self, image: int, model: int, z: NDArray[np.float64], share: float, where: tuple[float, str, Box]) -> None:
         """Notes what one look says: z (P) of the poses of `PRIOR`."""
@@ -118,7 +120,9 @@ def look_as_it_is(e: Evidence, images: NDArray[np.intp], tests: Tests) -> None:
     part, boxes = look(e.image()[torch.from_numpy(images)], 1.0)
     there = e if part.shape == e.image().shape else e.at(part)
     z = standardised(there, 1.0)
+    off_grid = log_errors(there, POSES[2:]).mean(dim=2)
     for row, image in enumerate(images):
+        tests.off_grid[image] = off_grid[row]
         for model in range(len(e.autoencoders)):
             tests.add(image, model, z[row, model], AS_IT_IS, (1.0, "identity", boxes[row]))
 
@@ -151,7 +155,7 @@ def look_in_places(e: Evidence, images: NDArray[np.intp], tests: Tests) -> None:
     part, boxes = look(x, 1.0)
     for row, image in enumerate(images):
         here = part[row : row + 1]
-        model, place = best_place(e.at(here), errors[row])
+        model, place = best_place(e.at(here), errors[row], tests.off_grid[image])
         z = standardised(e.at(find_view(place)(here)).only(model), 1.0)
         tests.add(image, model, z[0, 0], MOVED / len(PLACES), (1.0, place, boxes[row]))
 
@@ -163,13 +167,12 @@ def small_places(x: Tensor, side: int) -> Iterator[Tensor]:
         yield find_view(place)(x if moved else x[..., :side, :side])[..., :side, :side]
 
 
-def best_place(e: Evidence, errors: Tensor) -> tuple[int, str]:
+def best_place(e: Evidence, errors: Tensor, off_grid: Tensor) -> tuple[int, str]:
     """The model and the place of one image with the highest contrast among the promising by `errors` (K, places)."""
-    elsewhere = log_errors(e, POSES[2:]).mean(dim=2)[0]
     found: dict[tuple[int, str], float] = {}
     for model in range(len(e.autoencoders)):
         places = [PLACES[number] for number in errors[model].argsort()[:PROMISING].tolist()]
-        contrast = (elsewhere[model] - log_errors(e.only(model), places)[0, 0]) / e.nulls.variance[model][0][0] ** 0.5
+        contrast = (off_grid[model] - log_errors(e.only(model), places)[0, 0]) / e.nulls.variance[model][0][0] ** 0.5
         found |= zip([(model, place) for place in places], contrast.tolist(), strict=True)
     return max(found, key=found.__getitem__)
 

@@ -46,6 +46,7 @@ class Method:
         models: Default models: names, or sets of `MODEL_SETS`.
         paper: Source.
         embeds: Whether it compares embeddings of backbones instead of reconstructions of autoencoders.
+        denoises: Whether it needs the diffusion models that the autoencoders belong to.
         null: Whether it needs the distribution over photographs of every model (see `nulls`).
         published_models: The models of the paper, for ``compat="published"``; empty where no such mode exists.
     """
@@ -58,5 +59,6 @@ class Method:
     models: tuple[str, ...]
     paper: str
     embeds: bool = False
+    denoises: bool = False
     null: bool = False
     published_models: tuple[str, ...] = ()

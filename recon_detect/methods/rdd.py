@@ -1,4 +1,4 @@
-"""RDD's image score: HFI less half of the turned image's HFI (Choi et al., CVPR 2026)."""
+"""RDD: HFI less half of the turned image's HFI, alone or times a score of the latents (Choi et al., CVPR 2026)."""
 
 from __future__ import annotations
 
@@ -22,6 +22,21 @@ def image_score(e: Evidence) -> Tensor:
     return high_frequency_influence(e) - _LAMBDA_R * turned
 
 
+# The noise that is added to latents, and how often; the second is ours.
+_TIME = 0.05
+_DRAWS = 4
+
+
+def latent_score(e: Evidence) -> Tensor:
+    """S_latent = f(R z) - f(z), f the error of the noise that the diffusion model predicts in latents z = E(x)."""
+    return e.noise_error("rot90", time=_TIME, draws=_DRAWS) - e.noise_error(time=_TIME, draws=_DRAWS)
+
+
+def both(e: Evidence) -> Tensor:
+    """S_image * S_latent^2. Low means generated."""
+    return image_score(e) * latent_score(e).square()
+
+
 RDD = Method(
     name="rdd",
     title="HFI less half the HFI of the turned image",
@@ -30,4 +45,14 @@ RDD = Method(
     distance="lpips_vgg_2",
     models=("taesd",),
     paper="Choi et al., CVPR 2026",
+)
+RDD_LATENT = Method(
+    name="rdd-latent",
+    title="the same times the square of how much worse a diffusion model knows the turned latents",
+    statistic=both,
+    higher_is_generated=False,
+    distance="lpips_vgg_2",
+    models=("sd1",),
+    paper="Choi et al., CVPR 2026",
+    denoises=True,
 )

@@ -118,6 +118,8 @@ class Autoencoder:
             parameter.data = parameter.data.contiguous(memory_format=fast_layout(parameter))
         self.factor = self._adapter.factor(module)
         self._halo = self._adapter.halo(module) if self._adapter.halo else None
+        # What latents are multiplied by before a diffusion model sees them.
+        self.latent_scale = float(module.config.get("scaling_factor") or 1)
         self.encoder_key = f"{self.name}:{weights.sha256}:encoder"
         self.key = f"{self.name}:{weights.sha256}"
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -52,6 +53,20 @@ class Backbone:
         return tokens[:, 0].float()
 
 
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Keeps transformers from drawing progress bars over weights that are there already."""
+    from transformers.utils import logging
+
+    before = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if before:
+            logging.enable_progress_bar()
+
+
 def load_backbone(weights: Weights, device: torch.device, dtype: str = "auto") -> Backbone:
     """Loads a backbone from a folder with ``config.json`` and safetensors; no network, no pickle, no remote code.
 
@@ -74,9 +89,14 @@ def load_backbone(weights: Weights, device: torch.device, dtype: str = "auto") -
     if kind not in _CLASSES:
         raise WeightsError(f"{path}: model_type is {kind!r}; expected one of {', '.join(_CLASSES)}")
     try:
-        module, report = getattr(transformers, _CLASSES[kind]).from_pretrained(
-            weights.folder, local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True
-        )
+        with quiet_transformers():
+            module, report = getattr(transformers, _CLASSES[kind]).from_pretrained(
+                weights.folder,
+                local_files_only=True,
+                use_safetensors=True,
+                dtype=torch.float32,
+                output_loading_info=True,
+            )
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise WeightsError(f"{weights.folder}: {_CLASSES[kind]} does not load: {error}") from error
     if missing := sorted(report["missing_keys"]):

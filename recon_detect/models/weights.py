@@ -78,6 +78,35 @@ def find_weights(model: str, *, fetch: bool = True) -> Weights:
     raise UnknownName("model", model, [*MODELS, *MODEL_SETS, "a folder", "a hub id owner/name"])
 
 
+def find_component(model: str, component: str, filenames: tuple[str, ...]) -> Path:
+    """The folder of one part of a diffusers pipeline, such as its ``unet``, fetched where it is not on this machine.
+
+    Args:
+        model: Name of a row whose autoencoder comes from a pipeline, folder of a pipeline, or hub id.
+        component: Folder in the pipeline.
+        filenames: The files that are needed of it.
+
+    Raises:
+        WeightsMissing: No such pipeline, or a file is missing in it.
+        UnknownName: Neither a row, nor a folder, nor of the form of a hub id.
+    """
+    if (folder := Path(model).expanduser()).is_dir() and model not in MODELS:
+        if missing := [name for name in filenames if not (folder / component / name).is_file()]:
+            raise WeightsMissing(f"{folder}: expected {component}/{missing[0]}, as in a pipeline of diffusers")
+        return folder / component
+    if model in MODELS:
+        files = [file for file in MODELS[model].files if file.subfolder == "vae"]
+    elif match := _HUB_ID.fullmatch(model):
+        files = [HubFile(match["repo"], match["revision"])]
+    else:
+        raise UnknownName("model", model, [*MODELS, "a folder", "a hub id owner/name"])
+    if not files:
+        raise WeightsMissing(f"{model}: an autoencoder without a diffusion model; use one of a whole pipeline")
+    part = HubFile(files[0].repo, files[0].revision, subfolder=component)
+    paths = [hub.in_cache(part, name) or hub.download(part, name)[0] for name in filenames]
+    return paths[0].parent
+
+
 def _find_row(row: AutoencoderRow | BackboneRow, fetch: bool) -> Weights:
     accepted = frozenset(filter(None, (*(file.sha256 for file in row.files), *row.local_sha256)))
     folders = search_folders()

@@ -107,11 +107,11 @@ def test_scores_equal_a_slow_rewrite(name, tiny_model, reconstruct, picture):
     distance = "l1" if name == "did" else "l2"
     result = load_detector(name, models=tiny_model, distance=distance, device="cpu").score(pictures, progress=False)
     expected = [SLOW[name](p.transpose(2, 0, 1) / 127.5 - 1, reconstruct) for p in pictures]
-    assert np.allclose(result.raise_for_errors().scores, expected, rtol=1e-4, atol=1e-6)
+    assert np.allclose(result.raise_for_errors().scores, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_every_method_is_complete_and_rewritten():
-    elsewhere = {"grain", "rigid", "minder", "warpad"}  # in test_grain.py and test_embeddings.py
+    elsewhere = {"grain", "rdd-latent", "rigid", "minder", "warpad"}  # in files of their own
     assert set(METHODS) == {*SLOW, *elsewhere}
     for name in METHODS:
         method = find_method(name)

@@ -157,6 +157,40 @@ def test_unreachable_and_offline_answer_at_once(hub, ask):
     assert "answered with status 503" in ask("owner/model")
 
 
+PART = """
+import sys
+from recon_detect.errors import ReconDetectError
+from recon_detect.models.weights import find_component
+try:
+    print(find_component(sys.argv[1], "unet", ("config.json", "diffusion_pytorch_model.safetensors")))
+except ReconDetectError as error:
+    print(type(error).__name__, error)
+"""
+
+
+def test_a_part_of_a_pipeline_is_fetched_once(hub, ask):
+    fill(hub, "owner/pipeline", "unet")
+    hub.add("owner/pipeline", "unet/diffusion_pytorch_model.bin", bytes(10_000_000))
+    folder = Path(ask("owner/pipeline", program=PART).strip())
+    assert folder.name == "unet" and {path.name for path in folder.iterdir()} == {FILE, "config.json"}
+    requests = len(hub.log)
+    assert ask("owner/pipeline", program=PART, HF_HUB_OFFLINE="1").strip() == str(folder)
+    assert len(hub.log) == requests and hub.sent < 1_000_000
+    assert "the hub has no such repository" in ask("owner/other", program=PART)
+    row = AUTOENCODERS["sd1"].files[0]
+    fill(hub, row.repo, "unet")
+    assert ask("sd1", program=PART).strip().endswith(f"{row.revision}/unet")
+
+
+def test_a_backbone_comes_under_the_name_that_transformers_gives_it(hub, ask):
+    hub.add("facebook/dinov2-small", "model.safetensors", WEIGHTS)
+    hub.add("facebook/dinov2-small", "config.json", CONFIG)
+    assert tuple(ask("dinov2-small").split()[:3]) == ("hub", "facebook/dinov2-small", COMMIT)
+    hub.add("owner/backbone", "model.safetensors", WEIGHTS)
+    hub.add("owner/backbone", "config.json", CONFIG)
+    assert ask("owner/backbone").split()[:2] == ["hub", "owner/backbone"]
+
+
 TENSORS = """
 import sys
 from recon_detect.errors import ReconDetectError

@@ -143,6 +143,19 @@ def test_real_weights_equal_the_package(net, layers, reference, shared_weights):
         assert maps[layer].mean(dim=(2, 3), keepdim=True).sub(theirs[layer - 1]).abs().max() < 1e-6
 
 
+def test_low_precision_moves_distances_little(shared_weights, picture):
+    """All convolutions but the first; a contrast is a difference of logarithms, so relative errors count."""
+    whole, low = ours.LPIPS("vgg", (1, 2)), ours.LPIPS("vgg", (1, 2), dtype=torch.bfloat16)
+    x = torch.from_numpy(picture(128, 128).copy()).permute(2, 0, 1)[None] / 127.5 - 1
+    y = (x + 0.05 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))).clamp(-1, 1)
+    with torch.inference_mode():
+        exact, rounded = (lpips.maps(lpips.features(x), lpips.features(y)) for lpips in (whole, low))
+    for layer in (1, 2):
+        assert rounded[layer].dtype == torch.float32
+        assert rounded[layer].mean().item() == pytest.approx(exact[layer].mean().item(), rel=0.005)
+    assert not torch.equal(rounded[2], exact[2])
+
+
 def test_too_small_an_image_says_so(reference):
     mine = ours.LPIPS("vgg", (2,), trunk=trunk_of(reference["vgg"]))
     with pytest.raises(ImageTooSmall, match="1x1 is too small for layer 2 of LPIPS-vgg"):

@@ -1,0 +1,131 @@
+"""The noise predictors of latent diffusion models: UNet, schedule and the empty prompt, from a diffusers pipeline."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from recon_detect.errors import WeightsError
+from recon_detect.models import hub
+from recon_detect.models.backbones import quiet_transformers
+from recon_detect.models.torchvision_guard import hide_broken_torchvision
+from recon_detect.models.weights import Weights, find_component
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_UNET = "diffusion_pytorch_model.safetensors"
+# The parts of a pipeline, and the files of each that are needed.
+_COMPONENTS = {
+    "unet": ("config.json", _UNET),
+    "scheduler": ("scheduler_config.json",),
+    "text_encoder": ("config.json", "model.safetensors"),
+    "tokenizer": ("vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"),
+}
+
+
+class Denoiser:
+    """A UNet that predicts the noise in the latents of an autoencoder, without a prompt.
+
+    Attributes:
+        name: That of the autoencoder of the same pipeline, and ``:unet``.
+        weights: Where the UNet came from.
+        dtype: Precision, by autocast below float32.
+    """
+
+    def __init__(
+        self,
+        weights: Weights,
+        unet: Any,
+        alphas_cumprod: Tensor,
+        prompt: Tensor,
+        latent_scale: float,
+        device: torch.device,
+        dtype: torch.dtype,
+        *,
+        predicts_velocity: bool,
+    ) -> None:
+        self.name = f"{weights.name}:unet"
+        self.weights = weights
+        self.device = device
+        self.dtype = dtype
+        self._unet = unet.to(device).eval().requires_grad_(False)
+        self._alphas_cumprod = alphas_cumprod.to(device)
+        self._prompt = prompt.to(device)
+        self._latent_scale = latent_scale
+        self._predicts_velocity = predicts_velocity
+
+    def noise_error(self, latents: Tensor, *, time: float, draws: int) -> Tensor:
+        """Mean squared error of the predicted noise, mean over `draws` noises: (B,).
+
+        Args:
+            latents: (B, C, h, w) of the autoencoder.
+            time: Between 0, no noise, and 1.
+            draws: The noises are the same for every image of a size, and on every call.
+        """
+        z = latents.float() * self._latent_scale
+        t = round(time * len(self._alphas_cumprod))
+        signal, noise_level = self._alphas_cumprod[t].sqrt(), (1 - self._alphas_cumprod[t]).sqrt()
+        generator = torch.Generator().manual_seed(0)
+        errors = []
+        for _ in range(draws):
+            noise = torch.randn(z.shape[1:], generator=generator).to(z).expand_as(z)
+            noisy = signal * z + noise_level * noise
+            predicted = self._predict(noisy, t)
+            if self._predicts_velocity:
+                predicted = signal * predicted + noise_level * noisy
+            errors.append((predicted - noise).square().mean(dim=(1, 2, 3)))
+        return torch.stack(errors).mean(dim=0)
+
+    def _predict(self, z: Tensor, t: int) -> Tensor:
+        low = self.dtype != torch.float32
+        with torch.autocast(self.device.type, self.dtype) if low else nullcontext():
+            prompt = self._prompt.expand(len(z), -1, -1)
+            return self._unet(z, t, encoder_hidden_states=prompt).sample.float()  # type: ignore[no-any-return]
+
+
+def load_denoiser(model: str, latent_scale: float, device: torch.device, dtype: str = "auto") -> Denoiser:
+    """Loads the noise predictor of a pipeline: a folder in diffusers' format, a hub id, or a row from such a pipeline.
+
+    Args:
+        model: The same name as for the autoencoder.
+        latent_scale: The factor between the latents of the autoencoder and those of the UNet.
+        device: Where to put it.
+        dtype: ``"bfloat16"`` lowers the precision; anything else is float32.
+
+    Raises:
+        WeightsError: A part is missing, or predicts neither noise nor velocity.
+    """
+    hide_broken_torchvision()
+    import diffusers
+    import transformers
+
+    folders = {name: find_component(model, name, files) for name, files in _COMPONENTS.items()}
+    options: dict[str, Any] = {"local_files_only": True}
+    try:
+        scheduler = diffusers.DDPMScheduler.from_pretrained(folders["scheduler"], **options)
+        unet = diffusers.UNet2DConditionModel.from_pretrained(folders["unet"], use_safetensors=True, **options)
+        tokenizer = transformers.CLIPTokenizer.from_pretrained(folders["tokenizer"], **options)
+        with quiet_transformers():
+            encoder = transformers.CLIPTextModel.from_pretrained(
+                folders["text_encoder"], use_safetensors=True, **options
+            )
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise WeightsError(f"{model}: the diffusion model does not load: {error}") from error
+    kind = scheduler.config.prediction_type
+    if kind not in ("epsilon", "v_prediction"):
+        raise WeightsError(f"{model}: predicts {kind!r}; expected a model that predicts noise or velocity")
+    length = min(tokenizer.model_max_length, encoder.config.max_position_embeddings)
+    tokens = tokenizer("", padding="max_length", max_length=length, return_tensors="pt").input_ids
+    with torch.inference_mode():
+        prompt = encoder.eval()(tokens).last_hidden_state
+    origin = "folder" if Path(model).expanduser().is_dir() else "hub"
+    weights = Weights(model, folders["unet"], _UNET, origin, hub.sha256_of(folders["unet"] / _UNET))
+    lowered = torch.bfloat16 if dtype == "bfloat16" else torch.float32
+    return Denoiser(
+        weights, unet, scheduler.alphas_cumprod, prompt.clone(), latent_scale, device, lowered,
+        predicts_velocity=kind == "v_prediction",
+    )  # fmt: skip

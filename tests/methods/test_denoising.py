@@ -1,0 +1,134 @@
+"""RDD's latent score against a rewrite in NumPy, on a small random pipeline of Stable Diffusion."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from recon_detect import load_detector
+from recon_detect.errors import WeightsError, WeightsMissing
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory):
+    """A folder as diffusers writes it, with a predictor of noise."""
+    from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+    folder = tmp_path_factory.mktemp("pipelines") / "sd"
+    torch.manual_seed(0)
+    AutoencoderKL(
+        block_out_channels=(16, 16), norm_num_groups=8, layers_per_block=1, scaling_factor=0.5,
+        down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2,
+    ).save_pretrained(folder / "vae")  # fmt: skip
+    UNet2DConditionModel(
+        sample_size=16, block_out_channels=(16, 32), layers_per_block=1, cross_attention_dim=8, norm_num_groups=8,
+        attention_head_dim=4, down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+    ).save_pretrained(folder / "unet")  # fmt: skip
+    DDPMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear").save_pretrained(
+        folder / "scheduler"
+    )
+    (tmp_path_factory.getbasetemp() / "vocab.json").write_text(json.dumps({"<|startoftext|>": 0, "<|endoftext|>": 1}))
+    (tmp_path_factory.getbasetemp() / "merges.txt").write_text("#version: 0.2\n")
+    files = [str(tmp_path_factory.getbasetemp() / name) for name in ("vocab.json", "merges.txt")]
+    CLIPTokenizer(*files, model_max_length=6).save_pretrained(folder / "tokenizer")
+    for name in ("vocab.json", "merges.txt"):
+        (folder / "tokenizer" / name).write_bytes((tmp_path_factory.getbasetemp() / name).read_bytes())
+    if not (special := folder / "tokenizer" / "special_tokens_map.json").exists():  # transformers 5 writes none
+        special.write_text("{}")
+    config = CLIPTextConfig(
+        vocab_size=2, hidden_size=8, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2,
+        max_position_embeddings=6, bos_token_id=0, eos_token_id=1, pad_token_id=1,
+    )  # fmt: skip
+    CLIPTextModel(config).save_pretrained(folder / "text_encoder")
+    return folder
+
+
+@pytest.fixture
+def slow(pipeline):
+    """S_image * S_latent^2 of (3, H, W) in [-1, 1], by NumPy but for the networks."""
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from transformers import CLIPTextModel
+
+    vae = AutoencoderKL.from_pretrained(pipeline / "vae").eval()
+    unet = UNet2DConditionModel.from_pretrained(pipeline / "unet").eval()
+    with torch.inference_mode():
+        prompt = CLIPTextModel.from_pretrained(pipeline / "text_encoder").eval()(torch.tensor([[0] + [1] * 5]))[0]
+    velocity = (
+        json.loads((pipeline / "scheduler" / "scheduler_config.json").read_text())["prediction_type"] != "epsilon"
+    )
+    betas = np.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2
+    a = np.cumprod(1 - betas)[50]
+
+    def call(network, *arguments, **options):
+        with torch.inference_mode():
+            return network(*(torch.from_numpy(np.ascontiguousarray(x)).float()[None] for x in arguments), **options)
+
+    def mse(x):
+        latents = call(vae.encode, x).latent_dist.mode()[0].numpy()
+        decoded = call(vae.decode, latents).sample[0].clamp(-1, 1).double().numpy()
+        return ((x - decoded) ** 2).mean()
+
+    def predicted_badly(z):
+        generator = torch.Generator().manual_seed(0)
+        errors = []
+        for _ in range(4):
+            noise = torch.randn(z.shape, generator=generator).double().numpy()
+            noisy = np.sqrt(a) * z + np.sqrt(1 - a) * noise
+            found = call(unet, noisy, timestep=50, encoder_hidden_states=prompt).sample[0].double().numpy()
+            found = np.sqrt(a) * found + np.sqrt(1 - a) * noisy if velocity else found
+            errors.append(((found - noise) ** 2).mean())
+        return np.mean(errors)
+
+    def score(x):
+        def hfi(y):
+            return mse(y) - mse(np.stack([ndimage.gaussian_filter(c, 0.8, mode="mirror", radius=1) for c in y]))
+
+        z = call(vae.encode, x).latent_dist.mode()[0].double().numpy() * 0.5
+        s_latent = predicted_badly(np.rot90(z, axes=(1, 2))) - predicted_badly(z)
+        return -(hfi(x) - 0.5 * hfi(np.rot90(x, axes=(1, 2)))) * s_latent**2
+
+    return score
+
+
+def set_prediction(pipeline, kind):
+    path = pipeline / "scheduler" / "scheduler_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"prediction_type": kind}))
+
+
+@pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])
+def test_scores_equal_a_slow_rewrite(pipeline, picture, kind, request):
+    set_prediction(pipeline, kind)
+    slow = request.getfixturevalue("slow")
+    images = [picture(32, 48, seed=n) for n in range(2)]
+    detector = load_detector("rdd-latent", models=pipeline, distance="l2", device="cpu")
+    result = detector.score(images, progress=False).raise_for_errors()
+    expected = [slow(image.transpose(2, 0, 1) / 127.5 - 1) for image in images]
+    # The difference of two errors of the noise, squared: float32 in the networks leaves four digits.
+    assert np.allclose(result.scores, expected, rtol=1e-3, atol=1e-12) and np.ptp(expected) > 0
+    assert [model.name for model in result.run.models] == [str(pipeline), f"{pipeline}:unet"]
+
+
+def test_batches_do_not_matter(pipeline, picture):
+    set_prediction(pipeline, "epsilon")
+    images = [picture(32, 32, seed=n) for n in range(3)]
+    one, all_ = (
+        load_detector("rdd-latent", models=pipeline, distance="l2", device="cpu", batch_size=size).score(
+            images, progress=False
+        )
+        for size in (1, 3)
+    )
+    assert np.allclose(one.scores, all_.scores, rtol=1e-3)
+
+
+def test_what_is_no_pipeline_is_refused_with_what_is_missing(pipeline, kl_model, shared_weights):
+    set_prediction(pipeline, "sample")
+    with pytest.raises(WeightsError, match="predicts 'sample'; expected a model that predicts noise or velocity"):
+        load_detector("rdd-latent", models=pipeline, distance="l2")
+    with pytest.raises(WeightsMissing, match="expected unet/config.json, as in a pipeline of diffusers"):
+        load_detector("rdd-latent", models=kl_model, distance="l2")
+    with pytest.raises(WeightsMissing, match="taesd: an autoencoder without a diffusion model"):
+        load_detector("rdd-latent", models="taesd", distance="l2")
