@@ -149,10 +149,10 @@ def main() -> None:
     versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
     write_table(
         options.output,
-        f"{options.data.name}, centre crop of {options.crop} px on the {GRID}-px grid, then the condition, both "
-        f"classes alike; {', '.join(model.name for model in run.models)} in {run.models[0].dtype}, score of a method: its "
-        f"largest over the models; nulls of other photographs, as shipped; intervals by {RESAMPLES} bootstrap "
-        f"resamples; {run.device} {platform.machine()}; {versions}",
+        f"{options.data.name}, centre crop of {options.crop} px on the {GRID}-px grid, then the condition, "
+        f"both classes alike; {', '.join(model.name for model in run.models)} in {run.models[0].dtype}, the largest "
+        "score over the models; nulls of other photographs, as shipped; intervals by "
+        f"{RESAMPLES} bootstrap resamples; {run.device} {platform.machine()}; {versions}",
         table,
     )
 

@@ -1,4 +1,4 @@
-"""Error maps of an image and its reconstruction: LPIPS by layer, L1, L2, high-pass and band-pass L2, SSIM.
+"""Error maps of an image and its reconstruction: LPIPS by layer, L1, L2, high-pass and band-pass L2, SSIM, latents.
 
 Zero for equal images, larger for less alike; maps are (B, 1, h, w) float32, their mean is the error.
 """
@@ -69,6 +69,9 @@ _PIXEL_DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "ssim": ssim,
 }
 
+# Mean square of E(x) - E(AE(x)) over the channels: computed where the latents are (`Evidence.error_map`).
+LATENT = "latent_l2"
+
 # Radius of the receptive field of each layer of LPIPS-VGG, rounded up to its stride, and of the pixel distances (SSIM's
 # window). The other networks have no padding or odd strides, which tiles would shift.
 _VGG_HALOS = {1: 16, 2: 16, 3: 32, 4: 64, 5: 112}
@@ -82,7 +85,7 @@ _LPIPS_MAP_SCALE = 0.1
 def distance_names() -> list[str]:
     """Every distance. ``lpips_NET_0`` is the sum of all layers, ``lpips_NET_K`` layer K."""
     lpips = [f"lpips_{net}_{layer}" for net in NETS for layer in range(layer_count(net) + 1)]
-    return [*lpips, *_PIXEL_DISTANCES]
+    return [*lpips, *_PIXEL_DISTANCES, LATENT]
 
 
 def map_scale(name: str) -> float:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from recon_detect.distances import LATENT
 from recon_detect.errors import InputError, NumericalError, UnknownName, UsageError
 from recon_detect.filters import reflect_pad
 from recon_detect.tiling import TILED_ABOVE, is_large
@@ -139,6 +140,8 @@ class Evidence:
         if name not in self.distances.names:
             raise UnknownName("distance of this run", name, self.distances.names)
         known = self._maps.setdefault(key, {})
+        if name == LATENT and name not in known:
+            known[name] = self._latent_difference(key)
         if name not in known:
             maps = self._compare(key[:-1], self._image(key), self.distances.computed_with(name))
             known.update({name: m.half().cpu() for name, m in maps.items()} if self._noise else maps)
@@ -241,6 +244,13 @@ class Evidence:
         finished = self._finish(decoded[..., :height, :width])
         for parent, part in zip(parents, torch.split(finished, len(self)), strict=True):
             self._images[(*parent, autoencoder.key)] = part
+
+    def _latent_difference(self, key: Key) -> Tensor:
+        """Mean square of the difference of the latents of an image and of its reconstruction: (B, 1, h, w)."""
+        model = self._by_key[key[-1]]
+        self._image(key)
+        before, after = (self._encode([part], model, self._padded([part], model)).float() for part in (key[:-1], key))
+        return (before - after).square().mean(dim=1, keepdim=True)
 
     def _padded(self, parents: Sequence[Key], model: int) -> Tensor:
         """Images of one size with sides that are multiples of the model's factor."""

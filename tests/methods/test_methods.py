@@ -110,6 +110,24 @@ def test_scores_equal_a_slow_rewrite(name, tiny_model, reconstruct, picture):
     assert np.allclose(result.raise_for_errors().scores, expected, rtol=1e-5, atol=1e-6)
 
 
+def test_the_distance_of_latents_equals_a_slow_rewrite(tiny_model, reconstruct, picture):
+    from diffusers import AutoencoderTiny
+
+    module = AutoencoderTiny.from_pretrained(tiny_model).eval()
+
+    def encode(x):
+        with torch.inference_mode():
+            return module.encode(torch.from_numpy(np.ascontiguousarray(x)).float()[None]).latents.double().numpy()
+
+    image = picture(32, 40)
+    x = image.transpose(2, 0, 1) / 127.5 - 1
+    result = load_detector("aeroblade", models=tiny_model, distance="latent_l2", device="cpu").score(
+        image, maps=True, progress=False
+    )
+    assert result.scores[0] == pytest.approx(-mse(encode(x), encode(reconstruct(x))), rel=1e-5)
+    assert result[0].map.shape == (8, 10)
+
+
 def test_every_method_is_complete_and_rewritten():
     elsewhere = {"grain", "rdd-latent", "rigid", "minder", "warpad"}  # in files of their own
     assert set(METHODS) == {*SLOW, *elsewhere}
