@@ -17,10 +17,9 @@ def data(tmp_path, picture):
     rows = []
     for number in range(10):
         Image.fromarray(picture(40, 40, seed=number)).save(tmp_path / f"{number}.png")
-        rows.append(
-            {"path": f"{number}.png", "label": "real" if number % 5 < 3 else "generated", "autoencoder": "SD kl-f8",
-             "width": 40, "height": 40}
-        )  # fmt: skip
+        family = "" if number % 5 < 3 else "SD kl-f8"
+        label = "generated" if family else "real"
+        rows.append({"path": f"{number}.png", "label": label, "autoencoder": family, "width": 40, "height": 40})
     with (tmp_path / "manifest.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()

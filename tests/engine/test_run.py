@@ -147,5 +147,6 @@ def test_automatic_batches_on_the_cpu_hold_about_one_large_image():
     sizer = BatchSizer(CPU, [])
     assert sizer.size(512, 512) == 1
     assert sizer.size(1024, 1024) == 1
-    assert sizer.size(256, 256) == 4
+    assert sizer.size(320, 320) == 1
+    assert sizer.size(128, 128) == 6
     assert sizer.size(8, 8) == 256

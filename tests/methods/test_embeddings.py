@@ -106,8 +106,8 @@ def test_embeddings_beside_reconstructions_in_one_run(backbone, tiny_model, pict
     result = detector.score(images, progress=False).raise_for_errors()
     assert [method.distance for method in result.run.methods] == ["cosine", "l2", "cosine"]
     assert [method.models for method in result.run.methods] == [(str(m),) for m in (backbone, tiny_model, backbone)]
-    for name, model in (("rigid", backbone), ("aeroblade", tiny_model)):
-        alone = load_detector(name, models=model, distance="l2").score(images, progress=False)
+    for name, model, distance in (("rigid", backbone, None), ("aeroblade", tiny_model, "l2")):
+        alone = load_detector(name, models=model, distance=distance).score(images, progress=False)
         assert np.allclose(result.scores_of(name), alone.scores, rtol=1e-5)
     with pytest.raises(UsageError, match="rigid has no error map"):
         detector.score(images, maps=True, progress=False)

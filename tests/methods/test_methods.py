@@ -107,7 +107,9 @@ def test_scores_equal_a_slow_rewrite(name, tiny_model, reconstruct, picture):
     distance = "l1" if name == "did" else "l2"
     result = load_detector(name, models=tiny_model, distance=distance, device="cpu").score(pictures, progress=False)
     expected = [SLOW[name](p.transpose(2, 0, 1) / 127.5 - 1, reconstruct) for p in pictures]
-    assert np.allclose(result.raise_for_errors().scores, expected, rtol=1e-5, atol=1e-6)
+    # The second pass of a random network changes next to nothing, 1e-8, of which float32 keeps four digits.
+    tolerance = 1e-4 if name.startswith("aedr") else 1e-5
+    assert np.allclose(result.raise_for_errors().scores, expected, rtol=tolerance, atol=1e-6)
 
 
 def test_the_distance_of_latents_equals_a_slow_rewrite(tiny_model, reconstruct, picture):
