@@ -142,7 +142,13 @@ class Detector:
         self._sizer = BatchSizer(self.device, self._autoencoders, settings.batch_size, tiled=self._distances.tiled)
         self.run_info = RunInfo(
             methods=tuple(
-                MethodInfo(use.method.name, use.distance, use.models, digest() if use.nulls else None) for use in uses
+                MethodInfo(
+                    use.method.name,
+                    "+".join(use.distances) or use.distance,
+                    use.models,
+                    digest() if use.nulls else None,
+                )
+                for use in uses
             ),
             compat=compat,
             models=(
