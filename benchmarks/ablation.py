@@ -21,9 +21,12 @@ from safetensors.numpy import load_file
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.detection import RESULTS, interval, tpr_at_fpr, write_table
-from recon_detect.models.registry import AUTOENCODERS, MODEL_SETS
+from benchmarks.nulls import distances_of
+from recon_detect.models.registry import MODEL_SETS
 
 FOLDS = 5
+# The decoder families with the most images.
+FAMILIES = ("SD kl-f8", "SDXL VAE", "Flux.1 16ch VAE", "SD3 16ch VAE")
 MODELS = MODEL_SETS["tiny"]
 DISTANCES = (
     "lpips_vgg_2",
@@ -56,9 +59,8 @@ Blocks = dict[str, np.ndarray]
 
 def contrast(blocks: Blocks, model: str, views: tuple[str, ...], distance: str, floor: float) -> float:
     """Mean log error of the views, or of the other models, less that of the image; mean over the distances."""
-    fine = AUTOENCODERS[model].latent_channels == 16
     names = {
-        "lpips_vgg_2, and 1 for 16 channels": ("lpips_vgg_2", "lpips_vgg_1")[: 1 + fine],
+        "lpips_vgg_2, and 1 for 16 channels": distances_of(model),
         "lpips_vgg_2 and lpips_vgg_1": ("lpips_vgg_2", "lpips_vgg_1"),
     }.get(distance, (distance,))
     against = [(model, view) for view in views] or [(other, "identity") for other in MODELS if other != model]
@@ -115,7 +117,7 @@ def summary(score: np.ndarray, rows: list[dict[str, str]]) -> dict[str, object]:
         "tpr_at_1_fpr": round(tpr_at_fpr(labels, score, 0.01), 4),
         "tpr_at_5_fpr": round(tpr_at_fpr(labels, score, 0.05), 4),
     }
-    for name in ("SD kl-f8", "SDXL VAE", "Flux.1 16ch VAE", "SD3 16ch VAE"):
+    for name in FAMILIES:
         chosen = real | (family == name)
         some = (family == name).any()
         line[name] = round(float(roc_auc_score(labels[chosen], score[chosen])), 4) if some else ""

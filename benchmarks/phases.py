@@ -38,7 +38,7 @@ def profile(image: torch.Tensor, detector: object, model: str) -> np.ndarray:
     for top in range(GRID):
         windows = torch.stack([image[:, top : top + side, left : left + side] for left in range(GRID)])
         use = detector.uses[0]
-        e = detector.evidence(windows).using(use.distance, [model], use.nulls.of(use.models.index(model)))
+        e = detector.evidence(windows).using(use.distance, use.models, use.nulls).only(use.models.index(model))
         rows.append(log_errors(e, ("identity",))[:, 0, 0].double().numpy())
     found = np.array(rows)
     return found - found.mean()

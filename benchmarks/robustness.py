@@ -23,11 +23,11 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import norm
-from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
+from benchmarks.ablation import FAMILIES, summary
 from benchmarks.conditions import GRID, prepare
-from benchmarks.detection import RESAMPLES, RESULTS, interval, tpr_at_fpr, write_table
+from benchmarks.detection import RESAMPLES, RESULTS, write_table
 from recon_detect import Source, load_detector
 from recon_detect.methods import METHODS, find_method
 from recon_detect.output import Journal
@@ -35,7 +35,6 @@ from recon_detect.output import Journal
 CONDITIONS = (
     "png,jpeg-75,resize-0.75,resize-0.5,offgrid-7,mirror,jpeg-90,jpeg-50,webp-80,resize-1.5,turn,blur-0.5,noise-2"
 )
-FAMILIES = ("SD kl-f8", "SDXL VAE", "Flux.1 16ch VAE", "SD3 16ch VAE")
 DECODERS = dict(zip(FAMILIES, ("sd", "sdxl", "flux1", "sd3"), strict=True))
 
 Row = dict[str, str]
@@ -59,20 +58,8 @@ def line(method: str, scores: np.ndarray, decoders: list[str], rows: list[Row]) 
     """One method under one condition."""
     real = np.array([row["label"] == "real" for row in rows])
     family = np.array([row["autoencoder"] for row in rows])
-    low, high = interval(scores[real], scores[~real])
-    found: dict[str, Any] = {
-        "real": int(real.sum()),
-        "generated": int((~real).sum()),
-        "auroc": roc_auc_score(~real, scores),
-        "auroc_low": low,
-        "auroc_high": high,
-        "tpr_at_1_fpr": tpr_at_fpr(~real, scores, 0.01),
-        "tpr_at_5_fpr": tpr_at_fpr(~real, scores, 0.05),
-    }
-    for name in FAMILIES:
-        chosen = real | (family == name)
-        found[f"{name} n"] = int((family == name).sum())
-        found[name] = roc_auc_score(~real[chosen], scores[chosen]) if (family == name).any() else ""
+    found: dict[str, Any] = {"real": int(real.sum()), "generated": int((~real).sum())}
+    found |= summary(scores, rows) | {f"{name} n": int((family == name).sum()) for name in FAMILIES}
     nominal = find_method(method).null
     for rate in (0.05, 0.01):
         threshold = norm.isf(rate)

@@ -6,13 +6,13 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from recon_detect.devices import fast_layout
+from recon_detect.devices import autocast, fast_layout
 from recon_detect.errors import UsageError, WeightsError
 from recon_detect.models.registry import AUTOENCODERS
 from recon_detect.models.torchvision_guard import hide_broken_torchvision
@@ -187,7 +187,7 @@ class Autoencoder:
                 self._module.to(self.dtype)
             return
         low = self.low_precision and not precise and not self._pure
-        with torch.autocast(self.device.type, self.dtype) if low else nullcontext():
+        with autocast(self.device, self.dtype if low else torch.float32):
             yield
 
 

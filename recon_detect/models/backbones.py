@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from recon_detect.devices import autocast
 from recon_detect.errors import WeightsError
 from recon_detect.models.torchvision_guard import hide_broken_torchvision
 from recon_detect.models.weights import Weights
@@ -47,8 +48,7 @@ class Backbone:
     def embed(self, x: Tensor) -> Tensor:
         """The class token (B, D), after the last normalisation, of (B, 3, S, S) in [-1, 1]; float32."""
         pixels = ((x + 1) / 2 - self._mean) / self._deviation
-        low = self.dtype != torch.float32
-        with torch.autocast(self.device.type, self.dtype) if low else nullcontext():
+        with autocast(self.device, self.dtype):
             tokens: Tensor = self._module(pixel_values=pixels.contiguous()).last_hidden_state
         return tokens[:, 0].float()
 

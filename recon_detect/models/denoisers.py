@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from recon_detect.devices import autocast
 from recon_detect.errors import WeightsError
 from recon_detect.models import hub
 from recon_detect.models.backbones import quiet_transformers
@@ -81,8 +81,7 @@ class Denoiser:
         return torch.stack(errors).mean(dim=0)
 
     def _predict(self, z: Tensor, t: int) -> Tensor:
-        low = self.dtype != torch.float32
-        with torch.autocast(self.device.type, self.dtype) if low else nullcontext():
+        with autocast(self.device, self.dtype):
             prompt = self._prompt.expand(len(z), -1, -1)
             return self._unet(z, t, encoder_hidden_states=prompt).sample.float()  # type: ignore[no-any-return]
 
