@@ -3,10 +3,11 @@
     python -m benchmarks.evidence --data ../shared/eval --conditions jpeg-75 --views ablation --output evidence/
     python -m benchmarks.ablation --data ../shared/eval --evidence evidence/ --condition jpeg-75
 
-A candidate is a set of views, a distance and a floor that is added to errors before their logarithm. Each model's
-contrast is standardised on photographs, fivefold, so that no photograph is held against a distribution that it is part
-of; the largest of the models decides. The first line of the table is honest about choosing: for each generator, the
-candidate that is best on all the others is taken, and what it scores on this one is kept.
+A candidate is a set of views, a distance, a floor that is added to errors before their logarithm, and a way of pooling
+the blocks of the image. Each model's contrast is standardised on photographs, fivefold, so that no photograph is held
+against a distribution that it is part of; the largest of the models decides. The first line of the table is honest
+about choosing: for each generator, the candidate that is best on all the others is taken, and what it scores on this
+one is kept.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from __future__ import annotations
 import argparse
 import csv
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load_file
+from scipy.stats import trim_mean
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.detection import RESULTS, interval, tpr_at_fpr, write_table
@@ -28,15 +31,27 @@ FOLDS = 5
 # The decoder families with the most images.
 FAMILIES = ("SD kl-f8", "SDXL VAE", "Flux.1 16ch VAE", "SD3 16ch VAE")
 MODELS = MODEL_SETS["tiny"]
+DEFAULT_DISTANCE = "lpips_vgg_2, and 1 for 16 channels"
 DISTANCES = (
     "lpips_vgg_2",
     "lpips_vgg_1",
-    "lpips_vgg_2, and 1 for 16 channels",
+    DEFAULT_DISTANCE,
     "lpips_vgg_2 and lpips_vgg_1",
     "highpass_l2",
     "l1",
 )
 FLOORS = (0.0, 0.001, 0.003, 0.01)
+# How the blocks of 32 px are brought together: the error of the whole, or the contrasts of all blocks.
+POOLINGS: dict[str, Callable[[np.ndarray], float]] = {
+    "error of all": lambda contrasts: float(contrasts[0]),
+    "mean of blocks": lambda contrasts: float(contrasts[1:].mean()),
+    "median of blocks": lambda contrasts: float(np.median(contrasts[1:])),
+    "mean of the middle half": lambda contrasts: float(trim_mean(contrasts[1:], 0.25)),
+    "mean of the upper half": lambda contrasts: float(np.sort(contrasts[1:])[len(contrasts) // 2 :].mean()),
+    "share of blocks above 0": lambda contrasts: float((contrasts[1:] > 0).mean()),
+}
+# All poolings are tried with these views; all views with the first pooling.
+POOLED_VIEWS = "mirrored, moved 3 and 5, three ways"
 VIEW_SETS = {
     "turned": ("rot90",),
     "mirrored": ("hflip",),
@@ -55,19 +70,27 @@ VIEW_SETS = {
 VIEWS = list(dict.fromkeys(["identity", *(view for views in VIEW_SETS.values() for view in views)]))
 
 Blocks = dict[str, np.ndarray]
+# Views, distance, floor, pooling.
+Candidate = tuple[str, str, float, str]
 
 
-def contrast(blocks: Blocks, model: str, views: tuple[str, ...], distance: str, floor: float) -> float:
-    """Mean log error of the views, or of the other models, less that of the image; mean over the distances."""
+def contrasts(blocks: Blocks, model: str, views: tuple[str, ...], distance: str, floor: float) -> np.ndarray:
+    """Mean log error of the views, or of the other models, less that of the image; mean over the distances.
+
+    Of the whole image first, then of each block.
+    """
     names = {
-        "lpips_vgg_2, and 1 for 16 channels": distances_of(model),
+        DEFAULT_DISTANCE: distances_of(model),
         "lpips_vgg_2 and lpips_vgg_1": ("lpips_vgg_2", "lpips_vgg_1"),
     }.get(distance, (distance,))
     against = [(model, view) for view in views] or [(other, "identity") for other in MODELS if other != model]
     pairs = [(model, "identity"), *against]
-    errors = np.array([[blocks[f"{m}/{view}/1/{name}"].mean() for m, view in pairs] for name in names])
-    upright, *others = np.log(errors + floor).mean(axis=0)
-    return float(np.mean(others) - upright)
+    maps = np.array([[blocks[f"{m}/{view}/1/{name}"].ravel() for m, view in pairs] for name in names])
+    errors = np.concatenate([maps.mean(axis=2, keepdims=True), maps], axis=2)
+    # A flat block may have no error at all.
+    upright, *others = np.log(errors + max(floor, 1e-9)).mean(axis=0)
+    found: np.ndarray = np.mean(others, axis=0) - upright
+    return found
 
 
 def read(folder: Path, rows: list[dict[str, str]], scale: float) -> tuple[list[dict[str, str]], list[Blocks]]:
@@ -95,13 +118,15 @@ def standardised(values: np.ndarray, real: np.ndarray) -> np.ndarray:
     return z
 
 
-def candidates(rows: list[dict[str, str]], evidence: list[Blocks]) -> dict[tuple[str, str, float], np.ndarray]:
-    """Standardised contrasts (N, K) by views, distance and floor."""
+def candidates(rows: list[dict[str, str]], evidence: list[Blocks]) -> dict[Candidate, np.ndarray]:
+    """Standardised contrasts (N, K) by views, distance, floor and pooling."""
     real = np.array([row["label"] == "real" for row in rows])
     found = {}
     for (name, views), distance, floor in itertools.product(VIEW_SETS.items(), DISTANCES, FLOORS):
-        values = np.array([[contrast(blocks, m, views, distance, floor) for m in MODELS] for blocks in evidence])
-        found[name, distance, floor] = standardised(values, real)
+        values = [[contrasts(blocks, m, views, distance, floor) for m in MODELS] for blocks in evidence]
+        for pooling, pool in POOLINGS.items() if name == POOLED_VIEWS else list(POOLINGS.items())[:1]:
+            pooled = np.array([[pool(of_model) for of_model in of_image] for of_image in values])
+            found[name, distance, floor, pooling] = standardised(pooled, real)
     return found
 
 
@@ -124,7 +149,7 @@ def summary(score: np.ndarray, rows: list[dict[str, str]]) -> dict[str, object]:
     return line
 
 
-def left_out(found: dict[tuple[str, str, float], np.ndarray], rows: list[dict[str, str]]) -> float:
+def left_out(found: dict[Candidate, np.ndarray], rows: list[dict[str, str]]) -> float:
     """AUROC when, for each generator, the candidate is chosen on photographs and all other generators."""
     real = np.array([row["label"] == "real" for row in rows])
     generator = np.array([row["generator"] for row in rows])
@@ -149,8 +174,8 @@ def main() -> None:
         rows, evidence = read(options.evidence / options.condition, list(csv.DictReader(file)), options.scale)
     found = candidates(rows, evidence)
     table = [
-        {"views": views, "distance": distance, "floor": floor} | summary(z.max(axis=1), rows)
-        for (views, distance, floor), z in found.items()
+        {"views": views, "distance": distance, "floor": floor, "pooling": pooling} | summary(z.max(axis=1), rows)
+        for (views, distance, floor, pooling), z in found.items()
     ]
     table.sort(key=lambda line: -float(str(line["auroc"])))
     output = options.output or RESULTS / f"ablation-{options.condition}-scale{options.scale:.2f}.csv"
