@@ -90,6 +90,11 @@ def _use(method: Method, models: tuple[str, ...] | None, distance: str | None, c
     others = AUTOENCODERS if method.embeds else BACKBONES
     fitting = tuple(name for name in expand(models or ()) if name not in others)
     names = fitting or expand(method.published_models if compat else method.models)
+    if not names:
+        raise UsageError(
+            f"{method.name} has no model of its own: pass one, such as a folder that 'recon-detect convert "
+            "guided-diffusion' wrote, or the hub id of a UNet2DModel"
+        )
     nulls = find_nulls(method.name, names) if method.null else None
     if nulls:
         return Use(method, nulls.distances[0][0], names, nulls)
@@ -128,7 +133,10 @@ class Detector:
         # float16 and "auto" leave LPIPS in float32: its features have been seen to fit into bfloat16 alone.
         lowered = torch.bfloat16 if settings.dtype == "bfloat16" and not compat else torch.float32
         self._distances = Distances([name for use in uses for name in use.distances], self.device, lowered)
-        self._autoencoders = [load_autoencoder(w, self.device, settings.dtype, pure=bool(compat)) for w in found]
+        self._autoencoders = [
+            load_autoencoder(w, self.device, settings.dtype, pure=bool(compat), steps=settings.inversion_steps)
+            for w in found
+        ]
         self._backbones = [
             load_backbone(find_weights(model), self.device, settings.dtype) for model in models if model in embedding
         ]
@@ -161,6 +169,7 @@ class Detector:
             alpha=settings.alpha,
             seed=settings.seed if compat else None,
             versions=versions(),
+            inversion_steps=settings.inversion_steps if any(a.trained_side for a in self._autoencoders) else None,
         )
 
     def score(
@@ -267,7 +276,13 @@ class Detector:
         """The error map of the first method's deciding model."""
         best = max(score.per_model, key=score.per_model.__getitem__)
         first = self.uses[0]
-        return evidence.using(first.distance, [best]).error_map(0)[position, 0].float().cpu().numpy()
+        return (
+            evidence.using(first.distance, [best])
+            .error_map(0, view=first.method.map_view)[position, 0]
+            .float()
+            .cpu()
+            .numpy()
+        )
 
 
 def as_sources(images: ImageLike | Source | Iterable[ImageLike | Source]) -> Iterator[Source]:

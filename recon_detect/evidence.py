@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     Key = tuple[str, ...]
 
 Noise = Callable[[tuple[int, ...]], "Tensor"]
+# The view of a model in which it sees images of the size that it was trained on; of autoencoders the image as it is.
+TRAINED = "trained"
 
 
 class Evidence:
@@ -190,7 +192,10 @@ class Evidence:
         return self._image(self._key(model, view, passes))
 
     def _key(self, model: int, view: str, passes: int) -> Key:
-        return (view, *[self.autoencoders[model].key] * passes)
+        autoencoder = self.autoencoders[model]
+        if view == TRAINED:
+            view = f"dire{autoencoder.trained_side}" if autoencoder.trained_side else "identity"
+        return (view, *[autoencoder.key] * passes)
 
     def _image(self, key: Key) -> Tensor:
         if key not in self._images:

@@ -51,6 +51,7 @@ class RunInfo:
     alpha: str
     seed: int | None
     versions: dict[str, str]
+    inversion_steps: int | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -59,12 +60,14 @@ class RunInfo:
         Methods with their distances and nulls, compatibility mode, weights, precision and how images are read count.
         Device and versions do not: they move scores by about 1e-5, and are recorded.
         """
-        decisive = {
+        decisive: dict[str, Any] = {
             "methods": [astuple(method) for method in self.methods],
             "compat": self.compat,
             "models": [(model.sha256, model.dtype) for model in self.models],
             "images": [self.exif_orientation, self.alpha, self.seed],
         }
+        if self.inversion_steps is not None:
+            decisive["inversion_steps"] = self.inversion_steps
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
 
     def to_dict(self) -> dict[str, Any]:

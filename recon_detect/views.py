@@ -7,8 +7,10 @@ from collections.abc import Callable
 from functools import reduce
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
 from recon_detect.errors import UnknownName
 from recon_detect.filters import gaussian_blur
@@ -59,6 +61,27 @@ def _thumbnail(x: Tensor, side: float) -> Tensor:
     return x[..., top : top + int(side), left : left + int(side)]
 
 
+def _dire(x: Tensor, side: float) -> Tensor:
+    """The middle square, brought to a size in 8 bits as DIRE does: halved by boxes while it can be, then bicubic."""
+    pictures = [Image.fromarray(pixels) for pixels in _bytes(x).permute(0, 2, 3, 1).cpu().numpy()]
+    square = np.stack([np.asarray(_centre(picture, int(side))) for picture in pictures])
+    return torch.from_numpy(square).permute(0, 3, 1, 2).to(x).div(127.5) - 1
+
+
+def _bytes(x: Tensor) -> Tensor:
+    return ((x + 1) * 127.5).round().clamp(0, 255).byte()
+
+
+def _centre(picture: Image.Image, side: int) -> Image.Image:
+    while min(picture.size) >= 2 * side:
+        picture = picture.resize((picture.width // 2, picture.height // 2), Image.Resampling.BOX)
+    factor = side / min(picture.size)
+    width, height = (round(length * factor) for length in picture.size)
+    picture = picture.resize((width, height), Image.Resampling.BICUBIC)
+    left, top = (width - side) // 2, (height - side) // 2
+    return picture.crop((left, top, left + side, top + side))
+
+
 def _resized(x: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(x, size=size, mode="bicubic", antialias=True, align_corners=False).clamp(-1, 1)
 
@@ -69,13 +92,14 @@ def _without_detail(x: Tensor, share: float) -> Tensor:
     return x - share * (x - means)
 
 
-# Views with numbers: ``shift4,0``, ``noise0.05``, ``squash896``, ``thumbnail224``, ``smooth0.1``.
+# Views with numbers: ``shift4,0``, ``noise0.05``, ``squash896``, ``thumbnail224``, ``smooth0.1``, ``dire256``.
 _WITH_NUMBERS: dict[str, tuple[int, Callable[..., Tensor]]] = {
     "shift": (2, _shift),
     "noise": (1, _noise),
     "squash": (1, _squash),
     "thumbnail": (1, _thumbnail),
     "smooth": (1, _without_detail),
+    "dire": (1, _dire),
 }
 _NUMBERED = re.compile(r"([a-z]+)(\d+(?:\.\d+)?(?:,\d+)*)")
 

@@ -22,6 +22,10 @@ app = typer.Typer(
 )
 models_app = typer.Typer(help="Show, fetch and check pretrained weights.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
+convert_app = typer.Typer(
+    help="Turn checkpoints of other projects into folders that --models takes.", no_args_is_help=True
+)
+app.add_typer(convert_app, name="convert")
 
 
 def _version(show: bool) -> None:
@@ -81,6 +85,9 @@ def score(
         str | None,
         typer.Option(help="'published' reproduces the numbers of the authors' code, with --method aeroblade."),
     ] = None,
+    inversion_steps: Annotated[
+        int, typer.Option(min=1, help="Evaluations each way of a diffusion model of pixels, with --method dire.")
+    ] = DEFAULTS.inversion_steps,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Images per batch. Without it: by free memory.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Threads that decode images.")] = DEFAULTS.workers,
     max_pixels: Annotated[int, typer.Option(min=1, help="Refuse larger images.")] = DEFAULTS.max_pixels,
@@ -110,6 +117,7 @@ def score(
         "workers": workers,
         "max_pixels": max_pixels,
         "exif_orientation": exif_orientation,
+        "inversion_steps": inversion_steps,
     }
     detector = {
         "method": _split(method) or DEFAULT_METHOD,
@@ -170,6 +178,46 @@ def verify_models(
     from recon_detect.cli.models import run_verify
 
     raise typer.Exit(run_verify(_split(names)))
+
+
+@convert_app.command("guided-diffusion")
+def convert_guided_diffusion(
+    checkpoint: Annotated[Path, typer.Argument(help="The .pt file. Only tensors are read from it.")],
+    output: Annotated[Path, typer.Argument(help="The folder to write, in diffusers' format with safetensors.")],
+    num_head_channels: Annotated[int, typer.Option(help="Channels of a head of attention.")] = 64,
+    num_heads: Annotated[
+        int | None, typer.Option(help="Number of heads instead; 4 in OpenAI's model of 128 px.")
+    ] = None,
+    use_new_attention_order: Annotated[
+        bool, typer.Option("--use-new-attention-order", help="As the model was trained; OpenAI's were not.")
+    ] = False,
+    image_size: Annotated[
+        int | None, typer.Option(help="That the model was trained at. Without it: by its channels.")
+    ] = None,
+    noise_schedule: Annotated[str, typer.Option(help="linear or cosine.")] = "linear",
+    diffusion_steps: Annotated[int, typer.Option(min=1, help="Of the training schedule.")] = 1000,
+) -> None:
+    """Convert a UNet of OpenAI's guided-diffusion, as DIRE uses it.
+
+    The architecture is read from the names and shapes of the tensors; the options are what these do not tell.
+
+    Examples:
+      recon-detect convert guided-diffusion 256x256_diffusion_uncond.pt adm256/
+
+      recon-detect score photos/ --method dire --models adm256/
+    """
+    from recon_detect.cli.convert import run_convert
+
+    run_convert(
+        checkpoint,
+        output,
+        {
+            "channels": None if num_heads else num_head_channels,
+            "number": num_heads,
+            "new_order": use_new_attention_order,
+        },
+        {"image_size": image_size, "noise_schedule": noise_schedule, "diffusion_steps": diffusion_steps},
+    )
 
 
 def _split(names: list[str] | None) -> list[str] | None:

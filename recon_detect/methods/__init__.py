@@ -13,6 +13,7 @@ METHODS: dict[str, str] = {
     "aeroblade": "recon_detect.methods.aeroblade:AEROBLADE",
     "contrast": "recon_detect.methods.contrast:CONTRAST",
     "did": "recon_detect.methods.did:DID",
+    "dire": "recon_detect.methods.dire:DIRE",
     "grain": "recon_detect.methods.grain:GRAIN",
     "hfi": "recon_detect.methods.hfi:HFI",
     "minder": "recon_detect.methods.rigid:MINDER",

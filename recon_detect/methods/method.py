@@ -47,6 +47,7 @@ class Method:
         paper: Source.
         embeds: Whether it compares embeddings of backbones instead of reconstructions of autoencoders.
         denoises: Whether it needs the diffusion models that the autoencoders belong to.
+        map_view: The view whose error map is shown.
         null: Whether it needs the distribution over photographs of every model (see `nulls`).
         published_models: The models of the paper, for ``compat="published"``; empty where no such mode exists.
     """
@@ -61,4 +62,5 @@ class Method:
     embeds: bool = False
     denoises: bool = False
     null: bool = False
+    map_view: str = "identity"
     published_models: tuple[str, ...] = ()

@@ -14,9 +14,11 @@ import torch
 
 from recon_detect.devices import autocast, fast_layout
 from recon_detect.errors import UsageError, WeightsError
+from recon_detect.models.pixel_diffusion import PixelDiffusion
 from recon_detect.models.registry import AUTOENCODERS
 from recon_detect.models.torchvision_guard import hide_broken_torchvision
 from recon_detect.models.weights import Weights
+from recon_detect.settings import DEFAULTS
 from recon_detect.tiling import TILE, is_large, tiled
 
 if TYPE_CHECKING:
@@ -91,6 +93,12 @@ _ADAPTERS: dict[str, _Adapter] = {
         lambda m, z: m.decode(z, force_not_quantize=True).sample * 2 - 1,
         lambda m: int(m.config["up_down_scale_factor"]) * 2 ** (int(m.config["levels"]) - 1),
     ),
+    # A diffusion model of pixels: what it inverts an image to is the latent.
+    "UNet2DModel": _Adapter(
+        lambda m, x: m.invert(x),
+        lambda m, z: m.sample(z),
+        _halvings("block_out_channels"),
+    ),
 }
 
 
@@ -111,13 +119,15 @@ class Autoencoder:
         self.weights = weights
         self.device = device
         self.dtype = dtype
-        self._adapter = _ADAPTERS[type(module).__name__]
+        self._adapter = _ADAPTERS[getattr(module, "class_name", type(module).__name__)]
         self._pure = pure and dtype != torch.float32
         self._module = module.to(device).eval().requires_grad_(False)
         for parameter in self._module.parameters():
             parameter.data = parameter.data.contiguous(memory_format=fast_layout(parameter))
         self.factor = self._adapter.factor(module)
         self._halo = self._adapter.halo(module) if self._adapter.halo else None
+        # Of a diffusion model of pixels: the side of the images that it was trained on.
+        self.trained_side: int | None = module.config["sample_size"] if isinstance(module, PixelDiffusion) else None
         # What latents are multiplied by before a diffusion model sees them.
         self.latent_scale = float(module.config.get("scaling_factor") or 1)
         self.encoder_key = f"{self.name}:{weights.sha256}:encoder"
@@ -191,7 +201,14 @@ class Autoencoder:
             yield
 
 
-def load_autoencoder(weights: Weights, device: torch.device, dtype: str = "auto", *, pure: bool = False) -> Autoencoder:
+def load_autoencoder(
+    weights: Weights,
+    device: torch.device,
+    dtype: str = "auto",
+    *,
+    pure: bool = False,
+    steps: int = DEFAULTS.inversion_steps,
+) -> Autoencoder:
     """Loads an autoencoder from a folder with ``config.json`` and safetensors; no network, no pickle, no remote code.
 
     Args:
@@ -199,6 +216,7 @@ def load_autoencoder(weights: Weights, device: torch.device, dtype: str = "auto"
         device: Where to put it.
         dtype: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
         pure: Convert the weights themselves instead of autocast, as the published scripts do.
+        steps: Evaluations each way, of a diffusion model of pixels.
 
     Raises:
         WeightsError: A class that is not an image autoencoder, or tensors that do not fit the configuration.
@@ -217,7 +235,10 @@ def load_autoencoder(weights: Weights, device: torch.device, dtype: str = "auto"
                 use_safetensors=True,
                 torch_dtype=chosen if pure else torch.float32,
                 variant=variant,
+                **({"steps": steps} if module_class is PixelDiffusion else {}),
             )
+    except UsageError:
+        raise
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise WeightsError(f"{weights.folder}: {class_name} does not load: {error}") from error
     return Autoencoder(weights, module, device, chosen, pure=pure)
@@ -233,7 +254,9 @@ def share_equal_parts(autoencoders: list[Autoencoder]) -> None:
     for autoencoder in autoencoders:
         encoder, decoder = hashlib.sha256(), hashlib.sha256()
         for name, tensor in sorted(autoencoder._module.state_dict().items()):
-            digest = encoder if name.startswith(("encoder.", "quant_conv.", "in_block.", "down_blocks.")) else decoder
+            # A diffusion model inverts with all of its tensors.
+            encodes = name.startswith(("encoder.", "quant_conv.", "in_block.", "down_blocks.", "unet."))
+            digest = encoder if encodes else decoder
             digest.update(f"{name}{tuple(tensor.shape)}".encode())
             digest.update(tensor.cpu().contiguous().flatten().view(torch.uint8).numpy().data)
         same = f"{type(autoencoder._module).__name__}:{autoencoder.dtype}"
@@ -255,6 +278,8 @@ def _class_name(weights: Weights) -> str:
 def _find_class(name: str) -> Any:
     import diffusers
 
+    if name == PixelDiffusion.class_name:
+        return PixelDiffusion
     if name == "PaellaVQModel":  # not exported, and moved between versions
         try:
             from diffusers.pipelines.deprecated.wuerstchen.modeling_paella_vq_model import PaellaVQModel

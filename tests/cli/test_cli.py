@@ -233,3 +233,21 @@ def test_csv_has_one_row_per_image(score, image_folder, tmp_path):
     with (tmp_path / "a.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [bool(row["error"]) for row in rows].count(True) == 1
+
+
+def test_a_checkpoint_is_converted_and_scored_with(cli, tmp_path, picture):
+    import torch
+
+    from tests.models.adm import ADM
+
+    torch.save(ADM().state_dict(), tmp_path / "adm.pt")
+    options = ("--num-head-channels", 16, "--image-size", 16)
+    done = cli("convert", "guided-diffusion", tmp_path / "adm.pt", tmp_path / "adm", *options)
+    assert "channels 32, 64; 1 residual blocks a level" in done.out and "with a learned variance" in done.out
+    Image.fromarray(picture(24, 24)).save(tmp_path / "a.png")
+    done = cli("score", tmp_path / "a.png", "--method", "dire", "--models", tmp_path / "adm", "--inversion-steps", 5)
+    assert json.loads(done.out)["score"] < 0
+    done = cli("convert", "guided-diffusion", tmp_path / "adm.pt", tmp_path / "adm", "--num-heads", 3, code=2)
+    assert "do not divide into heads" in done.err or "no published size" in done.err
+    done = cli("convert", "guided-diffusion", tmp_path / "a.png", tmp_path / "adm", code=4)
+    assert "not a checkpoint of tensors alone" in done.err

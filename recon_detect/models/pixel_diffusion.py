@@ -1,0 +1,113 @@
+"""Pixel-space diffusion models as reconstructors: inversion in place of an encoder, sampling in place of a decoder."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from recon_detect.inversion import Schedule, betas, dire_inversion, dire_sampling, respaced
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+SCHEDULER = "scheduler_config.json"
+
+
+class PixelDiffusion(torch.nn.Module):
+    """A UNet2DModel with its schedule, as DIRE uses it: N evaluations to noise, N back.
+
+    Attributes:
+        class_name: Of the network, in diffusers.
+        unet: The network.
+        schedule: The times at which it is asked.
+        config: Of the network, as in diffusers.
+    """
+
+    class_name = "UNet2DModel"
+
+    def __init__(self, unet: Any, schedule: Schedule) -> None:
+        super().__init__()
+        self.unet = unet
+        self.schedule = schedule
+        self.config = unet.config
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, *, steps: int = 20, **_: Any) -> PixelDiffusion:
+        """Reads a folder in diffusers' format: ``config.json``, ``scheduler_config.json``, safetensors.
+
+        Args:
+            folder: The folder; the configuration of the schedule may also be in ``scheduler`` beside it.
+            steps: Evaluations each way; a stride through the training schedule must give as many.
+
+        Raises:
+            OSError: A file is missing.
+            ValueError: Not what diffusers writes for a model that predicts noise.
+            RuntimeError: Tensors that do not fit the configuration.
+        """
+        from safetensors.torch import load_file
+
+        folder = Path(folder)
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        unet = build_unet(config)
+        # In float32, whatever is stored: autocast lowers what is lowered.
+        unet.load_state_dict(load_file(folder / WEIGHTS))
+        return cls(unet, respaced(_training_betas(folder), steps))
+
+    def invert(self, x: Tensor) -> Tensor:
+        """Noise (B, 3, H, W) of images in [-1, 1]."""
+        return dire_inversion(self.predict, x, self.schedule)
+
+    def sample(self, z: Tensor) -> Tensor:
+        """Images in [-1, 1] of noise."""
+        return dire_sampling(self.predict, z, self.schedule)
+
+    def predict(self, x: Tensor, time: int) -> Tensor:
+        """The noise in (B, 3, H, W) at a time of the training schedule. A learned variance is left out.
+
+        A class-conditional model is asked for class 0, as there is no image of no class for it.
+        """
+        labels = None
+        if self.unet.class_embedding is not None:
+            labels = torch.zeros(len(x), dtype=torch.long, device=x.device)
+        found: Tensor = self.unet(x, time, class_labels=labels).sample[:, : x.shape[1]]
+        return found.float()
+
+
+def build_unet(config: Mapping[str, Any]) -> Any:
+    """A UNet2DModel of random weights from its configuration, with what `guided_diffusion` adds to it."""
+    from diffusers import UNet2DModel
+    from diffusers.models.embeddings import TimestepEmbedding, Timesteps
+
+    known = inspect.signature(UNet2DModel.__init__).parameters
+    unet = UNet2DModel(**{name: value for name, value in config.items() if name in known})
+    if channels := config.get("time_channels"):
+        unet.time_proj = Timesteps(channels, flip_sin_to_cos=config["flip_sin_to_cos"], downscale_freq_shift=0)
+        unet.time_embedding = TimestepEmbedding(channels, config["time_embedding_dim"])
+    if heads := config.get("attention_heads"):
+        for module in unet.modules():
+            if type(module).__name__ == "Attention":
+                module.heads = heads
+                module.scale = (module.inner_dim // heads) ** -0.5
+    return unet
+
+
+def _training_betas(folder: Path) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """The betas of the training schedule."""
+    beside = [folder / SCHEDULER, folder.parent / "scheduler" / SCHEDULER]
+    path = next((path for path in beside if path.is_file()), beside[0])
+    config = json.loads(path.read_text(encoding="utf-8"))
+    if (kind := config.get("prediction_type", "epsilon")) != "epsilon":
+        raise ValueError(f"{path}: predicts {kind!r}; expected a model that predicts noise (epsilon)")
+    name, steps = config.get("beta_schedule", "linear"), config.get("num_train_timesteps", 1000)
+    if name == "squaredcos_cap_v2":
+        return betas("cosine", steps)
+    if name != "linear":
+        raise ValueError(f"{path}: beta_schedule is {name!r}; expected linear or squaredcos_cap_v2")
+    return np.linspace(config.get("beta_start", 1e-4), config.get("beta_end", 2e-2), steps, dtype=np.float64)

@@ -1,0 +1,123 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from recon_detect import load_detector
+from recon_detect.errors import UsageError
+from recon_detect.models.guided_diffusion import Heads, convert
+from tests.models.adm import ADM
+
+SIDE = 16
+
+
+@pytest.fixture(scope="session")
+def diffusion_model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    torch.save(ADM().state_dict(), folder / "adm.pt")
+    convert(folder / "adm.pt", folder / "adm", heads=Heads(16), image_size=SIDE)
+    return folder / "adm"
+
+
+@pytest.fixture
+def slow_dire():
+    """DIRE of (3, H, W) in [-1, 1], with alpha-bar by NumPy and the UNet of the tests."""
+    model = ADM().eval()
+
+    def evaluate(x, time):
+        with torch.inference_mode():
+            return model(torch.from_numpy(x)[None].float(), time)[0, :3].double().numpy()
+
+    def reconstruct(x, stride=50):
+        alpha = np.cumprod(1 - np.linspace(1e-4, 0.02, 1000))[::stride]
+
+        def implied(x, index):
+            noise = evaluate(x, index * stride)
+            clean = np.clip((x - np.sqrt(1 - alpha[index]) * noise) / np.sqrt(alpha[index]), -1, 1)
+            return clean, (x - np.sqrt(alpha[index]) * clean) / np.sqrt(1 - alpha[index])
+
+        for index in range(len(alpha)):
+            onward = [*alpha[1:], 0.0][index]
+            clean, noise = implied(x, index)
+            x = np.sqrt(onward) * clean + np.sqrt(1 - onward) * noise
+        for index in reversed(range(len(alpha))):
+            before = [1.0, *alpha][index]
+            clean, noise = implied(x, index)
+            x = np.sqrt(before) * clean + np.sqrt(1 - before) * noise
+        return x
+
+    return reconstruct
+
+
+def test_dire_is_the_error_of_inversion_and_sampling(diffusion_model, picture, slow_dire):
+    images = [picture(SIDE, SIDE, seed) for seed in range(2)]
+    result = load_detector("dire", models=diffusion_model, device="cpu").score(images, maps=True, progress=False)
+    for row, image in zip(result.raise_for_errors(), images, strict=True):
+        x = image.transpose(2, 0, 1) / 127.5 - 1
+        error = np.abs(x - slow_dire(x))
+        # 1e-6 of noise in the image moves the reconstruction by up to 1e-3.
+        assert row.score == pytest.approx(-error.mean(), rel=1e-3)
+        assert row.map.shape == (SIDE, SIDE) and np.allclose(row.map, error.mean(axis=0), atol=5e-3)
+    assert result.run.inversion_steps == 20
+
+
+def test_forty_evaluations_of_the_network(diffusion_model, picture, monkeypatch):
+    detector = load_detector("dire", models=diffusion_model, device="cpu", batch_size=3)
+    network = detector._autoencoders[0]._module
+    calls = []
+    original = network.predict
+    monkeypatch.setattr(network, "predict", lambda x, time: calls.append((len(x), time)) or original(x, time))
+    detector.score([picture(SIDE, SIDE, seed) for seed in range(3)], maps=True, progress=False)
+    times = list(range(0, 1000, 50))
+    assert calls == [(3, time) for time in [*times, *reversed(times)]]
+
+
+def test_steps_are_chosen_and_recorded(diffusion_model, picture):
+    few, many = (
+        load_detector("dire", models=diffusion_model, device="cpu", inversion_steps=steps) for steps in (10, 20)
+    )
+    assert few.run_info.fingerprint != many.run_info.fingerprint and few.run_info.inversion_steps == 10
+    assert few.score(picture(SIDE, SIDE)).scores[0] != many.score(picture(SIDE, SIDE)).scores[0]
+    with pytest.raises(UsageError, match="no stride gives 300 of 1000 times; try 250 or 334"):
+        load_detector("dire", models=diffusion_model, device="cpu", inversion_steps=300)
+
+
+def test_batches_and_sizes_do_not_matter(diffusion_model, picture):
+    images = [picture(SIDE, SIDE, 0), picture(40, 23, 1), picture(SIDE, SIDE, 2), picture(9, 50, 3)]
+    one = load_detector("dire", models=diffusion_model, device="cpu", batch_size=1).score(images, progress=False).scores
+    many = (
+        load_detector("dire", models=diffusion_model, device="cpu", batch_size=4).score(images, progress=False).scores
+    )
+    assert np.isfinite(one).all() and np.allclose(one, many, atol=1e-4)
+
+
+def test_the_image_is_brought_to_the_size_of_the_model_as_published(diffusion_model, picture):
+    """Halved by boxes, then bicubic, then the middle: by Pillow, in 8 bits."""
+    image = picture(70, 90)
+    small = Image.fromarray(image).resize((45, 35), Image.Resampling.BOX).resize((22, 17), Image.Resampling.BOX)
+    small = small.resize((21, SIDE), Image.Resampling.BICUBIC).crop((2, 0, 2 + SIDE, SIDE))
+    detector = load_detector("dire", models=diffusion_model, device="cpu")
+    assert np.array_equal(detector.score(image).scores, detector.score(np.asarray(small)).scores)
+
+
+def test_a_diffusion_model_is_a_reconstructor_for_every_method(diffusion_model, picture):
+    image = picture(24, SIDE)
+    names = ["dire", "did", "contrast", "aedr", "hfi"]
+    row = load_detector(names, models=diffusion_model, device="cpu", distance="l1").score(image, progress=False)[0]
+    assert row.error is None and all(np.isfinite(score.value) for score in row.scores.values())
+
+
+def test_without_a_model_it_is_said_where_to_get_one():
+    with pytest.raises(UsageError, match="dire has no model of its own: pass one, .*recon-detect convert"):
+        load_detector("dire")
+
+
+def test_two_diffusion_models_are_not_mistaken_for_one(diffusion_model, tmp_path, picture):
+    torch.save(ADM(seed=1).state_dict(), tmp_path / "adm.pt")
+    convert(tmp_path / "adm.pt", tmp_path / "other", heads=Heads(16), image_size=SIDE)
+    both = load_detector("dire", models=[diffusion_model, tmp_path / "other"], device="cpu").score(picture(SIDE, SIDE))[
+        0
+    ]
+    alone = load_detector("dire", models=tmp_path / "other", device="cpu").score(picture(SIDE, SIDE))[0]
+    assert both.per_model[str(tmp_path / "other")] == alone.score
+    assert len(set(both.per_model.values())) == 2
