@@ -17,7 +17,7 @@ from recon_detect.devices import find_device, keep_freed_memory, versions
 from recon_detect.distances import Distances, map_scale
 from recon_detect.engine import BatchSizer, Item, run
 from recon_detect.errors import NumericalError, UsageError
-from recon_detect.evidence import Evidence, Noise
+from recon_detect.evidence import TRAINED, Evidence, Noise
 from recon_detect.images import Source, find_sources
 from recon_detect.methods import DEFAULT_METHOD, Finding, Method, find_method
 from recon_detect.models.autoencoders import Autoencoder, load_autoencoder, share_equal_parts
@@ -118,6 +118,16 @@ class Use:
         return tuple(dict.fromkeys((*own, *(name for names in of_nulls for name in names))))
 
 
+@dataclass(frozen=True, slots=True)
+class Reconstruction:
+    """An image and what a model made of it: (3, H, W) float32 in [-1, 1]; both None where there is an error."""
+
+    path: str
+    image: np.ndarray[Any, Any] | None
+    reconstruction: np.ndarray[Any, Any] | None
+    error: str | None = None
+
+
 class Detector:
     """Scores images. Made by `load_detector`; safe to use for many calls, from one thread at a time."""
 
@@ -133,9 +143,9 @@ class Detector:
         # float16 and "auto" leave LPIPS in float32: its features have been seen to fit into bfloat16 alone.
         lowered = torch.bfloat16 if settings.dtype == "bfloat16" and not compat else torch.float32
         self._distances = Distances([name for use in uses for name in use.distances], self.device, lowered)
+        inversion = {"steps": settings.inversion_steps, "real_step": settings.real_step}
         self._autoencoders = [
-            load_autoencoder(w, self.device, settings.dtype, pure=bool(compat), steps=settings.inversion_steps)
-            for w in found
+            load_autoencoder(w, self.device, settings.dtype, pure=bool(compat), inversion=inversion) for w in found
         ]
         self._backbones = [
             load_backbone(find_weights(model), self.device, settings.dtype) for model in models if model in embedding
@@ -169,7 +179,7 @@ class Detector:
             alpha=settings.alpha,
             seed=settings.seed if compat else None,
             versions=versions(),
-            inversion_steps=settings.inversion_steps if any(a.trained_side for a in self._autoencoders) else None,
+            inversion=inversion if any(a.trained_side for a in self._autoencoders) else None,
         )
 
     def score(
@@ -219,6 +229,26 @@ class Detector:
         with closing(outcomes):
             for outcome in outcomes:
                 yield outcome.result if outcome.result is not None else _error_row(outcome.item, outcome.error)
+
+    def reconstruct(
+        self, images: ImageLike | Source | Iterable[ImageLike | Source]
+    ) -> Generator[Reconstruction, None, None]:
+        """What the first model makes of each image, in input order; for people who train on reconstructions.
+
+        A diffusion model of pixels sees the middle square at its own size, an autoencoder the image as it is.
+        """
+
+        def compute(x: Tensor, items: Sequence[Item]) -> list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
+            seen = self.evidence(x)
+            before, after = (seen.reconstruction(0, view=TRAINED, passes=passes).cpu().numpy() for passes in (0, 1))
+            return list(zip(before, after, strict=True))
+
+        outcomes = run(as_sources(images), compute, self.settings, self.device, self._sizer)
+        with closing(outcomes):
+            for outcome in outcomes:
+                image, after = outcome.result or (None, None)
+                error = f"{type(outcome.error).__name__}: {outcome.error}" if outcome.error else None
+                yield Reconstruction(outcome.item.source.id, image, after, error)
 
     def evidence(self, x: Tensor, *, noise: Sequence[Noise] | None = None) -> Evidence:
         """The evidence of a batch (B, 3, H, W) in [-1, 1] on the detector's device: for research and new methods."""

@@ -51,7 +51,7 @@ class RunInfo:
     alpha: str
     seed: int | None
     versions: dict[str, str]
-    inversion_steps: int | None = None
+    inversion: dict[str, int] | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -66,8 +66,8 @@ class RunInfo:
             "models": [(model.sha256, model.dtype) for model in self.models],
             "images": [self.exif_orientation, self.alpha, self.seed],
         }
-        if self.inversion_steps is not None:
-            decisive["inversion_steps"] = self.inversion_steps
+        if self.inversion:
+            decisive["inversion"] = self.inversion
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
 
     def to_dict(self) -> dict[str, Any]:

@@ -22,6 +22,7 @@ class Settings:
         alpha: ``"white"`` or ``"black"``: the background that transparent images are put on; ``"drop"`` ignores alpha.
         seed: Seed of the posterior noise, which only ``compat="published"`` draws.
         inversion_steps: Evaluations each way of a diffusion model of pixels; 20 in DIRE.
+        real_step: Only the first so many of these steps, there and back; 0 takes all. 1 is the cheapest.
     """
 
     device: str | None = None
@@ -35,6 +36,7 @@ class Settings:
     alpha: str = "white"
     seed: int = 1
     inversion_steps: int = 20
+    real_step: int = 0
 
 
 DEFAULTS = Settings()

@@ -88,6 +88,9 @@ def score(
     inversion_steps: Annotated[
         int, typer.Option(min=1, help="Evaluations each way of a diffusion model of pixels, with --method dire.")
     ] = DEFAULTS.inversion_steps,
+    real_step: Annotated[
+        int, typer.Option(min=0, help="Only the first so many of them, there and back; 0 takes all.")
+    ] = DEFAULTS.real_step,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Images per batch. Without it: by free memory.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Threads that decode images.")] = DEFAULTS.workers,
     max_pixels: Annotated[int, typer.Option(min=1, help="Refuse larger images.")] = DEFAULTS.max_pixels,
@@ -118,6 +121,7 @@ def score(
         "max_pixels": max_pixels,
         "exif_orientation": exif_orientation,
         "inversion_steps": inversion_steps,
+        "real_step": real_step,
     }
     detector = {
         "method": _split(method) or DEFAULT_METHOD,
@@ -128,6 +132,47 @@ def score(
         "compat": compat,
     }
     raise typer.Exit(run_score(paths, detector | options, output=output, maps=maps, as_json=json_lines, quiet=quiet))
+
+
+@app.command()
+def reconstruct(
+    paths: Annotated[list[str], typer.Argument(help="Images, folders, glob patterns, list files or manifests.")],
+    models: Annotated[str, typer.Option("--models", help="One: a folder that 'convert' wrote, a hub id, or a name.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for recons/ and dire/.")],
+    legacy_format: Annotated[
+        bool,
+        typer.Option(
+            "--legacy-format", help="Keep each image's own format, lossy ones too, as the published script does."
+        ),
+    ] = False,
+    floats: Annotated[
+        bool, typer.Option("--floats", help="Write safetensors with unrounded values instead of PNG.")
+    ] = False,
+    inversion_steps: Annotated[int, typer.Option(min=1, help="As in 'score'.")] = DEFAULTS.inversion_steps,
+    real_step: Annotated[int, typer.Option(min=0, help="As in 'score'.")] = DEFAULTS.real_step,
+    device: Annotated[str | None, typer.Option(help="As in 'score'.")] = None,
+    dtype: Annotated[str, typer.Option(help="As in 'score'.")] = DEFAULTS.dtype,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="As in 'score'.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no remarks.")] = False,
+) -> None:
+    """Write what a model makes of images, and the differences (DIRE maps), for training a classifier on them.
+
+    Images that are there already are left out, so a run that was killed goes on.
+
+    Example:
+      recon-detect reconstruct photos/ --models adm256/ --output maps/
+    """
+    from recon_detect.cli.reconstruct import run_reconstruct
+
+    options = {
+        "models": models,
+        "device": device,
+        "dtype": dtype,
+        "batch_size": batch_size,
+        "inversion_steps": inversion_steps,
+        "real_step": real_step,
+    }
+    raise typer.Exit(run_reconstruct(paths, options, output, legacy=legacy_format, floats=floats, quiet=quiet))
 
 
 @app.command()

@@ -19,10 +19,24 @@ from recon_detect.images import Source, find_sources
 from recon_detect.output import Journal, save_heatmap
 from recon_detect.results import Row
 
-_SOME_FAILED = 3
-_INTERRUPTED = 130
+SOME_FAILED = 3
+INTERRUPTED = 130
 # A table is for reading; beyond this the file or the pipe is.
 _TABLE_ROWS = 200
+
+
+def sources_of(paths: list[str]) -> list[Source]:
+    """The images, each once: what is on disk already is looked up by path when a run goes on.
+
+    Raises:
+        UsageError: There are none.
+    """
+    # The package has a limit of its own, and says so in the row.
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+    sources = list({source.id: source for source in find_sources(paths)}.values())
+    if not sources:
+        raise UsageError(f"no images in {', '.join(paths)}")
+    return sources
 
 
 def run_score(
@@ -31,12 +45,7 @@ def run_score(
     """Scores and writes; returns the exit code."""
     from tqdm.auto import tqdm
 
-    # The package has a limit of its own, and says so in the row.
-    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-    # A path that is named twice is scored once: results on disk are looked up by path when a run goes on.
-    sources = list({source.id: source for source in find_sources(paths)}.values())
-    if not sources:
-        raise UsageError(f"no images in {', '.join(paths)}")
+    sources = sources_of(paths)
     detector = load_detector(**options)
     run = detector.run_info
     as_json = as_json or not sys.stdout.isatty()
@@ -68,11 +77,11 @@ def run_score(
         except KeyboardInterrupt:
             where = f"the same command goes on after {journal.path}" if journal else "with --output it could go on"
             print(f"recon-detect: interrupted; {where}", file=sys.stderr)
-            return _INTERRUPTED
+            return INTERRUPTED
         if journal:
             journal.finish()
     if not as_json:
         print_table(shown, run, more=tally.images - len(shown))
     if not quiet:
         print_summary(tally, run, output)
-    return _SOME_FAILED if tally.failed else 0
+    return SOME_FAILED if tally.failed else 0

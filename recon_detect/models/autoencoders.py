@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,7 +19,6 @@ from recon_detect.models.pixel_diffusion import PixelDiffusion
 from recon_detect.models.registry import AUTOENCODERS
 from recon_detect.models.torchvision_guard import hide_broken_torchvision
 from recon_detect.models.weights import Weights
-from recon_detect.settings import DEFAULTS
 from recon_detect.tiling import TILE, is_large, tiled
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def load_autoencoder(
     dtype: str = "auto",
     *,
     pure: bool = False,
-    steps: int = DEFAULTS.inversion_steps,
+    inversion: Mapping[str, int] = MappingProxyType({}),
 ) -> Autoencoder:
     """Loads an autoencoder from a folder with ``config.json`` and safetensors; no network, no pickle, no remote code.
 
@@ -216,7 +216,7 @@ def load_autoencoder(
         device: Where to put it.
         dtype: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
         pure: Convert the weights themselves instead of autocast, as the published scripts do.
-        steps: Evaluations each way, of a diffusion model of pixels.
+        inversion: ``steps`` and ``real_step`` of a diffusion model of pixels.
 
     Raises:
         WeightsError: A class that is not an image autoencoder, or tensors that do not fit the configuration.
@@ -235,7 +235,7 @@ def load_autoencoder(
                 use_safetensors=True,
                 torch_dtype=chosen if pure else torch.float32,
                 variant=variant,
-                **({"steps": steps} if module_class is PixelDiffusion else {}),
+                **(inversion if module_class is PixelDiffusion else {}),
             )
     except UsageError:
         raise

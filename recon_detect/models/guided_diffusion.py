@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from recon_detect.errors import UsageError, WeightsError
 from recon_detect.files import replacing
-from recon_detect.models.pixel_diffusion import SCHEDULER, WEIGHTS, build_unet
+from recon_detect.models.pixel_diffusion import SCHEDULER, WEIGHTS, build_unet, check_shapes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -357,11 +357,8 @@ def _check(placed: StateDict, config: dict[str, Any]) -> None:
     import torch
 
     with torch.device("meta"):
-        expected = {name: tuple(tensor.shape) for name, tensor in build_unet(config).state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in placed.items()}
-    if different := sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)):
-        first = different[0]
-        raise WeightsError(
-            f"{len(different)} tensors do not fit, such as {first}: expected {expected.get(first, 'none')}, "
-            f"got {found.get(first, 'none')}"
-        )
+        unet = build_unet(config)
+    try:
+        check_shapes(unet, placed)
+    except ValueError as error:
+        raise WeightsError(str(error)) from error

@@ -27,46 +27,50 @@ class PixelDiffusion(torch.nn.Module):
         class_name: Of the network, in diffusers.
         unet: The network.
         schedule: The times at which it is asked.
+        real_step: Only the first so many of them; 0 takes all.
         config: Of the network, as in diffusers.
     """
 
     class_name = "UNet2DModel"
 
-    def __init__(self, unet: Any, schedule: Schedule) -> None:
+    def __init__(self, unet: Any, schedule: Schedule, real_step: int = 0) -> None:
         super().__init__()
         self.unet = unet
         self.schedule = schedule
+        self.real_step = real_step
         self.config = unet.config
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, *, steps: int = 20, **_: Any) -> PixelDiffusion:
+    def from_pretrained(cls, folder: str | Path, *, steps: int = 20, real_step: int = 0, **_: Any) -> PixelDiffusion:
         """Reads a folder in diffusers' format: ``config.json``, ``scheduler_config.json``, safetensors.
 
         Args:
             folder: The folder; the configuration of the schedule may also be in ``scheduler`` beside it.
             steps: Evaluations each way; a stride through the training schedule must give as many.
+            real_step: Only the first so many of them; 0 takes all.
 
         Raises:
             OSError: A file is missing.
-            ValueError: Not what diffusers writes for a model that predicts noise.
-            RuntimeError: Tensors that do not fit the configuration.
+            ValueError: Not what diffusers writes for a model that predicts noise, or tensors that do not fit it.
         """
         from safetensors.torch import load_file
 
         folder = Path(folder)
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         unet = build_unet(config)
+        state = load_file(folder / WEIGHTS)
+        check_shapes(unet, state)
         # In float32, whatever is stored: autocast lowers what is lowered.
-        unet.load_state_dict(load_file(folder / WEIGHTS))
-        return cls(unet, respaced(_training_betas(folder), steps))
+        unet.load_state_dict(state)
+        return cls(unet, respaced(_training_betas(folder), steps), real_step)
 
     def invert(self, x: Tensor) -> Tensor:
         """Noise (B, 3, H, W) of images in [-1, 1]."""
-        return dire_inversion(self.predict, x, self.schedule)
+        return dire_inversion(self.predict, x, self.schedule, steps=self.real_step)
 
     def sample(self, z: Tensor) -> Tensor:
         """Images in [-1, 1] of noise."""
-        return dire_sampling(self.predict, z, self.schedule)
+        return dire_sampling(self.predict, z, self.schedule, steps=self.real_step)
 
     def predict(self, x: Tensor, time: int) -> Tensor:
         """The noise in (B, 3, H, W) at a time of the training schedule. A learned variance is left out.
@@ -96,6 +100,22 @@ def build_unet(config: Mapping[str, Any]) -> Any:
                 module.heads = heads
                 module.scale = (module.inner_dim // heads) ** -0.5
     return unet
+
+
+def check_shapes(unet: Any, state: Mapping[str, Tensor]) -> None:
+    """Whether the tensors are those of a network.
+
+    Raises:
+        ValueError: Some are missing, are too many, or have other shapes.
+    """
+    expected = {name: tuple(tensor.shape) for name, tensor in unet.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    if different := sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)):
+        first = different[0]
+        raise ValueError(
+            f"{len(different)} tensors do not fit the configuration, such as {first}: expected "
+            f"{expected.get(first, 'none')}, got {found.get(first, 'none')}"
+        )
 
 
 def _training_betas(folder: Path) -> np.ndarray[Any, np.dtype[np.float64]]:

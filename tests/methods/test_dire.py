@@ -58,7 +58,7 @@ def test_dire_is_the_error_of_inversion_and_sampling(diffusion_model, picture, s
         # 1e-6 of noise in the image moves the reconstruction by up to 1e-3.
         assert row.score == pytest.approx(-error.mean(), rel=1e-3)
         assert row.map.shape == (SIDE, SIDE) and np.allclose(row.map, error.mean(axis=0), atol=5e-3)
-    assert result.run.inversion_steps == 20
+    assert result.run.inversion == {"steps": 20, "real_step": 0}
 
 
 def test_forty_evaluations_of_the_network(diffusion_model, picture, monkeypatch):
@@ -72,11 +72,21 @@ def test_forty_evaluations_of_the_network(diffusion_model, picture, monkeypatch)
     assert calls == [(3, time) for time in [*times, *reversed(times)]]
 
 
+def test_the_first_step_alone_takes_two_evaluations(diffusion_model, picture, monkeypatch):
+    detector = load_detector("dire", models=diffusion_model, device="cpu", real_step=1)
+    network = detector._autoencoders[0]._module
+    calls = []
+    original = network.predict
+    monkeypatch.setattr(network, "predict", lambda x, time: calls.append(time) or original(x, time))
+    assert np.isfinite(detector.score(picture(SIDE, SIDE)).scores[0]) and calls == [0, 0]
+    assert detector.run_info.inversion == {"steps": 20, "real_step": 1}
+
+
 def test_steps_are_chosen_and_recorded(diffusion_model, picture):
     few, many = (
         load_detector("dire", models=diffusion_model, device="cpu", inversion_steps=steps) for steps in (10, 20)
     )
-    assert few.run_info.fingerprint != many.run_info.fingerprint and few.run_info.inversion_steps == 10
+    assert few.run_info.fingerprint != many.run_info.fingerprint and few.run_info.inversion["steps"] == 10
     assert few.score(picture(SIDE, SIDE)).scores[0] != many.score(picture(SIDE, SIDE)).scores[0]
     with pytest.raises(UsageError, match="no stride gives 300 of 1000 times; try 250 or 334"):
         load_detector("dire", models=diffusion_model, device="cpu", inversion_steps=300)

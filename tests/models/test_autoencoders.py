@@ -152,8 +152,8 @@ def test_equal_encoders_are_recognised(tmp_path):
 def test_other_classes_and_broken_folders_are_errors(tmp_path, kl_model):
     folder = save_model(tmp_path / "kl")
     config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | {"_class_name": "UNet2DModel"}))
-    with pytest.raises(WeightsError, match="_class_name is 'UNet2DModel'; expected one of AutoencoderKL"):
+    (folder / "config.json").write_text(json.dumps(config | {"_class_name": "UNet2DConditionModel"}))
+    with pytest.raises(WeightsError, match="_class_name is 'UNet2DConditionModel'; expected one of AutoencoderKL"):
         load_autoencoder(find_weights(str(folder)), CPU)
     (folder / "config.json").write_text("{")
     with pytest.raises(WeightsError, match="not a diffusers configuration"):

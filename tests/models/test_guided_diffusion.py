@@ -1,11 +1,14 @@
 import json
 
+import numpy as np
 import pytest
 import torch
 
 from recon_detect.errors import UsageError, WeightsError
-from recon_detect.models.guided_diffusion import Architecture, Heads, convert
-from recon_detect.models.pixel_diffusion import PixelDiffusion, build_unet
+from recon_detect.models.autoencoders import load_autoencoder
+from recon_detect.models.guided_diffusion import Architecture, Heads, convert, renamed, usual_size
+from recon_detect.models.pixel_diffusion import PixelDiffusion, build_unet, check_shapes
+from recon_detect.models.weights import find_weights
 
 from .adm import ADM
 
@@ -81,16 +84,13 @@ def test_the_whole_256_px_architecture_has_a_place_for_every_tensor():
         state = ADM(256, mult, attention, 2, head_channels=64).state_dict()
     found = Architecture.infer(state)
     assert found.level_channels == (256, 256, 512, 512, 1024, 1024) and found.attention == attention
-    assert found.blocks == 2 and found.resblock_updown and found.scale_shift
-    from recon_detect.models.guided_diffusion import _check, renamed, usual_size
-
-    assert usual_size(found) == 256
+    assert found.blocks == 2 and found.resblock_updown and found.scale_shift and usual_size(found) == 256
     placed = renamed(state, found, Heads())
-    _check(placed, found.config(image_size=256, heads=Heads()))
-    assert sum(tensor.numel() for tensor in placed.values()) == sum(tensor.numel() for tensor in state.values())
     with torch.device("meta"):
-        parameters = sum(p.numel() for p in build_unet(found.config(image_size=256, heads=Heads())).parameters())
-    assert parameters == pytest.approx(553e6, rel=0.01)
+        unet = build_unet(found.config(image_size=256, heads=Heads()))
+    check_shapes(unet, placed)
+    assert sum(tensor.numel() for tensor in placed.values()) == sum(tensor.numel() for tensor in state.values())
+    assert sum(parameter.numel() for parameter in unet.parameters()) == pytest.approx(553e6, rel=0.01)
 
 
 def test_what_cannot_be_placed_is_named(checkpoint, tmp_path):
@@ -103,6 +103,29 @@ def test_what_cannot_be_placed_is_named(checkpoint, tmp_path):
         convert(path, tmp_path / "out", heads=Heads(16), image_size=16)
     with pytest.raises(UsageError, match="64 channels of attention do not divide into heads of 48"):
         convert(checkpoint()[1], tmp_path / "out", heads=Heads(48), image_size=16)
+
+
+def test_a_folder_with_other_tensors_is_refused(checkpoint, tmp_path):
+    for options in ({}, {"mult": (1, 1)}):
+        convert(checkpoint(**options)[1], tmp_path / str(len(options)), heads=Heads(16), image_size=16)
+    (tmp_path / "0" / "config.json").write_text((tmp_path / "1" / "config.json").read_text())
+    with pytest.raises(WeightsError, match="UNet2DModel does not load: [0-9]+ tensors do not fit the configuration"):
+        load_autoencoder(find_weights(str(tmp_path / "0")), torch.device("cpu"))
+
+
+def test_schedules_are_read_from_diffusers_configurations(checkpoint, tmp_path):
+    convert(checkpoint()[1], tmp_path / "out", heads=Heads(16), image_size=16, noise_schedule="cosine")
+    cosine = PixelDiffusion.from_pretrained(tmp_path / "out").schedule.signal
+    assert cosine[10] == pytest.approx(np.cos(0.5095 / 1.008 * np.pi / 2) ** 2, rel=0.01)
+    scheduler = tmp_path / "out" / "scheduler_config.json"
+    scheduler.write_text('{"beta_schedule": "linear", "beta_start": 0.001, "beta_end": 0.01}')
+    assert PixelDiffusion.from_pretrained(tmp_path / "out").schedule.signal[0] == pytest.approx(0.999)
+    for changed in ({"prediction_type": "sample"}, {"beta_schedule": "sigmoid"}):
+        scheduler.write_text(json.dumps(changed))
+        with pytest.raises(ValueError, match=next(iter(changed.values()))):
+            PixelDiffusion.from_pretrained(tmp_path / "out")
+    with pytest.raises(UsageError, match="unknown noise schedule 'sigmoid'; known: linear, cosine"):
+        convert(checkpoint()[1], tmp_path / "out", heads=Heads(16), image_size=16, noise_schedule="sigmoid")
 
 
 def test_other_files_are_refused_with_a_reason(tmp_path):
