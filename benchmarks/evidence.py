@@ -26,13 +26,13 @@ from recon_detect import load_detector, open_picture
 from recon_detect.distances import Distances
 from recon_detect.evidence import Evidence
 from recon_detect.files import replacing
-from recon_detect.looks import block_means, look
+from recon_detect.looks import SIDE, block_means, look
 from recon_detect.methods.grain import POSES
 from recon_detect.views import VIEWS
 
 DISTANCES = ("lpips_vgg_2", "lpips_vgg_1", "bandpass_l2", "highpass_l2", "l2", "l1")
-# How a view's map is laid over the image again.
-BACK = {"hflip": "hflip", "rot90": "rot270", "rot180": "rot180", "rot90+blur": "rot270"}
+# How the map of a view that begins so is laid over the image again.
+BACK = {"hflip": "hflip", "rot90": "rot270", "rot180": "rot180"}
 
 
 def collect(e: Evidence, views: list[str], passes: int) -> dict[str, np.ndarray]:
@@ -41,8 +41,8 @@ def collect(e: Evidence, views: list[str], passes: int) -> dict[str, np.ndarray]
 
     def blocks(model: int, view: str, number: int, distance: str) -> np.ndarray:
         error_map = e.error_map(model, distance, view=view, passes=number)
-        upright = VIEWS[BACK[view]](error_map) if view in BACK else error_map
-        return block_means(upright, e.image())[0].numpy()
+        turned = BACK.get(view.partition("+")[0])
+        return block_means(VIEWS[turned](error_map) if turned else error_map, e.image())[0].numpy()
 
     return {
         f"{autoencoder.name}/{view}/{number}/{distance}": blocks(model, view, number, distance)
@@ -59,6 +59,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder for the evidence (gigabytes)")
     parser.add_argument("--models", default="tiny")
     parser.add_argument("--crop", type=int, default=320)
+    parser.add_argument("--side", type=int, default=SIDE, help="of what is looked at, after scaling")
     parser.add_argument("--scales", default="1", help="looks at these scales, separated by commas; fractions as 4/3")
     parser.add_argument("--distances", default=",".join(DISTANCES))
     parser.add_argument(
@@ -93,7 +94,7 @@ def main() -> None:
             tensors: dict[str, np.ndarray] = {}
             with torch.inference_mode():
                 for scale in scales:
-                    part, _ = look(x, scale)
+                    part, _ = look(x, scale, options.side)
                     found = collect(Evidence(part, detector._autoencoders, distances), views, options.passes)
                     tensors |= {f"{scale:.4f}/{key}": np.ascontiguousarray(value) for key, value in found.items()}
             with replacing(path) as temporary:

@@ -1,13 +1,16 @@
 r"""Fits the distributions of the grain's contrasts over photographs and writes recon_detect/nulls.json.
 
     python -m benchmarks.photographs --packages packages/ --output photographs/
-    python -m benchmarks.evidence --data photographs/ --crop 512 --scales 1,4/3,2,2/3 \
-        --distances lpips_vgg_1,lpips_vgg_2 --output null/
-    python -m benchmarks.nulls --evidence null/png --source "what the photographs are"
+    python -m benchmarks.evidence --data photographs/ --crop 512 --side 512 \
+        --conditions png,jpeg-75,jpeg-50,webp-80 --distances lpips_vgg_1,lpips_vgg_2 --output null/
+    python -m benchmarks.evidence --data photographs/ --crop 512 --scales 4/3,2,2/3 \
+        --conditions png,jpeg-75 --distances lpips_vgg_1,lpips_vgg_2 --output null-scaled/
+    python -m benchmarks.nulls --evidence null/* null-scaled/* --source "what the photographs are"
+    python -m benchmarks.searches --data photographs/ --trials searches.jsonl
 
 Any folder with a manifest.csv (path, label, width, height, sha256) of photographs that no benchmark uses will do. From
-each look, windows of several sizes are taken. Mean and variance of the contrast of each pose are those of
-greatest likelihood, the variance as `recon_detect.nulls.Nulls` has it.
+each look, windows of several sizes are taken. All parameters of a model and a scale are those of greatest likelihood
+of the contrasts together with the variances of the poses that they are held against (see `recon_detect.nulls.Nulls`).
 """
 
 from __future__ import annotations
@@ -19,92 +22,146 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors.numpy import load_file
+from scipy import stats
 from scipy.optimize import minimize
 
 from recon_detect import nulls
 from recon_detect.files import replacing
 from recon_detect.looks import SCALES
-from recon_detect.methods.grain import FLOOR, GRAIN, POSES, PRIOR
+from recon_detect.methods.grain import FLOOR, GRAIN, POSES, PRIOR, contrasts, corrected, pooled
 from recon_detect.models.registry import AUTOENCODERS, MODEL_SETS
+from recon_detect.nulls import Contrasts, Null
 
 MODELS = MODEL_SETS["tiny"]
 # Autoencoders with 16 channels keep finer detail than those with 4, and so is their grain finer (docs/methods.md).
 DISTANCES = {4: ("lpips_vgg_2",), 16: ("lpips_vgg_2", "lpips_vgg_1")}
-WINDOWS = (4, 6, 8, 10)
+WINDOWS = (4, 6, 8, 10, 16)
+# Beyond this many degrees of freedom a t distribution is a normal one.
+NORMAL = 100.0
+
+Blocks = dict[str, np.ndarray]
+Window = tuple[slice, slice]
+# Contrasts (I, W, P) and blocks (I, W) of the windows of images.
+Measured = tuple[Contrasts, torch.Tensor]
 
 
-def windows(size: int, window: int) -> list[tuple[slice, slice]]:
+def windows(size: int, window: int) -> list[Window]:
     """Windows without overlap, as many as fit, from the top left."""
     starts = range(0, size - window + 1, window)
     return [(slice(y, y + window), slice(x, x + window)) for y in starts for x in starts]
-
-
-def measure(blocks: dict[str, np.ndarray], model: str, part: tuple[slice, slice], scale: float = 1.0) -> np.ndarray:
-    """The contrasts of the poses in a window, and over how many blocks the error spreads."""
-
-    def error_map(pose: str, distance: str) -> np.ndarray:
-        return blocks[f"{scale:.4f}/{model}/{pose}/1/{distance}"][part]
-
-    logs = {
-        pose: np.mean([np.log(error_map(pose, distance).mean() + FLOOR) for distance in distances_of(model)])
-        for pose in POSES
-    }
-    sought = np.array([logs[pose] for pose in PRIOR])
-    upright = error_map("identity", GRAIN.distance)
-    contrasts = (sum(logs.values()) - sought) / (len(POSES) - 1) - sought
-    return np.r_[contrasts, upright.sum() ** 2 / np.square(upright).sum()]
 
 
 def distances_of(model: str) -> tuple[str, ...]:
     return DISTANCES[AUTOENCODERS[model].latent_channels]
 
 
-def fit(by_window: dict[int, np.ndarray]) -> dict[str, Any]:
-    """The parameters of greatest likelihood of (N, P + 1) measured windows of each size; all sizes count alike."""
-    measured = np.concatenate(list(by_window.values()))
-    weights = np.concatenate([np.full(len(part), 1 / len(part)) for part in by_window.values()])
-    unit = measured[:, :-1].std()  # the search wants parameters of one size
-    contrasts, log_blocks = measured[:, :-1] / unit, np.log(measured[:, -1:])
-    poses = contrasts.shape[1]
+def measure(images: list[Blocks], window: int, model: str, scale: float) -> Measured:
+    """The contrasts (I, W, P) in the W windows of I images, and over how many blocks (I, W) the errors spread."""
+    logs, spread = [], []
+    for blocks, part in itertools.product(images, windows(size_of(images[0], model, scale), window)):
+        maps = {
+            (pose, distance): blocks[name_of(scale, model, pose, distance)][part]
+            for pose, distance in itertools.product(POSES, distances_of(model))
+        }
+        logs.append(
+            [np.mean([np.log(maps[pose, name].mean() + FLOOR) for name in distances_of(model)]) for pose in POSES]
+        )
+        upright = maps["identity", GRAIN.distance]
+        spread.append(upright.sum() ** 2 / np.square(upright).sum())
+    shape = (len(images), -1, len(POSES))
+    return contrasts(torch.tensor(np.array(logs)).view(shape)), torch.tensor(np.array(spread)).view(shape[:2])
+
+
+def name_of(scale: float, model: str, pose: str, distance: str) -> str:
+    return f"{scale:.4f}/{model}/{pose}/1/{distance}"
+
+
+def size_of(blocks: Blocks, model: str, scale: float) -> int:
+    """Blocks along a side of the look at a scale; 0 without one."""
+    name = name_of(scale, model, "identity", GRAIN.distance)
+    return blocks[name].shape[0] if name in blocks else 0
+
+
+def fit(measured: list[Measured]) -> dict[str, Any]:
+    """The parameters of greatest likelihood of windows of several sizes, which all count alike."""
+    value, variance = (
+        np.concatenate([found[part].numpy().reshape(-1, len(PRIOR)) for found, _ in measured]) for part in (0, 1)
+    )
+    blocks = np.concatenate([number.numpy().reshape(-1, 1) for _, number in measured])
+    weights = np.concatenate([np.full(number.numel(), 1 / number.numel()) for _, number in measured])
+    poses, of_image = value.shape[1], measured[0][0].freedom
+    unit = value.std()  # the search wants parameters of one size
 
     def cost(parameters: np.ndarray) -> float:
-        mean, log_variance, area = parameters[:poses], parameters[poses:-1], parameters[-1]
-        log_variance = log_variance - area * log_blocks
-        costs = log_variance + np.square(contrasts - mean) * np.exp(-log_variance)
-        return float(np.average(costs.mean(axis=1), weights=weights))
+        mean, log_common, log_spread = parameters[: 3 * poses].reshape(3, poses)
+        area, freedom = parameters[-2], np.exp(parameters[-1])
+        common = unit**2 * np.exp(log_common) * blocks**-area
+        joined = (freedom * common + of_image * variance * np.exp(-log_spread)) / (freedom + of_image)
+        scaled = common * np.exp(log_spread)
+        # Smyth (2004), section 4: the variance of an image is F about the common one, and the contrast then t.
+        of_variance = stats.f.logpdf(variance / scaled, of_image, freedom) - np.log(scaled)
+        of_value = stats.t.logpdf((value - unit * mean) / np.sqrt(joined), freedom + of_image) - np.log(joined) / 2
+        return -float(np.average((of_variance + of_value).mean(axis=1), weights=weights))
 
-    start = np.r_[np.zeros(poses), np.full(poses, log_blocks.mean()), 1.0]
-    found = minimize(cost, start, method="L-BFGS-B").x
-    mean, variance = (dict(zip(PRIOR, part.round(7).tolist(), strict=True)) for part in
-                      (unit * found[:poses], unit**2 * np.exp(found[poses:-1])))  # fmt: skip
-    return {"mean": mean, "variance": variance, "area": round(float(found[-1]), 4)}
+    start = np.r_[np.zeros(poses), np.full(poses, np.log(blocks.mean())), np.zeros(poses), 1.0, np.log(5.0)]
+    bounds = [(None, None)] * (3 * poses) + [(0.0, 2.0), (0.0, np.log(NORMAL))]
+    found = minimize(cost, start, method="L-BFGS-B", bounds=bounds).x
+    mean, log_common, log_spread = found[: 3 * poses].reshape(3, poses)
+    of_pose = {"mean": unit * mean, "variance": unit**2 * np.exp(log_common), "spread": np.exp(log_spread)}
+    return {name: dict(zip(PRIOR, part.round(7).tolist(), strict=True)) for name, part in of_pose.items()} | {
+        "area": round(float(found[-2]), 4),
+        "freedom": round(float(np.exp(found[-1])), 2),
+    }
+
+
+def half(measured: Measured, odd: int) -> Measured:
+    """Every second photograph."""
+    (value, variance, freedom), blocks = measured
+    return Contrasts(value[odd::2], variance[odd::2], freedom), blocks[odd::2]
+
+
+def unseen(measured: dict[tuple[str, int], Measured]) -> dict[tuple[str, int], np.ndarray]:
+    """Each half of the photographs by the null of the other: the best pose's z (N,) by condition and window."""
+    found: dict[tuple[str, int], list[np.ndarray]] = {key: [] for key in measured}
+    for odd in (0, 1):
+        null = Null.read(fit([half(part, 1 - odd) for part in measured.values()]))
+        for key, part in measured.items():
+            z = null.standardise(*half(part, odd)).reshape(-1, len(PRIOR))
+            found[key].append(corrected(z, np.array(list(PRIOR.values()))).max(axis=1))
+    return {key: np.concatenate(parts) for key, parts in found.items()}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--evidence", type=Path, required=True)
+    parser.add_argument("--evidence", type=Path, nargs="+", required=True, help="folders, one per condition")
     parser.add_argument("--source", required=True, help="what the photographs are, for the file")
     options = parser.parse_args()
-    images = [load_file(path) for path in sorted(options.evidence.glob("*.safetensors"))]
-    table: dict[str, Any] = {}
-    for model, scale in itertools.product(MODELS, SCALES):
-        size = images[0][f"{scale:.4f}/{model}/identity/1/{GRAIN.distance}"].shape[0]
-        by_window = {
-            window: np.array([measure(b, model, part, scale) for b in images for part in windows(size, window)])
-            for window in WINDOWS
-            if window <= size
-        }
-        found = fit(by_window)
-        table.setdefault(model, {"distances": list(distances_of(model)), "scales": {}})
-        table[model]["scales"][f"{scale:.4f}"] = found
-        mean, variance = (np.array(list(found[name].values())) for name in ("mean", "variance"))
-        for window, measured in by_window.items():
-            z = (measured[:, :-1] - mean) * np.sqrt(measured[:, -1:] ** found["area"] / variance)
-            print(f"{model:8} x {scale:.2f} {window * 32:4} px n={len(z):4} upright: deviation {z[:, 0].std():.2f}, "
-                  f"above 1.645: {np.mean(z[:, 0] > 1.645):.3f}, above 2.326: {np.mean(z[:, 0] > 2.326):.3f}; "
-                  f"all poses: {z.std(axis=0).round(2)}")  # fmt: skip
-    content = {"source": options.source, "photographs": len(images), GRAIN.name: table}
+    evidence = {path: [load_file(file) for file in sorted(path.glob("*.safetensors"))] for path in options.evidence}
+    table: dict[str, Any] = {model: {"distances": list(distances_of(model)), "scales": {}} for model in MODELS}
+    for scale in SCALES:
+        z: dict[tuple[str, int], list[np.ndarray]] = {}
+        for model in MODELS:
+            measured = {
+                (str(folder), window): measure(images, window, model, scale)
+                for (folder, images), window in itertools.product(evidence.items(), WINDOWS)
+                if window <= size_of(images[0], model, scale)
+            }
+            table[model]["scales"][f"{scale:.4f}"] = fit(list(measured.values()))
+            for key, found in unseen(measured).items():
+                z.setdefault(key, []).append(found)
+        print(f"scale {scale:.4f}, each half of the photographs by the null of the other, best of all models:")
+        for (folder, window), of_models in z.items():
+            best = pooled(np.stack(of_models, axis=1))
+            print(f"  {folder:24} {window * 32:4} px, n={len(best):4}: mean {best.mean():5.2f}, deviation "
+                  f"{best.std():.2f}, "
+                  f"above 1.645: {np.mean(best > 1.645):.3f}, above 2.326: {np.mean(best > 2.326):.3f}, largest "
+                  f"{best.max():.2f}")  # fmt: skip
+    photographs = max(len(images) for images in evidence.values())
+    # What `benchmarks.searches` adds holds for other contrasts: it is to be measured again.
+    table = {model: row | {"searches": {}} for model, row in table.items()}
+    content = {"source": options.source, "photographs": photographs, GRAIN.name: table}
     with replacing(nulls.FILE) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 

@@ -2,9 +2,10 @@
 
     python -m benchmarks.robustness --data ../shared/eval --dtype bfloat16
 
-The detectors are those that users run. Images are taken in random order, photographs and generated images in turn, and
-each under all conditions before the next, so that a run that is stopped early is a sample of the whole; a run that was
-killed goes on where it stopped. ``--report`` writes the tables of what is there already.
+The detectors are those that users run. Photographs and generated images are taken in turn, in random order with each
+decoder family in its share, and each under all conditions before the next, so that a run that is stopped early is a
+sample of the whole; a run that was killed goes on where it stopped. ``--report`` writes the tables of what is there
+already.
 
 Thresholds at a nominal rate are those of scores in standard deviations of photographs, which come from other
 photographs than these; the other methods have none.
@@ -17,6 +18,7 @@ import csv
 import itertools
 import json
 import platform
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,9 +43,19 @@ Row = dict[str, str]
 
 
 def in_turn(rows: list[Row], seed: int = 0) -> list[Row]:
-    """Random order, a photograph and a generated image in turn as long as there are both."""
-    order = np.random.default_rng(seed).permutation(len(rows))
-    classes = [[rows[i] for i in order if (rows[i]["label"] == "real") == real] for real in (True, False)]
+    """Photographs and generated images in turn, in random order but for the decoder families.
+
+    Of those, any first part has about the share that each has of all images.
+    """
+    shuffled = [rows[i] for i in np.random.default_rng(seed).permutation(len(rows))]
+    families = Counter(row["autoencoder"] for row in rows)
+    seen: Counter[str] = Counter()
+    position = {}
+    for row in shuffled:
+        position[row["path"]] = (seen[row["autoencoder"]] + 0.5) / families[row["autoencoder"]]
+        seen[row["autoencoder"]] += 1
+    shuffled.sort(key=lambda row: position[row["path"]])
+    classes = [[row for row in shuffled if (row["label"] == "real") == real] for real in (True, False)]
     return [row for pair in itertools.zip_longest(*classes) for row in pair if row]
 
 
@@ -98,7 +110,8 @@ def read(journal: Path) -> list[dict[str, Any]]:
 
 def main() -> None:
     # The others need weights that most machines lack; name them to have them too.
-    reconstructing = [name for name in METHODS if not (find_method(name).embeds or find_method(name).denoises)]
+    methods = [find_method(name) for name in METHODS]
+    reconstructing = [m.name for m in methods if m.models and not (m.embeds or m.denoises)]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
     parser.add_argument("--methods", default=",".join(reconstructing))

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 # A block is told textured or flat as a whole. A multiple of every decoder's grid.
 BLOCK = 32
-# Looks begin at multiples of this many pixels, which stay on the decoder's 8-pixel grid at each of SCALES.
+# The grid in pixels on which decoders write, and JPEG too. A look has whole periods of it: so, mirrored, it lies on the
+# grid of JPEG if it does upright.
+GRID = 8
+# Looks begin at multiples of this many pixels, which stay on the decoder's grid at each of SCALES.
 STEP = 96
 # By what an image is scaled to undo the resizing that is most often met: none, to three quarters, to a half, by a half
 # more. A decoder's grain is seen only within half a percent of its own scale.
@@ -61,9 +64,9 @@ def look(x: Tensor, scale: float, side: int = SIDE) -> tuple[Tensor, list[Box]]:
 
 
 def most_textured(x: Tensor, side: int) -> list[Box]:
-    """The box of at most `side` squared with the most texture in each image, beginning on the grid of `STEP`."""
+    """The box of at most `side` squared with the most texture in each image (8 px or larger), on the grid of `STEP`."""
     height, width = x.shape[-2:]
-    tall, wide = min(height, side), min(width, side)
+    tall, wide = (min(length, side) // GRID * GRID for length in (height, width))
     # A hard edge tells no more than fine texture does.
     blocks = texture(x).clamp_(max=8 * _FLAT)
     # As many whole blocks as the box touches, so that it ends inside the image wherever it begins.

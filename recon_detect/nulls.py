@@ -1,4 +1,4 @@
-"""How a contrast is distributed over photographs, measured once per model and shipped with the package."""
+"""How contrasts are distributed over photographs, measured once per model and shipped with the package."""
 
 from __future__ import annotations
 
@@ -8,12 +8,18 @@ import logging
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from scipy.special import ndtri_exp, stdtr
 
 from recon_detect.errors import UsageError
 from recon_detect.models.registry import family_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
     from torch import Tensor
 
 log = logging.getLogger("recon_detect")
@@ -21,44 +27,101 @@ log = logging.getLogger("recon_detect")
 FILE = Path(__file__).parent / "nulls.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Nulls:
-    """Normal distributions, one per model, scale and pose, narrower the larger the area that carries the error.
-
-    The variance of a contrast is ``variance / blocks ** area``.
+class Contrasts(NamedTuple):
+    """Log errors of other poses, less that of the pose in question.
 
     Attributes:
-        distances: For each model those whose log errors are averaged before they are contrasted.
+        value: (..., P), the mean of the other poses less the pose itself.
+        variance: (..., P), of the other poses among themselves; 0 of a single one.
+        freedom: One less than the number of other poses: degrees of freedom of `variance`.
+    """
+
+    value: Tensor
+    variance: Tensor
+    freedom: int
+
+
+@dataclass(frozen=True, slots=True)
+class Null:
+    """Distribution over photographs of the contrasts of one model at one scale.
+
+    A contrast is normal, with a variance that is known twice: for photographs in general it is
+    ``variance / blocks ** area``, and of this image it is told, less exactly, by how much the other poses differ among
+    themselves. Both are joined as in the moderated t of Smyth (2004, doi:10.2202/1544-6115.1027, sections 3 and 4):
+    what is common is worth `freedom` degrees of freedom. So an image whose errors hang on its place for other reasons,
+    such as strong JPEG, is not mistaken for a generated one.
+
+    Attributes:
+        mean: (P,) of the contrasts over photographs; close to 0, because they are quotients of like quantities.
+        variance: (P,), of one block.
+        spread: (P,); variance of the other poses among themselves, as a multiple of that of the contrast.
+        area: 1 if blocks of 32 px were independent of each other.
+        freedom: Degrees of freedom; large if photographs were all alike.
+    """
+
+    mean: tuple[float, ...]
+    variance: tuple[float, ...]
+    spread: tuple[float, ...]
+    area: float
+    freedom: float
+
+    @classmethod
+    def read(cls, row: Mapping[str, Any]) -> Null:
+        """From a row of the file, in which what belongs to a pose is under its name."""
+        mean, variance, spread = (tuple(row[name].values()) for name in ("mean", "variance", "spread"))
+        return cls(mean, variance, spread, row["area"], row["freedom"])
+
+    def standardise(self, contrasts: Contrasts, blocks: Tensor) -> NDArray[np.float64]:
+        """Contrasts as normal deviates (..., P): a photograph exceeds z as often as N(0, 1) does.
+
+        Args:
+            contrasts: (..., P), where P may be smaller than that of the null: the first poses.
+            blocks: (...), over how many blocks of 32 px the error is spread.
+        """
+        value, own = (part.double().cpu().numpy() for part in (contrasts.value, contrasts.variance))
+        mean, variance, spread = (np.array(row[: value.shape[-1]]) for row in (self.mean, self.variance, self.spread))
+        common = variance / blocks.double().cpu().numpy()[..., None] ** self.area
+        freedom = self.freedom + contrasts.freedom
+        t = (value - mean) / np.sqrt((self.freedom * common + contrasts.freedom * own / spread) / freedom)
+        # Through the tail, so that nothing is rounded to 1.
+        result: NDArray[np.float64] = -np.sign(t) * ndtri_exp(np.log(stdtr(freedom, -np.abs(t))))
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class Nulls:
+    """Those of the models of a method.
+
+    Attributes:
+        distances: For each of the K models those whose log errors are averaged before they are contrasted.
         scales: S, at which images were looked at; photographs are smoother where they are enlarged.
-        mean: (K, S, P) of the contrasts over photographs; close to 0, because they are quotients of like quantities.
-        variance: (K, S, P), of one block.
-        area: (K, S); 1 if blocks of 32 px were independent of each other.
+        rows: (K, S).
+        searches: For each model, by stage of a search, mean and deviation of the best that was found in photographs.
     """
 
     distances: tuple[tuple[str, ...], ...]
     scales: tuple[float, ...]
-    mean: tuple[tuple[tuple[float, ...], ...], ...]
-    variance: tuple[tuple[tuple[float, ...], ...], ...]
-    area: tuple[tuple[float, ...], ...]
+    rows: tuple[tuple[Null, ...], ...]
+    searches: tuple[Mapping[str, tuple[float, float]], ...]
 
-    def standardise(self, contrasts: Tensor, blocks: Tensor, scale: float) -> Tensor:
-        """Contrasts (B, K, P) in standard deviations of photographs whose error spreads over `blocks` (B, K).
-
-        P may be smaller than that of the nulls: the first poses. The nearest known scale is taken.
-        """
+    def standardise(self, contrasts: Contrasts, blocks: Tensor, scale: float) -> NDArray[np.float64]:
+        """Contrasts (B, K, P) as normal deviates (see `Null`), with `blocks` (B, K); of the nearest known scale."""
         at = min(range(len(self.scales)), key=lambda number: abs(self.scales[number] - scale))
-        mean, variance = (
-            contrasts.new_tensor([row[at][: contrasts.shape[2]] for row in values])
-            for values in (self.mean, self.variance)
-        )
-        area = contrasts.new_tensor([row[at] for row in self.area])
-        return (contrasts - mean) * ((blocks**area)[..., None] / variance).sqrt()
+        value, variance, freedom = contrasts
+        columns = [
+            row[at].standardise(Contrasts(value[:, k], variance[:, k], freedom), blocks[:, k])
+            for k, row in enumerate(self.rows)
+        ]
+        return np.stack(columns, axis=1)
+
+    def searched(self, model: int, stage: str, best: float) -> float:
+        """The best of a search as a normal deviate: itself where nothing was searched for."""
+        mean, deviation = self.searches[model].get(stage, (0.0, 1.0))
+        return (best - mean) / deviation
 
     def of(self, model: int) -> Nulls:
         """That of one model."""
-        return Nulls(
-            (self.distances[model],), self.scales, (self.mean[model],), (self.variance[model],), (self.area[model],)
-        )
+        return Nulls((self.distances[model],), self.scales, (self.rows[model],), (self.searches[model],))
 
 
 @cache
@@ -87,12 +150,12 @@ def find_nulls(method: str, models: tuple[str, ...]) -> Nulls:
         )
     rows = [table[lender[model]] for model in models]
     scales = tuple(rows[0]["scales"])
-    mean, variance = (
-        tuple(tuple(tuple(row["scales"][scale][name].values()) for scale in scales) for row in rows)
-        for name in ("mean", "variance")
+    return Nulls(
+        tuple(tuple(row["distances"]) for row in rows),
+        tuple(map(float, scales)),
+        tuple(tuple(Null.read(row["scales"][scale]) for scale in scales) for row in rows),
+        tuple({stage: (at["mean"], at["deviation"]) for stage, at in row["searches"].items()} for row in rows),
     )
-    area = tuple(tuple(row["scales"][scale]["area"] for scale in scales) for row in rows)
-    return Nulls(tuple(tuple(row["distances"]) for row in rows), tuple(map(float, scales)), mean, variance, area)
 
 
 def digest() -> str:

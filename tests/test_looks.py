@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from recon_detect.looks import BLOCK, SCALES, SIDE, STEP, look, most_textured, texture, textured_blocks
+from recon_detect.looks import BLOCK, GRID, SCALES, SIDE, STEP, look, most_textured, texture, textured_blocks
 
 
 def noise(height, width, seed=0):
@@ -37,6 +37,8 @@ def test_looks_of_a_batch_have_one_size_wherever_the_texture_is(scale, size):
     part, boxes = look(x, scale)
     assert all(right <= size[1] and bottom <= size[0] for _, _, right, bottom in boxes)
     assert len({(right - left, bottom - top) for left, top, right, bottom in boxes}) == 1 and len(part) == 2
+    # Whole periods of the grid, so that a mirrored look lies on the grid of JPEG if it does upright.
+    assert all(side % GRID == 0 for box in boxes for side in box)
 
 
 @pytest.mark.parametrize("scale", SCALES)

@@ -1,8 +1,11 @@
 import json
 
+import numpy as np
 import pytest
 import torch
+from scipy import stats
 
+from benchmarks.searches import SEARCHES
 from recon_detect import nulls
 from recon_detect.distances import distance_names
 from recon_detect.errors import UsageError
@@ -14,12 +17,15 @@ def test_the_shipped_nulls_cover_the_default_pool_at_every_scale():
     table = json.loads(nulls.FILE.read_text())
     assert table["source"] and table["photographs"] >= 20
     found = nulls.find_nulls("grain", MODEL_SETS["tiny"])
-    assert found.scales == pytest.approx(SCALES, abs=1e-4) and len(found.mean) == 4
+    assert found.scales == pytest.approx(SCALES, abs=1e-4) and len(found.rows) == 4
     assert all(set(names) <= set(distance_names()) and names for names in found.distances)
-    values = [value for model in range(4) for at in range(len(SCALES)) for value in found.mean[model][at]]
-    assert len(values) == 4 * len(SCALES) * 2 and all(abs(value) < 0.05 for value in values)
-    assert all(0 < area < 1.5 for row in found.area for area in row)
-    assert all(value > 0 for row in found.variance for at in row for value in at)
+    rows = [row for model in found.rows for row in model]
+    assert len(rows) == 4 * len(SCALES)
+    assert all(deviation > 0 for model in found.searches for _, deviation in model.values())
+    assert all(set(model) == set(SEARCHES) for model in found.searches)
+    for row in rows:
+        assert len(row.mean) == 2 and all(abs(value) < 0.05 for value in row.mean)
+        assert min(row.variance + row.spread) > 0 and 0 < row.area < 1.5 and row.freedom >= 1
 
 
 def test_a_model_without_a_null_is_named_with_what_to_do():
@@ -37,16 +43,48 @@ def test_a_full_size_model_takes_the_null_of_its_family_and_says_so(caplog):
     assert "sdxl: no null distribution was measured; taking that of taesdxl" in caplog.text
 
 
-def test_standardised_by_model_scale_pose_and_area():
-    null = nulls.Nulls(
-        (("l1",), ("l2",)),
-        (1.0, 2.0),
-        (((0.0, 0.0), (9.0, 9.0)), ((1.0, 0.0), (9.0, 9.0))),
-        (((1.0, 4.0), (9.0, 9.0)), ((1.0, 1.0), (4.0, 9.0))),
-        ((1.0, 0.0), (0.5, 0.0)),
+@pytest.fixture
+def null():
+    rows = (
+        (
+            nulls.Null((0.0, 0.0), (1.0, 4.0), (1.0, 1.0), 1.0, 100),
+            nulls.Null((9.0, 9.0), (9.0, 9.0), (1.0, 2.0), 0, 4),
+        ),
+        (
+            nulls.Null((1.0, 0.0), (1.0, 1.0), (1.0, 1.0), 0.5, 100),
+            nulls.Null((9.0, 9.0), (4.0, 9.0), (1.0, 2.0), 0, 4),
+        ),
     )
-    blocks = torch.tensor([[4.0, 16.0]])
-    z = null.standardise(torch.full((1, 2, 2), 5.0), blocks, 1.1)
-    assert torch.allclose(z, torch.tensor([[[10.0, 5.0], [8.0, 10.0]]]))
-    assert torch.allclose(null.standardise(torch.full((1, 2, 1), 5.0), blocks, 2.0), torch.tensor([[[-4 / 3], [-2.0]]]))
-    assert torch.equal(null.of(1).standardise(torch.full((1, 1, 2), 5.0), blocks[:, 1:], 1.0), z[:, 1:])
+    return nulls.Nulls((("l1",), ("l2",)), (1.0, 2.0), rows, ({}, {"scales": (1.0, 0.5)}))
+
+
+BLOCKS = torch.tensor([[4.0, 16.0]])
+
+
+def contrasts(value, variance, freedom, poses=2):
+    return nulls.Contrasts(torch.full((1, 2, poses), value), torch.full((1, 2, poses), variance), freedom)
+
+
+def test_standardised_by_model_scale_pose_and_area(null):
+    z = null.standardise(contrasts(5.0, 0.0, 0), BLOCKS, 1.1)
+    t = np.array([[[10.0, 5.0], [8.0, 10.0]]])
+    assert np.allclose(stats.norm.sf(z), stats.t(100).sf(t))
+    other = null.standardise(contrasts(5.0, 0.0, 0, poses=1), BLOCKS, 2.0)
+    assert np.allclose(stats.norm.sf(other), stats.t(4).sf([[[-4 / 3], [-2.0]]]))
+    first = nulls.Contrasts(torch.full((1, 1, 2), 5.0), torch.zeros(1, 1, 2), 0)
+    assert np.array_equal(null.of(1).standardise(first, BLOCKS[:, 1:], 1.0), z[:, 1:])
+    assert np.isfinite(null.standardise(contrasts(300.0, 0.0, 0), BLOCKS, 1.0)).all()
+
+
+def test_the_best_of_a_search_is_held_against_searches_in_photographs(null):
+    assert null.searched(1, "scales", 2.0) == 2.0 == null.of(1).searched(0, "scales", 2.0)
+    assert null.searched(1, "scales", 3.0) == 4.0 and null.searched(0, "scales", 3.0) == 3.0
+
+
+def test_an_image_whose_other_poses_differ_is_believed_less(null):
+    """Both variances, weighted by their degrees of freedom."""
+    calm, restless = (null.standardise(contrasts(5.0, variance, 3), BLOCKS, 2.0) for variance in (9.0, 90.0))
+    assert np.allclose(stats.norm.sf(calm[0, 0, 0]), stats.t(7).sf(-4 / 3))
+    joined = (4 * 9 + 3 * 90 / 2) / 7
+    assert np.allclose(stats.norm.sf(restless[0, 0, 1]), stats.t(7).sf(-4 / np.sqrt(joined)))
+    assert (np.abs(restless) < np.abs(calm)).all()

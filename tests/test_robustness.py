@@ -29,8 +29,9 @@ def data(tmp_path, picture):
 
 @pytest.fixture
 def run(data, tiny_model, monkeypatch):
-    scale = {"mean": {"identity": 0, "hflip": 0}, "variance": {"identity": 1, "hflip": 1}, "area": 1}
-    row = {"distances": ["l2"], "scales": {f"{at:.4f}": scale for at in SCALES}}
+    poses = {"identity": 1, "hflip": 1}
+    scale = {"mean": poses, "variance": poses, "spread": poses, "area": 1, "freedom": 9}
+    row = {"distances": ["l2"], "scales": {f"{at:.4f}": scale for at in SCALES}, "searches": {}}
     monkeypatch.setattr(nulls, "_read", lambda: {"grain": {str(tiny_model): row}})
 
     def benchmark(*arguments):
@@ -45,9 +46,12 @@ def run(data, tiny_model, monkeypatch):
 
 
 def test_every_prefix_of_the_order_is_a_sample_of_both_classes():
-    rows = [{"label": "real" if n < 7 else "generated", "path": str(n)} for n in range(10)]
+    families = ["", "", "", "", "", "", "sd", "sd", "sd", "sd", "flux", "flux"]
+    rows = [{"label": "generated" if f else "real", "path": str(n), "autoencoder": f} for n, f in enumerate(families)]
     ordered = robustness.in_turn(rows)
-    assert [row["label"] for row in ordered[:6]] == ["real", "generated"] * 3
+    assert [row["label"] for row in ordered] == ["real", "generated"] * 6
+    generated = [row["autoencoder"] for row in ordered if row["label"] == "generated"]
+    assert generated.count("flux") == 2 and generated[:3].count("flux") == 1
     assert sorted(row["path"] for row in ordered) == sorted(row["path"] for row in rows)
     assert ordered == robustness.in_turn(rows)
 

@@ -8,6 +8,8 @@ is believed less (Sidak), so that no further model, scale or phase raises the fa
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +17,15 @@ import numpy as np
 import torch
 from scipy.special import log_ndtr, ndtri_exp
 
-from recon_detect.looks import BLOCK, SCALES, block_means, look, textured_blocks
+from recon_detect.looks import BLOCK, GRID, SCALES, SIDE, block_means, look, textured_blocks
 from recon_detect.methods.method import Finding, Method
 from recon_detect.models.registry import family_of
+from recon_detect.nulls import Contrasts, Nulls
+from recon_detect.tiling import TILED_ABOVE
 from recon_detect.views import find_view
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -36,57 +40,82 @@ POSES = ("identity", "hflip", "shift3,3", "shift5,5", "shift3,5")
 PRIOR = {"identity": 0.8, "hflip": 0.2}
 # Added to an error before its logarithm: below it, in smooth images, a contrast is noise.
 FLOOR = 0.003
-# How the prior is shared out: the image as it is, at another scale, in another of `PLACES`.
-AS_IT_IS, RESIZED, MOVED = 0.5, 0.3, 0.2
-# The decoder's grid in pixels, and how else the image may lie on it: moved by a crop, or turned.
-GRID = 8
+# How the prior is shared out among the stages of the search.
+SHARES = {"as it is": 0.5, "scales": 0.3, "places": 0.2}
+# How else the image may lie on the decoder's grid: moved by a crop, or turned.
 PLACES = (
     *(f"shift{left},{top}" for top in range(GRID) for left in range(GRID) if left or top),
     *("rot90", "rot180", "rot270"),
 )
 # Every place is tried on a part of this side, ...
 SMALL = 128
-# ... so many of each model again on the whole look, and the best is tested; of models and scales, so many are.
-PROMISING, FINALISTS = 3, 2
+# ... so many of each model again on the whole look, and the best of them is tested.
+PROMISING = 3
+# Side of the larger part on which what was found on `SIDE` is tested again, where the image has more to show.
+WIDE = 2 * SIDE
 # Images with fewer textured blocks tell nothing.
 ENOUGH = 4
 # Beyond this many standard deviations what was found decides, and nothing else is looked for.
-DECISIVE = 4.0
+DECISIVE = 3.0
 # One photograph in a hundred is beyond it: what was found is worth telling in words.
 REMARKABLE = 2.33
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """Where a test was made: the details of its image, should it win."""
+class Trial:
+    """What one model says about one image at one scale and in one place: z (P) of the poses of `PRIOR`."""
 
+    image: int
+    model: int
+    z: NDArray[np.float64]
     scale: float
     place: str
-    pose: str
     box: Box
+
+    def best_pose(self) -> tuple[float, str]:
+        """The higher z, corrected for the share that its pose has of the prior."""
+        tested = corrected(self.z, np.array(list(PRIOR.values())))
+        return float(tested.max()), list(PRIOR)[tested.argmax()]
 
 
 class Tests:
-    """The best test of each image and model, corrected for the share of the prior that it had."""
+    """The best trial of each image and model, corrected for all that was tried."""
 
-    def __init__(self, images: int, models: int) -> None:
-        self.z = np.full((images, models), -np.inf)
-        self.found: dict[tuple[int, int], Found] = {}
-        # By image: the log errors (K) of the first look off the grid, which those of further places are held against.
-        self.off_grid: dict[int, Tensor] = {}
+    def __init__(self, images: int, nulls: Nulls) -> None:
+        self.z = np.full((images, len(nulls.rows)), -np.inf)
+        self.found: dict[tuple[int, int], tuple[str, Trial]] = {}
+        self._nulls = nulls
 
-    def add(self, image: int, model: int, z: NDArray[np.float64], share: float, where: tuple[float, str, Box]) -> None:
-        """Notes what one look says: z (P) of the poses of `PRIOR`."""
-        tested = corrected(z, share * np.array(list(PRIOR.values())))
-        pose = int(tested.argmax())
-        if tested[pose] > self.z[image, model]:
-            self.z[image, model] = tested[pose]
-            scale, place, box = where
-            self.found[image, model] = Found(scale, place, list(PRIOR)[pose], box)
+    def add(self, stage: str, trial: Trial) -> None:
+        """Notes a trial that is the best of its image, its model and one stage of the search."""
+        value, _ = trial.best_pose()
+        z = corrected(np.array(self._nulls.searched(trial.model, stage, value)), SHARES[stage])
+        if z > self.z[trial.image, trial.model]:
+            self.z[trial.image, trial.model] = z
+            self.found[trial.image, trial.model] = stage, trial
 
-    def undecided(self, images: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Those of the images that need a further look."""
-        return images[pooled(self.z[images]) < DECISIVE]
+    def replace(self, trial: Trial) -> None:
+        """Puts a trial in place of the best of its image and model, which was made on less of the image."""
+        stage, _ = self.found.pop((trial.image, trial.model))
+        self.z[trial.image, trial.model] = -np.inf
+        self.add(stage, trial)
+
+    def undecided(self) -> NDArray[np.intp]:
+        """The images that need a further look."""
+        return np.flatnonzero(pooled(self.z) < DECISIVE)
+
+
+class Looks:
+    """The images of one batch, and the first look at them, which those in other places are held against."""
+
+    def __init__(self, e: Evidence) -> None:
+        self.e = e
+        part, self.boxes = look(e.image(), 1.0)
+        self.first = e if part.shape == e.image().shape else e.at(part)
+
+    def of(self, images: NDArray[np.intp]) -> Tensor:
+        """Some of the images."""
+        return self.e.image()[torch.from_numpy(images)]
 
 
 def grain(e: Evidence) -> Finding:
@@ -95,69 +124,116 @@ def grain(e: Evidence) -> Finding:
     High means generated. In standard deviations of photographs: one photograph in forty reaches 2, one in seven hundred
     3. An image with too little texture gets 0, what a photograph gets.
     """
-    tests = search(e)
-    looked = np.isfinite(tests.z).any(axis=1)
-    per_model = np.where(looked[:, None], tests.z, 0.0)
-    score = np.where(looked, pooled(per_model), 0.0)
-    details = [describe(e, tests, image) if there else {} for image, there in enumerate(looked)]
+    enough = (textured_blocks(e.image()) >= ENOUGH).cpu().numpy()
+    per_model = np.zeros((len(e), len(e.autoencoders)))
+    details: list[dict[str, Any]] = [{} for _ in range(len(e))]
+    if enough.any():
+        tests = search(e if enough.all() else e.at(e.image()[torch.from_numpy(enough)]))
+        per_model[enough] = tests.z
+        for row, image in enumerate(np.flatnonzero(enough)):
+            details[image] = describe(e, tests, row)
+    score = np.where(enough, pooled(per_model), 0.0)
     remarks = [in_words(value, found) for value, found in zip(score.tolist(), details, strict=True)]
     return Finding(per_model, score, details, remarks)
 
 
 def search(e: Evidence) -> Tests:
     """Looks at the images as they are, then at other scales, then in other places, until it is decided."""
-    tests = Tests(len(e), len(e.autoencoders))
-    images = np.flatnonzero((textured_blocks(e.image()) >= ENOUGH).cpu().numpy())
-    for further in (look_as_it_is, look_at_scales, look_in_places):
+    tests = Tests(len(e), e.nulls)
+    looks = Looks(e)
+    for stage, further in STAGES.items():
+        images = tests.undecided()
         if len(images):
-            further(e, images, tests)
-            images = tests.undecided(images)
+            for trial in further(looks, images):
+                tests.add(stage, trial)
+            for image in images.tolist():
+                look_wider(e, image, tests)
     return tests
 
 
-def look_as_it_is(e: Evidence, images: NDArray[np.intp], tests: Tests) -> None:
+def look_as_it_is(looks: Looks, images: NDArray[np.intp]) -> Iterator[Trial]:
     """Every model on the image as it is."""
-    part, boxes = look(e.image()[torch.from_numpy(images)], 1.0)
-    there = e if part.shape == e.image().shape else e.at(part)
-    z = standardised(there, 1.0)
-    off_grid = log_errors(there, POSES[2:]).mean(dim=2)
-    for row, image in enumerate(images):
-        tests.off_grid[image] = off_grid[row]
-        for model in range(len(e.autoencoders)):
-            tests.add(image, model, z[row, model], AS_IT_IS, (1.0, "identity", boxes[row]))
+    z = standardised(looks.first, 1.0)
+    for image in images.tolist():
+        for model, of_poses in enumerate(z[image]):
+            yield Trial(image, model, of_poses, 1.0, "identity", looks.boxes[image])
 
 
-def look_at_scales(e: Evidence, images: NDArray[np.intp], tests: Tests) -> None:
-    """Every model and scale with two poses, then all poses of the most promising of them."""
-    scales = scales_of(e.image())[1:]
+def look_at_scales(looks: Looks, images: NDArray[np.intp]) -> Iterator[Trial]:
+    """Every model and scale with two poses, then each model with all poses at its most promising scale."""
+    x = looks.of(images)
+    scales = scales_of(x)[1:]
     if not scales:
         return
-    looks = [look(e.image()[torch.from_numpy(images)], scale) for scale in scales]
-    there = [e.at(part) for part, _ in looks]
+    parts = [look(x, scale) for scale in scales]
+    there = [looks.e.at(part) for part, _ in parts]
     quick = [standardised(*pair, ("identity", "shift3,3"))[..., 0] for pair in zip(there, scales, strict=True)]
-    for (model, number), rows in best(np.stack(quick, axis=2), FINALISTS).items():
-        part, boxes = looks[number]
-        seen = there[number] if len(rows) == len(images) else e.at(part[rows])
-        z = standardised(seen.only(model), scales[number])
-        for position, row in enumerate(rows):
-            where = (scales[number], "identity", boxes[row])
-            tests.add(images[row], model, z[position, 0], RESIZED / (len(SCALES) - 1), where)
+    chosen = np.stack(quick, axis=2).argmax(axis=2)
+    for model, number in itertools.product(range(chosen.shape[1]), range(len(scales))):
+        rows = np.flatnonzero(chosen[:, model] == number)
+        if len(rows):
+            part, boxes = parts[number]
+            seen = there[number] if len(rows) == len(images) else looks.e.at(part[rows])
+            z = standardised(seen.only(model), scales[number])[:, 0]
+            for row, of_poses in zip(rows, z, strict=True):
+                yield Trial(int(images[row]), model, of_poses, scales[number], "identity", boxes[row])
 
 
-def look_in_places(e: Evidence, images: NDArray[np.intp], tests: Tests) -> None:
-    """Every model and place on a small part, the promising again on the whole look, then all poses of the best."""
-    x = e.image()[torch.from_numpy(images)]
+def look_in_places(looks: Looks, images: NDArray[np.intp]) -> Iterator[Trial]:
+    """Every model and place on a small part, the promising again on the whole look, then all poses of each best."""
+    x = looks.of(images)
     side = min(SMALL, (min(x.shape[-2:]) - GRID) // GRID * GRID)
     if side < 2 * BLOCK:
         return
     small, _ = look(x, 1.0, side + GRID)
-    errors = torch.stack([log_errors(e.at(seen), ("identity",))[..., 0] for seen in small_places(small, side)], dim=2)
-    part, boxes = look(x, 1.0)
-    for row, image in enumerate(images):
-        here = part[row : row + 1]
-        model, place = best_place(e.at(here), errors[row], tests.off_grid[image])
-        z = standardised(e.at(find_view(place)(here)).only(model), 1.0)
-        tests.add(image, model, z[0, 0], MOVED / len(PLACES), (1.0, place, boxes[row]))
+    errors = torch.cat([part_errors(looks.e, parts) for parts in together(small_places(small, side))], dim=2)
+    promising = errors.argsort(dim=2)[..., :PROMISING].tolist()
+    for row, image in enumerate(images.tolist()):
+        here = looks.first.image()[image : image + 1]
+        there = looks.e.at(here)
+        for model in range(len(there.autoencoders)):
+            places = [PLACES[number] for number in promising[row][model]]
+            place = places[int(log_errors(there.only(model), places).argmin())]
+            z = standardised(looks.e.at(seen_as(place, here)).only(model), 1.0)
+            yield Trial(image, model, z[0, 0], 1.0, place, looks.boxes[image])
+
+
+STAGES = {"as it is": look_as_it_is, "scales": look_at_scales, "places": look_in_places}
+
+
+def look_wider(e: Evidence, image: int, tests: Tests) -> None:
+    """The best trial of one image again on a larger part, until the best is one that was made on it.
+
+    Nothing new is tested, so there is nothing to correct for: a trial on `SIDE` is only what chooses the one on `WIDE`.
+    """
+    x = e.image()[image : image + 1]
+    while pooled(tests.z[[image]])[0] > 0:
+        model = int(tests.z[image].argmax())
+        _, trial = tests.found[image, model]
+        part, (box,) = look(x, trial.scale, WIDE)
+        if box == trial.box:
+            return
+        z = standardised(e.at(seen_as(trial.place, part)).only(model), trial.scale)
+        tests.replace(dataclasses.replace(trial, z=z[0, 0], box=box))
+
+
+def together(views: Iterable[Tensor]) -> Iterator[list[Tensor]]:
+    """Views of one size, as many at a time as have the pixels of one look, or fill a GPU."""
+    group: list[Tensor] = []
+    for view in views:
+        group.append(view)
+        pixels = len(group) * view[:, 0].numel()
+        if pixels + view[:, 0].numel() > (TILED_ABOVE if view.is_cuda else SIDE**2):
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def part_errors(e: Evidence, views: Sequence[Tensor]) -> Tensor:
+    """The log errors (B, K, V) of V views of B images."""
+    errors = log_errors(e.at(torch.cat(list(views))), ("identity",))[..., 0]
+    return torch.stack(torch.split(errors, len(views[0])), dim=2)
 
 
 def small_places(x: Tensor, side: int) -> Iterator[Tensor]:
@@ -167,24 +243,11 @@ def small_places(x: Tensor, side: int) -> Iterator[Tensor]:
         yield find_view(place)(x if moved else x[..., :side, :side])[..., :side, :side]
 
 
-def best_place(e: Evidence, errors: Tensor, off_grid: Tensor) -> tuple[int, str]:
-    """The model and the place of one image with the highest contrast among the promising by `errors` (K, places)."""
-    found: dict[tuple[int, str], float] = {}
-    for model in range(len(e.autoencoders)):
-        places = [PLACES[number] for number in errors[model].argsort()[:PROMISING].tolist()]
-        contrast = (off_grid[model] - log_errors(e.only(model), places)[0, 0]) / e.nulls.variance[model][0][0] ** 0.5
-        found |= zip([(model, place) for place in places], contrast.tolist(), strict=True)
-    return max(found, key=found.__getitem__)
-
-
-def best(z: NDArray[np.float64], count: int) -> dict[tuple[int, int], list[int]]:
-    """The best few of the trials on each image, (B, K, H): pairs (model, trial) with the images that they are of."""
-    rows: dict[tuple[int, int], list[int]] = {}
-    for row, trials in enumerate(z):
-        for flat in trials.ravel().argsort()[::-1][:count]:
-            model, trial = divmod(int(flat), trials.shape[1])
-            rows.setdefault((model, trial), []).append(row)
-    return rows
+def seen_as(place: str, x: Tensor) -> Tensor:
+    """The images in a place, of whole periods of the grid."""
+    view = find_view(place)(x)
+    height, width = (side // GRID * GRID for side in view.shape[-2:])
+    return view[..., :height, :width]
 
 
 def log_errors(e: Evidence, poses: Sequence[str]) -> Tensor:
@@ -198,14 +261,16 @@ def log_errors(e: Evidence, poses: Sequence[str]) -> Tensor:
     return torch.stack(columns, dim=1).permute(2, 1, 0)
 
 
-def contrasts(e: Evidence, poses: Sequence[str] = POSES) -> Tensor:
-    """The contrasts (B, K, P) of the poses of `PRIOR` with the others: the mean of their log errors less its own.
+def contrasts(logs: Tensor, poses: Sequence[str] = POSES) -> Contrasts:
+    """The contrasts (..., P) of the poses of `PRIOR` with the others, from log errors (..., Q).
 
     About 0 for photographs. Of fewer `poses`, those that are missing in it are left out of `PRIOR` too.
     """
-    logs = log_errors(e, poses)
-    sought = logs[..., [poses.index(pose) for pose in PRIOR if pose in poses]]
-    return (logs.sum(dim=2, keepdim=True) - sought) / (len(poses) - 1) - sought
+    sought = [poses.index(pose) for pose in PRIOR if pose in poses]
+    others = torch.stack([torch.cat([logs[..., :q], logs[..., q + 1 :]], dim=-1) for q in sought], dim=-2)
+    freedom = len(poses) - 2
+    variance = others.var(dim=-1) if freedom else torch.zeros_like(others[..., 0])
+    return Contrasts(others.mean(dim=-1) - logs[..., sought], variance, freedom)
 
 
 def participating_blocks(e: Evidence) -> Tensor:
@@ -215,9 +280,8 @@ def participating_blocks(e: Evidence) -> Tensor:
 
 
 def standardised(e: Evidence, scale: float, poses: Sequence[str] = POSES) -> NDArray[np.float64]:
-    """The contrasts in standard deviations of photographs that were brought to the same scale: (B, K, P)."""
-    found = contrasts(e, poses)
-    return e.nulls.standardise(found, participating_blocks(e), scale).double().cpu().numpy()
+    """The contrasts as normal deviates of photographs that were brought to the same scale: (B, K, P)."""
+    return e.nulls.standardise(contrasts(log_errors(e, poses), poses), participating_blocks(e), scale)
 
 
 def corrected(z: NDArray[np.float64], share: NDArray[np.float64] | float) -> NDArray[np.float64]:
@@ -243,16 +307,16 @@ def pooled(per_model: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def describe(e: Evidence, tests: Tests, image: int) -> dict[str, Any]:
-    """What the winning test says about an image, should it be generated."""
+    """What the winning trial says about an image, should it be generated."""
     model = int(tests.z[image].argmax())
-    found = tests.found[image, model]
+    _, trial = tests.found[image, model]
     height, width = e.image().shape[-2:]
     return {
         "decoder": family_of(e.autoencoders[model].name),
-        "native_size": [round(width * found.scale), round(height * found.scale)],
-        "place": found.place,
-        "mirrored": found.pose == "hflip",
-        "box": list(found.box),
+        "native_size": [round(width * trial.scale), round(height * trial.scale)],
+        "place": trial.place,
+        "mirrored": trial.best_pose()[1] == "hflip",
+        "box": list(trial.box),
     }
 
 
