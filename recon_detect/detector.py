@@ -143,7 +143,7 @@ class Detector:
         # float16 and "auto" leave LPIPS in float32: its features have been seen to fit into bfloat16 alone.
         lowered = torch.bfloat16 if settings.dtype == "bfloat16" and not compat else torch.float32
         self._distances = Distances([name for use in uses for name in use.distances], self.device, lowered)
-        inversion = {"steps": settings.inversion_steps, "real_step": settings.real_step}
+        inversion = settings.inversion
         self._autoencoders = [
             load_autoencoder(w, self.device, settings.dtype, pure=bool(compat), inversion=inversion) for w in found
         ]
@@ -152,7 +152,7 @@ class Detector:
         ]
         denoising = {model for use in uses if use.method.denoises for model in use.models}
         self._denoisers = {
-            a.name: load_denoiser(a.name, a.latent_scale, self.device, settings.dtype)
+            a.name: load_denoiser(a.name, a.latent_scale, self.device, settings.dtype, inversion)
             for a in self._autoencoders
             if a.name in denoising
         }
@@ -179,7 +179,7 @@ class Detector:
             alpha=settings.alpha,
             seed=settings.seed if compat else None,
             versions=versions(),
-            inversion=inversion if any(a.trained_side for a in self._autoencoders) else None,
+            inversion=inversion if self._denoisers or any(a.trained_side for a in self._autoencoders) else None,
         )
 
     def score(
@@ -307,11 +307,7 @@ class Detector:
         best = max(score.per_model, key=score.per_model.__getitem__)
         first = self.uses[0]
         return (
-            evidence.using(first.distance, [best])
-            .error_map(0, view=first.method.map_view)[position, 0]
-            .float()
-            .cpu()
-            .numpy()
+            evidence.using(first.distance, [best]).error_map(0, **first.method.shown)[position, 0].float().cpu().numpy()
         )
 
 

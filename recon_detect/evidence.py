@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 Noise = Callable[[tuple[int, ...]], "Tensor"]
 # The view of a model in which it sees images of the size that it was trained on; of autoencoders the image as it is.
 TRAINED = "trained"
+# Ends the name of a model through whose diffusion model the latents go too.
+_DEEP = ":deep"
 
 
 class Evidence:
@@ -113,16 +115,20 @@ class Evidence:
         seen.backbones = tuple(backbone for backbone in self.backbones if backbone.name in models)
         return seen
 
-    def error(self, distance: str | None = None, *, view: str = "identity", passes: int = 1) -> Tensor:
+    def error(
+        self, distance: str | None = None, *, view: str = "identity", passes: int = 1, deep: bool = False
+    ) -> Tensor:
         """Mean of the error map of each image and model: (B, K), float32 (float16 as published).
 
         Args:
             distance: Name of a distance of this run; None takes the method's.
             view: Which view of the images is reconstructed and compared.
             passes: 1 compares the image with its reconstruction, 2 the reconstruction with its own, and so on.
+            deep: Whether the latents are inverted and sampled back by the diffusion model that the autoencoder belongs
+                to, of methods with `Method.denoises`.
         """
         columns = [
-            self.error_map(model, distance, view=view, passes=passes).mean(dim=(1, 2, 3))
+            self.error_map(model, distance, view=view, passes=passes, deep=deep).mean(dim=(1, 2, 3))
             for model in range(len(self.autoencoders))
         ]
         return torch.stack(columns, dim=1)
@@ -132,12 +138,20 @@ class Evidence:
         for model in range(len(self.autoencoders)):
             missing = [(view,) for view in dict.fromkeys(views) if self._key(model, view, 1) not in self._images]
             for group in self._of_one_size(missing):
-                self._reconstruct(group, self._by_key[self.autoencoders[model].key])
+                self._reconstruct(group, self.autoencoders[model].key)
         return torch.stack([self.error(distance, view=view) for view in views])
 
-    def error_map(self, model: int, distance: str | None = None, *, view: str = "identity", passes: int = 1) -> Tensor:
+    def error_map(
+        self,
+        model: int,
+        distance: str | None = None,
+        *,
+        view: str = "identity",
+        passes: int = 1,
+        deep: bool = False,
+    ) -> Tensor:
         """Error map (B, 1, h, w) of one model; LPIPS maps have the resolution of their layer."""
-        key = self._key(model, view, passes)
+        key = self._key(model, view, passes, deep=deep)
         name = distance or self.distance
         if name not in self.distances.names:
             raise UnknownName("distance of this run", name, self.distances.names)
@@ -179,6 +193,18 @@ class Evidence:
             columns.append(denoiser.noise_error(find_view(latent_view)(latents), time=time, draws=draws))
         return torch.stack(columns, dim=1)
 
+    def step_error(self, step: int) -> Tensor:
+        """What one step of each diffusion model of pixels changes there and back: (B, K), mean squares.
+
+        Args:
+            step: After so many steps of inversion, of the image at the size that the model was trained on.
+        """
+        columns = [
+            autoencoder.step_error(self.reconstruction(model, view=TRAINED, passes=0), step)
+            for model, autoencoder in enumerate(self.autoencoders)
+        ]
+        return torch.stack(columns, dim=1)
+
     def image(self, view: str = "identity") -> Tensor:
         """The images (B, 3, H, W) in [-1, 1], as a view shows them."""
         return self._image((view,))
@@ -191,18 +217,18 @@ class Evidence:
         """
         return self._image(self._key(model, view, passes))
 
-    def _key(self, model: int, view: str, passes: int) -> Key:
+    def _key(self, model: int, view: str, passes: int, *, deep: bool = False) -> Key:
         autoencoder = self.autoencoders[model]
         if view == TRAINED:
             view = f"dire{autoencoder.trained_side}" if autoencoder.trained_side else "identity"
-        return (view, *[autoencoder.key] * passes)
+        return (view, *[autoencoder.key + _DEEP if deep else autoencoder.key] * passes)
 
     def _image(self, key: Key) -> Tensor:
         if key not in self._images:
             if len(key) == 1:
                 self._images[key] = find_view(key[0])(self._original)
             else:
-                self._reconstruct([key[:-1]], self._by_key[key[-1]])
+                self._reconstruct([key[:-1]], key[-1])
         return self._images[key]
 
     def _embedding(self, backbone: Backbone, view: str, tile: int | None) -> Tensor:
@@ -237,22 +263,26 @@ class Evidence:
         found = {net: self.distances.features(result, net) for net in self.distances.nets(names)}
         return self.distances.maps(x, result, known, found, names)
 
-    def _reconstruct(self, parents: Sequence[Key], model: int) -> None:
-        """Remembers the reconstructions of images of one size by one model."""
+    def _reconstruct(self, parents: Sequence[Key], name: str) -> None:
+        """Remembers the reconstructions of images of one size by the model of a key."""
+        model = self._by_key[name.removesuffix(_DEEP)]
         autoencoder = self._all[model]
         height, width = self._image(parents[0]).shape[-2:]
         padded = self._padded(parents, model)
-        decoded = autoencoder.decode(self._encode(parents, model, padded))
+        latents = self._encode(parents, model, padded)
+        if name.endswith(_DEEP):
+            latents = self._denoisers[autoencoder.name].reconstruct(latents)
+        decoded = autoencoder.decode(latents)
         finite = decoded.isfinite().flatten(1).all(dim=1)
         if not bool(finite.all()):
             decoded = self._repeat(decoded.float(), padded, finite, model)
         finished = self._finish(decoded[..., :height, :width])
         for parent, part in zip(parents, torch.split(finished, len(self)), strict=True):
-            self._images[(*parent, autoencoder.key)] = part
+            self._images[(*parent, name)] = part
 
     def _latent_difference(self, key: Key) -> Tensor:
         """Mean square of the difference of the latents of an image and of its reconstruction: (B, 1, h, w)."""
-        model = self._by_key[key[-1]]
+        model = self._by_key[key[-1].removesuffix(_DEEP)]
         self._image(key)
         before, after = (self._encode([part], model, self._padded([part], model)).float() for part in (key[:-1], key))
         return (before - after).square().mean(dim=1, keepdim=True)

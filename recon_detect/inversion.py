@@ -7,7 +7,7 @@ the time that it comes from.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -138,31 +138,57 @@ def dire_sampling(
 
 
 def ddim_inversion(
-    predict: NoisePredictor, x: Tensor, schedule: Schedule, *, callback: Callback | None = None
+    predict: NoisePredictor, x: Tensor, schedule: Schedule, *, steps: int = 0, callback: Callback | None = None
 ) -> Tensor:
-    """Standard DDIM inversion, N evaluations: from a clean image to the last time of the schedule, nothing clipped."""
-    signals = (1.0, *schedule.signal.tolist())
-    for index, (now, onward) in enumerate(pairwise(signals)):
-        noise = predict(x, schedule.times[index])
-        clean = (x - (1 - now) ** 0.5 * noise) / now**0.5
-        x = onward**0.5 * clean + (1 - onward) ** 0.5 * noise
+    """Standard DDIM inversion: from clean images or latents to the last time of the schedule, nothing clipped.
+
+    Args:
+        predict: The model.
+        x: Images or latents (B, C, H, W).
+        schedule: Of N times.
+        steps: The first so many steps only; 0 takes all.
+        callback: Sees every step.
+    """
+    for index, (now, onward) in list(enumerate(_edges(schedule)))[: steps or None]:
+        x = _ddim_step(predict, x, schedule.times[index], now, onward)
         if callback:
             callback(index, x)
     return x
 
 
 def ddim_sampling(
-    predict: NoisePredictor, x: Tensor, schedule: Schedule, *, callback: Callback | None = None
+    predict: NoisePredictor, x: Tensor, schedule: Schedule, *, steps: int = 0, callback: Callback | None = None
 ) -> Tensor:
-    """Standard DDIM sampling with eta = 0, N evaluations: from the last time of the schedule to a clean image."""
-    signals = (1.0, *schedule.signal.tolist())
-    for index in reversed(range(len(schedule))):
-        noise = predict(x, schedule.times[index])
-        clean = (x - (1 - signals[index + 1]) ** 0.5 * noise) / signals[index + 1] ** 0.5
-        x = signals[index] ** 0.5 * clean + (1 - signals[index]) ** 0.5 * noise
+    """Standard DDIM sampling with eta = 0: from the time where `ddim_inversion` with as many `steps` ended."""
+    for index, (before, now) in reversed(list(enumerate(_edges(schedule)))[: steps or None]):
+        x = _ddim_step(predict, x, schedule.times[index], now, before)
         if callback:
             callback(index, x)
     return x
+
+
+def step_error(predict: NoisePredictor, x: Tensor, schedule: Schedule, *, step: int) -> Tensor:
+    """Mean square (B,) of what one step there and back changes after `step` steps of inversion; `step` + 2 evaluations.
+
+    The stepwise error of SeDID (Ma et al., 2023, arXiv:2307.06272).
+    """
+    x = ddim_inversion(predict, x, schedule, steps=step) if step else x
+    now, onward = list(_edges(schedule))[step]
+    there = _ddim_step(predict, x, schedule.times[step], now, onward)
+    back = _ddim_step(predict, there, schedule.times[step], onward, now)
+    return (back - x).square().mean(dim=(1, 2, 3))
+
+
+def _edges(schedule: Schedule) -> Iterator[tuple[float, float]]:
+    """What is left of the image before and after each step of an inversion that starts at a clean one."""
+    return pairwise((1.0, *schedule.signal.tolist()))
+
+
+def _ddim_step(predict: NoisePredictor, x: Tensor, time: int, now: float, then: float) -> Tensor:
+    noise = predict(x, time)
+    clean = (x - (1 - now) ** 0.5 * noise) / now**0.5
+    moved: Tensor = then**0.5 * clean + (1 - then) ** 0.5 * noise
+    return moved
 
 
 def _clipped(noise: Tensor, x: Tensor, signal: float) -> tuple[Tensor, Tensor]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from recon_detect.errors import ReconDetectError, UnknownName
 from recon_detect.images import Provenance
+from recon_detect.settings import Inversion
 
 SCHEMA = 2
 
@@ -51,7 +52,7 @@ class RunInfo:
     alpha: str
     seed: int | None
     versions: dict[str, str]
-    inversion: dict[str, int] | None = None
+    inversion: Inversion | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -67,7 +68,7 @@ class RunInfo:
             "images": [self.exif_orientation, self.alpha, self.seed],
         }
         if self.inversion:
-            decisive["inversion"] = self.inversion
+            decisive["inversion"] = asdict(self.inversion)
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
 
     def to_dict(self) -> dict[str, Any]:

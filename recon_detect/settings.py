@@ -6,6 +6,21 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class Inversion:
+    """How far a diffusion model inverts an image.
+
+    Attributes:
+        steps: Evaluations each way, 20 in DIRE; a stride through the training schedule must give as many.
+        real_step: Only the first so many of them, there and back; 0 takes all, 1 is the cheapest.
+        prompt: What a latent diffusion model is told.
+    """
+
+    steps: int = 20
+    real_step: int = 0
+    prompt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """How images are read and how the loop runs; what is scored is chosen by method, models and distance.
 
@@ -21,8 +36,7 @@ class Settings:
             pixels; the tag is reported either way.
         alpha: ``"white"`` or ``"black"``: the background that transparent images are put on; ``"drop"`` ignores alpha.
         seed: Seed of the posterior noise, which only ``compat="published"`` draws.
-        inversion_steps: Evaluations each way of a diffusion model of pixels; 20 in DIRE.
-        real_step: Only the first so many of these steps, there and back; 0 takes all. 1 is the cheapest.
+        inversion: How far diffusion models invert.
     """
 
     device: str | None = None
@@ -35,8 +49,7 @@ class Settings:
     exif_orientation: bool = False
     alpha: str = "white"
     seed: int = 1
-    inversion_steps: int = 20
-    real_step: int = 0
+    inversion: Inversion = Inversion()
 
 
 DEFAULTS = Settings()

@@ -9,7 +9,7 @@ import typer
 
 from recon_detect._version import __version__
 from recon_detect.methods import DEFAULT_METHOD, METHODS
-from recon_detect.settings import DEFAULTS
+from recon_detect.settings import DEFAULTS, Inversion
 
 app = typer.Typer(
     name="recon-detect",
@@ -86,11 +86,12 @@ def score(
         typer.Option(help="'published' reproduces the numbers of the authors' code, with --method aeroblade."),
     ] = None,
     inversion_steps: Annotated[
-        int, typer.Option(min=1, help="Evaluations each way of a diffusion model of pixels, with --method dire.")
-    ] = DEFAULTS.inversion_steps,
+        int, typer.Option(min=1, help="Evaluations each way of a diffusion model, with --method dire or deep.")
+    ] = DEFAULTS.inversion.steps,
     real_step: Annotated[
         int, typer.Option(min=0, help="Only the first so many of them, there and back; 0 takes all.")
-    ] = DEFAULTS.real_step,
+    ] = DEFAULTS.inversion.real_step,
+    prompt: Annotated[str, typer.Option(help="What a latent diffusion model is told, with --method deep.")] = "",
     batch_size: Annotated[int | None, typer.Option(min=1, help="Images per batch. Without it: by free memory.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Threads that decode images.")] = DEFAULTS.workers,
     max_pixels: Annotated[int, typer.Option(min=1, help="Refuse larger images.")] = DEFAULTS.max_pixels,
@@ -120,8 +121,7 @@ def score(
         "workers": workers,
         "max_pixels": max_pixels,
         "exif_orientation": exif_orientation,
-        "inversion_steps": inversion_steps,
-        "real_step": real_step,
+        "inversion": Inversion(inversion_steps, real_step, prompt),
     }
     detector = {
         "method": _split(method) or DEFAULT_METHOD,
@@ -148,8 +148,8 @@ def reconstruct(
     floats: Annotated[
         bool, typer.Option("--floats", help="Write safetensors with unrounded values instead of PNG.")
     ] = False,
-    inversion_steps: Annotated[int, typer.Option(min=1, help="As in 'score'.")] = DEFAULTS.inversion_steps,
-    real_step: Annotated[int, typer.Option(min=0, help="As in 'score'.")] = DEFAULTS.real_step,
+    inversion_steps: Annotated[int, typer.Option(min=1, help="As in 'score'.")] = DEFAULTS.inversion.steps,
+    real_step: Annotated[int, typer.Option(min=0, help="As in 'score'.")] = DEFAULTS.inversion.real_step,
     device: Annotated[str | None, typer.Option(help="As in 'score'.")] = None,
     dtype: Annotated[str, typer.Option(help="As in 'score'.")] = DEFAULTS.dtype,
     batch_size: Annotated[int | None, typer.Option(min=1, help="As in 'score'.")] = None,
@@ -169,8 +169,7 @@ def reconstruct(
         "device": device,
         "dtype": dtype,
         "batch_size": batch_size,
-        "inversion_steps": inversion_steps,
-        "real_step": real_step,
+        "inversion": Inversion(inversion_steps, real_step),
     }
     raise typer.Exit(run_reconstruct(paths, options, output, legacy=legacy_format, floats=floats, quiet=quiet))
 

@@ -12,6 +12,7 @@ METHODS: dict[str, str] = {
     "aedr-homogeneity": "recon_detect.methods.aedr:AEDR_HOMOGENEITY",
     "aeroblade": "recon_detect.methods.aeroblade:AEROBLADE",
     "contrast": "recon_detect.methods.contrast:CONTRAST",
+    "deep": "recon_detect.methods.deep:DEEP",
     "did": "recon_detect.methods.did:DID",
     "dire": "recon_detect.methods.dire:DIRE",
     "grain": "recon_detect.methods.grain:GRAIN",
@@ -21,6 +22,7 @@ METHODS: dict[str, str] = {
     "rdd-latent": "recon_detect.methods.rdd:RDD_LATENT",
     "regap": "recon_detect.methods.regap:REGAP",
     "rigid": "recon_detect.methods.rigid:RIGID",
+    "sedid": "recon_detect.methods.sedid:SEDID",
     "warpad": "recon_detect.methods.warpad:WARPAD",
 }
 

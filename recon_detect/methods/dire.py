@@ -29,5 +29,5 @@ DIRE = Method(
     distance="l1",
     models=(),
     paper="arXiv:2303.09295",
-    map_view=TRAINED,
+    shown={"view": TRAINED},
 )

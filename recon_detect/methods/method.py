@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Method:
         paper: Source.
         embeds: Whether it compares embeddings of backbones instead of reconstructions of autoencoders.
         denoises: Whether it needs the diffusion models that the autoencoders belong to.
-        map_view: The view whose error map is shown.
+        shown: What `Evidence.error_map` is asked for as the heat map of an image.
         null: Whether it needs the distribution over photographs of every model (see `nulls`).
         published_models: The models of the paper, for ``compat="published"``; empty where no such mode exists.
     """
@@ -62,5 +62,5 @@ class Method:
     embeds: bool = False
     denoises: bool = False
     null: bool = False
-    map_view: str = "identity"
+    shown: Mapping[str, Any] = field(default_factory=dict)
     published_models: tuple[str, ...] = ()

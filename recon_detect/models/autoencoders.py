@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,6 +18,7 @@ from recon_detect.models.pixel_diffusion import PixelDiffusion
 from recon_detect.models.registry import AUTOENCODERS
 from recon_detect.models.torchvision_guard import hide_broken_torchvision
 from recon_detect.models.weights import Weights
+from recon_detect.settings import Inversion
 from recon_detect.tiling import TILE, is_large, tiled
 
 if TYPE_CHECKING:
@@ -173,6 +173,20 @@ class Autoencoder:
                 return self._in_tiles(self._adapter.decode, z, self.factor, lambda position: position * self.factor)
             return self._adapter.decode(self._module, self._cast(z))
 
+    def step_error(self, x: Tensor, step: int) -> Tensor:
+        """Mean square (B,) of what one step of a diffusion model of pixels changes there and back.
+
+        Raises:
+            UsageError: An autoencoder has no steps.
+        """
+        if self.trained_side is None:
+            raise UsageError(
+                f"{self.name} is an autoencoder; this method needs a diffusion model of pixels (UNet2DModel)"
+            )
+        with self._precision(precise=False):
+            error: Tensor = self._module.step_error(x, step)
+            return error
+
     def _in_tiles(
         self, function: Callable[[Any, Tensor], Tensor], x: Tensor, unit: int, scale: Callable[[int], int]
     ) -> Tensor:
@@ -207,7 +221,7 @@ def load_autoencoder(
     dtype: str = "auto",
     *,
     pure: bool = False,
-    inversion: Mapping[str, int] = MappingProxyType({}),
+    inversion: Inversion = Inversion(),  # noqa: B008 - frozen
 ) -> Autoencoder:
     """Loads an autoencoder from a folder with ``config.json`` and safetensors; no network, no pickle, no remote code.
 
@@ -216,7 +230,7 @@ def load_autoencoder(
         device: Where to put it.
         dtype: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
         pure: Convert the weights themselves instead of autocast, as the published scripts do.
-        inversion: ``steps`` and ``real_step`` of a diffusion model of pixels.
+        inversion: Of a diffusion model of pixels.
 
     Raises:
         WeightsError: A class that is not an image autoencoder, or tensors that do not fit the configuration.
@@ -235,7 +249,7 @@ def load_autoencoder(
                 use_safetensors=True,
                 torch_dtype=chosen if pure else torch.float32,
                 variant=variant,
-                **(inversion if module_class is PixelDiffusion else {}),
+                **({"inversion": inversion} if module_class is PixelDiffusion else {}),
             )
     except UsageError:
         raise

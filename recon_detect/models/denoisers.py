@@ -1,20 +1,24 @@
-"""The noise predictors of latent diffusion models: UNet, schedule and the empty prompt, from a diffusers pipeline."""
+"""The noise predictors of latent diffusion models: UNet, schedule and prompt, from a diffusers pipeline."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from recon_detect.devices import autocast
 from recon_detect.errors import WeightsError
+from recon_detect.inversion import ddim_inversion, ddim_sampling, respaced
 from recon_detect.models import hub
 from recon_detect.models.backbones import quiet_transformers
 from recon_detect.models.torchvision_guard import hide_broken_torchvision
 from recon_detect.models.weights import Weights, find_component
+from recon_detect.settings import Inversion
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
 
 _UNET = "diffusion_pytorch_model.safetensors"
@@ -28,23 +32,25 @@ _COMPONENTS = {
 
 
 class Denoiser:
-    """A UNet that predicts the noise in the latents of an autoencoder, without a prompt.
+    """A UNet that predicts the noise in the latents of an autoencoder.
 
     Attributes:
         name: That of the autoencoder of the same pipeline, and ``:unet``.
         weights: Where the UNet came from.
         dtype: Precision, by autocast below float32.
+        schedule: The times at which `reconstruct` asks it.
     """
 
     def __init__(
         self,
         weights: Weights,
         unet: Any,
-        alphas_cumprod: Tensor,
+        training: NDArray[np.float64],
         prompt: Tensor,
         latent_scale: float,
         device: torch.device,
         dtype: torch.dtype,
+        inversion: Inversion,
         *,
         predicts_velocity: bool,
     ) -> None:
@@ -53,7 +59,9 @@ class Denoiser:
         self.device = device
         self.dtype = dtype
         self._unet = unet.to(device).eval().requires_grad_(False)
-        self._alphas_cumprod = alphas_cumprod.to(device)
+        self._signal = np.cumprod(1 - training).tolist()
+        self.schedule = respaced(training, inversion.steps)
+        self._real_step = inversion.real_step
         self._prompt = prompt.to(device)
         self._latent_scale = latent_scale
         self._predicts_velocity = predicts_velocity
@@ -67,26 +75,39 @@ class Denoiser:
             draws: The noises are the same for every image of a size, and on every call.
         """
         z = latents.float() * self._latent_scale
-        t = round(time * len(self._alphas_cumprod))
-        signal, noise_level = self._alphas_cumprod[t].sqrt(), (1 - self._alphas_cumprod[t]).sqrt()
+        t = round(time * len(self._signal))
+        signal, noise_level = self._signal[t] ** 0.5, (1 - self._signal[t]) ** 0.5
         generator = torch.Generator().manual_seed(0)
         errors = []
         for _ in range(draws):
             noise = torch.randn(z.shape[1:], generator=generator).to(z).expand_as(z)
             noisy = signal * z + noise_level * noise
-            predicted = self._predict(noisy, t)
-            if self._predicts_velocity:
-                predicted = signal * predicted + noise_level * noisy
-            errors.append((predicted - noise).square().mean(dim=(1, 2, 3)))
+            errors.append((self._predict(noisy, t) - noise).square().mean(dim=(1, 2, 3)))
         return torch.stack(errors).mean(dim=0)
 
+    def reconstruct(self, latents: Tensor) -> Tensor:
+        """The latents (B, C, h, w) of the autoencoder, inverted to noise and sampled back by standard DDIM."""
+        z = latents.float() * self._latent_scale
+        z = ddim_inversion(self._predict, z, self.schedule, steps=self._real_step)
+        return ddim_sampling(self._predict, z, self.schedule, steps=self._real_step) / self._latent_scale
+
     def _predict(self, z: Tensor, t: int) -> Tensor:
+        """The noise in latents."""
         with autocast(self.device, self.dtype):
             prompt = self._prompt.expand(len(z), -1, -1)
-            return self._unet(z, t, encoder_hidden_states=prompt).sample.float()  # type: ignore[no-any-return]
+            predicted: Tensor = self._unet(z, t, encoder_hidden_states=prompt).sample.float()
+        if self._predicts_velocity:
+            return self._signal[t] ** 0.5 * predicted + (1 - self._signal[t]) ** 0.5 * z  # type: ignore[no-any-return]
+        return predicted
 
 
-def load_denoiser(model: str, latent_scale: float, device: torch.device, dtype: str = "auto") -> Denoiser:
+def load_denoiser(
+    model: str,
+    latent_scale: float,
+    device: torch.device,
+    dtype: str = "auto",
+    inversion: Inversion = Inversion(),  # noqa: B008 - frozen
+) -> Denoiser:
     """Loads the noise predictor of a pipeline: a folder in diffusers' format, a hub id, or a row from such a pipeline.
 
     Args:
@@ -94,6 +115,7 @@ def load_denoiser(model: str, latent_scale: float, device: torch.device, dtype: 
         latent_scale: The factor between the latents of the autoencoder and those of the UNet.
         device: Where to put it.
         dtype: ``"bfloat16"`` lowers the precision; anything else is float32.
+        inversion: Steps of `Denoiser.reconstruct`, and the prompt.
 
     Raises:
         WeightsError: A part is missing, or predicts neither noise nor velocity.
@@ -118,13 +140,15 @@ def load_denoiser(model: str, latent_scale: float, device: torch.device, dtype: 
     if kind not in ("epsilon", "v_prediction"):
         raise WeightsError(f"{model}: predicts {kind!r}; expected a model that predicts noise or velocity")
     length = min(tokenizer.model_max_length, encoder.config.max_position_embeddings)
-    tokens = tokenizer("", padding="max_length", max_length=length, return_tensors="pt").input_ids
+    tokens = tokenizer(
+        inversion.prompt, padding="max_length", max_length=length, truncation=True, return_tensors="pt"
+    ).input_ids
     with torch.inference_mode():
         prompt = encoder.eval()(tokens).last_hidden_state
     origin = "folder" if Path(model).expanduser().is_dir() else "hub"
     weights = Weights(model, folders["unet"], _UNET, origin, hub.sha256_of(folders["unet"] / _UNET))
     lowered = torch.bfloat16 if dtype == "bfloat16" else torch.float32
     return Denoiser(
-        weights, unet, scheduler.alphas_cumprod, prompt.clone(), latent_scale, device, lowered,
+        weights, unet, scheduler.betas.double().numpy(), prompt.clone(), latent_scale, device, lowered, inversion,
         predicts_velocity=kind == "v_prediction",
     )  # fmt: skip

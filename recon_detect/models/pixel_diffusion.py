@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from recon_detect.inversion import Schedule, betas, dire_inversion, dire_sampling, respaced
+from recon_detect.inversion import Schedule, betas, dire_inversion, dire_sampling, respaced, step_error
+from recon_detect.settings import Inversion
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,13 +42,18 @@ class PixelDiffusion(torch.nn.Module):
         self.config = unet.config
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, *, steps: int = 20, real_step: int = 0, **_: Any) -> PixelDiffusion:
+    def from_pretrained(
+        cls,
+        folder: str | Path,
+        *,
+        inversion: Inversion = Inversion(),  # noqa: B008 - frozen
+        **_: Any,
+    ) -> PixelDiffusion:
         """Reads a folder in diffusers' format: ``config.json``, ``scheduler_config.json``, safetensors.
 
         Args:
             folder: The folder; the configuration of the schedule may also be in ``scheduler`` beside it.
-            steps: Evaluations each way; a stride through the training schedule must give as many.
-            real_step: Only the first so many of them; 0 takes all.
+            inversion: How far it inverts.
 
         Raises:
             OSError: A file is missing.
@@ -62,7 +68,7 @@ class PixelDiffusion(torch.nn.Module):
         check_shapes(unet, state)
         # In float32, whatever is stored: autocast lowers what is lowered.
         unet.load_state_dict(state)
-        return cls(unet, respaced(_training_betas(folder), steps), real_step)
+        return cls(unet, respaced(_training_betas(folder), inversion.steps), inversion.real_step)
 
     def invert(self, x: Tensor) -> Tensor:
         """Noise (B, 3, H, W) of images in [-1, 1]."""
@@ -71,6 +77,10 @@ class PixelDiffusion(torch.nn.Module):
     def sample(self, z: Tensor) -> Tensor:
         """Images in [-1, 1] of noise."""
         return dire_sampling(self.predict, z, self.schedule, steps=self.real_step)
+
+    def step_error(self, x: Tensor, step: int) -> Tensor:
+        """Mean square (B,) of what one step there and back changes, after `step` steps of inversion."""
+        return step_error(self.predict, x, self.schedule, step=step)
 
     def predict(self, x: Tensor, time: int) -> Tensor:
         """The noise in (B, 3, H, W) at a time of the training schedule. A learned variance is left out.

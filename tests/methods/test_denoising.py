@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from recon_detect import load_detector
 from recon_detect.errors import WeightsError, WeightsMissing
+from recon_detect.settings import Inversion
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +111,67 @@ def test_scores_equal_a_slow_rewrite(pipeline, picture, kind, request):
     # The difference of two errors of the noise, squared: float32 in the networks leaves four digits.
     assert np.allclose(result.scores, expected, rtol=1e-3, atol=1e-12) and np.ptp(expected) > 0
     assert [model.name for model in result.run.models] == [str(pipeline), f"{pipeline}:unet"]
+
+
+@pytest.fixture
+def slow_deep(pipeline):
+    """Mean square of (3, H, W) less its deeper reconstruction, through the first `real_step` of the times."""
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from transformers import CLIPTextModel
+
+    vae = AutoencoderKL.from_pretrained(pipeline / "vae").eval()
+    unet = UNet2DConditionModel.from_pretrained(pipeline / "unet").eval()
+    encoder = CLIPTextModel.from_pretrained(pipeline / "text_encoder").eval()
+    a = np.cumprod(1 - np.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2)
+
+    def score(x, stride, real_step, velocity):
+        with torch.inference_mode():
+            prompt = encoder(torch.tensor([[0] + [1] * 5]))[0]
+            z = vae.encode(torch.from_numpy(x)[None].float()).latent_dist.mode().double() * 0.5
+            signals = [1.0, *a[::stride]]
+
+            def noise(z, index):
+                found = unet(z.float(), index * stride, encoder_hidden_states=prompt).sample.double()
+                signal = a[index * stride]
+                return signal**0.5 * found + (1 - signal) ** 0.5 * z if velocity else found
+
+            def move(z, found, now, then):
+                return then**0.5 * (z - (1 - now) ** 0.5 * found) / now**0.5 + (1 - then) ** 0.5 * found
+
+            for index in range(real_step):
+                z = move(z, noise(z, index), signals[index], signals[index + 1])
+            for index in reversed(range(real_step)):
+                z = move(z, noise(z, index), signals[index + 1], signals[index])
+            decoded = vae.decode(z.float() / 0.5).sample[0].clamp(-1, 1).double().numpy()
+        return -((x - decoded) ** 2).mean()
+
+    return score
+
+
+@pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])
+def test_deeper_reconstructions_equal_a_slow_rewrite(pipeline, picture, slow_deep, kind):
+    set_prediction(pipeline, kind)
+    image = picture(32, 48)
+    x = image.transpose(2, 0, 1) / 127.5 - 1
+    for inversion, real_step in ((Inversion(10), 10), (Inversion(20, real_step=3), 3)):
+        detector = load_detector("deep", models=pipeline, distance="l2", device="cpu", inversion=inversion)
+        found = detector.score(image, progress=False).raise_for_errors()
+        expected = slow_deep(x, 1000 // inversion.steps, real_step, kind == "v_prediction")
+        assert found.scores[0] == pytest.approx(expected, rel=1e-4)
+        assert found.run.inversion == inversion
+    # The autoencoder's own error is another one, from the same pass.
+    both = load_detector(["deep", "aeroblade"], models=pipeline, distance="l2", device="cpu").score(image)[0]
+    assert both.scores["deep"].value != both.scores["aeroblade"].value
+
+
+def test_the_prompt_counts(pipeline, picture):
+    set_prediction(pipeline, "epsilon")
+    none, some = (
+        load_detector("deep", models=pipeline, distance="l2", device="cpu", inversion=Inversion(5, prompt=prompt))
+        for prompt in ("", "<|endoftext|> <|startoftext|>")
+    )
+    assert none.run_info.fingerprint != some.run_info.fingerprint
+    assert none.score(picture()).scores[0] != some.score(picture()).scores[0]
 
 
 def test_batches_do_not_matter(pipeline, picture):

@@ -6,6 +6,7 @@ from PIL import Image
 from recon_detect import load_detector
 from recon_detect.errors import UsageError
 from recon_detect.models.guided_diffusion import Heads, convert
+from recon_detect.settings import Inversion
 from tests.models.adm import ADM
 
 SIDE = 16
@@ -58,7 +59,30 @@ def test_dire_is_the_error_of_inversion_and_sampling(diffusion_model, picture, s
         # 1e-6 of noise in the image moves the reconstruction by up to 1e-3.
         assert row.score == pytest.approx(-error.mean(), rel=1e-3)
         assert row.map.shape == (SIDE, SIDE) and np.allclose(row.map, error.mean(axis=0), atol=5e-3)
-    assert result.run.inversion == {"steps": 20, "real_step": 0}
+    assert result.run.inversion == Inversion(20)
+
+
+def test_the_stepwise_error_equals_a_slow_rewrite(diffusion_model, picture):
+    image = picture(SIDE, SIDE)
+    model = ADM().eval()
+    signals = [1.0, *np.cumprod(1 - np.linspace(1e-4, 0.02, 1000))[::50]]
+
+    def move(x, index, now, then):
+        with torch.inference_mode():
+            noise = model(torch.from_numpy(x)[None].float(), 50 * index)[0, :3].double().numpy()
+        return np.sqrt(then) * (x - np.sqrt(1 - now) * noise) / np.sqrt(now) + np.sqrt(1 - then) * noise
+
+    x = image.transpose(2, 0, 1) / 127.5 - 1
+    for index in range(5):
+        x = move(x, index, signals[index], signals[index + 1])
+    back = move(move(x, 5, signals[5], signals[6]), 5, signals[6], signals[5])
+    detector = load_detector("sedid", models=diffusion_model, device="cpu")
+    assert detector.score(image).scores[0] == pytest.approx(-((back - x) ** 2).mean(), rel=1e-4)
+
+
+def test_a_stepwise_error_needs_a_diffusion_model(tiny_model, picture):
+    row = load_detector("sedid", models=tiny_model, device="cpu").score(picture(SIDE, SIDE))[0]
+    assert "is an autoencoder; this method needs a diffusion model of pixels" in row.error
 
 
 def test_forty_evaluations_of_the_network(diffusion_model, picture, monkeypatch):
@@ -73,23 +97,23 @@ def test_forty_evaluations_of_the_network(diffusion_model, picture, monkeypatch)
 
 
 def test_the_first_step_alone_takes_two_evaluations(diffusion_model, picture, monkeypatch):
-    detector = load_detector("dire", models=diffusion_model, device="cpu", real_step=1)
+    detector = load_detector("dire", models=diffusion_model, device="cpu", inversion=Inversion(real_step=1))
     network = detector._autoencoders[0]._module
     calls = []
     original = network.predict
     monkeypatch.setattr(network, "predict", lambda x, time: calls.append(time) or original(x, time))
     assert np.isfinite(detector.score(picture(SIDE, SIDE)).scores[0]) and calls == [0, 0]
-    assert detector.run_info.inversion == {"steps": 20, "real_step": 1}
+    assert detector.run_info.to_dict()["inversion"] == {"steps": 20, "real_step": 1, "prompt": ""}
 
 
 def test_steps_are_chosen_and_recorded(diffusion_model, picture):
     few, many = (
-        load_detector("dire", models=diffusion_model, device="cpu", inversion_steps=steps) for steps in (10, 20)
+        load_detector("dire", models=diffusion_model, device="cpu", inversion=Inversion(steps)) for steps in (10, 20)
     )
-    assert few.run_info.fingerprint != many.run_info.fingerprint and few.run_info.inversion["steps"] == 10
+    assert few.run_info.fingerprint != many.run_info.fingerprint and few.run_info.inversion.steps == 10
     assert few.score(picture(SIDE, SIDE)).scores[0] != many.score(picture(SIDE, SIDE)).scores[0]
     with pytest.raises(UsageError, match="no stride gives 300 of 1000 times; try 250 or 334"):
-        load_detector("dire", models=diffusion_model, device="cpu", inversion_steps=300)
+        load_detector("dire", models=diffusion_model, device="cpu", inversion=Inversion(300))
 
 
 def test_batches_and_sizes_do_not_matter(diffusion_model, picture):
