@@ -42,10 +42,10 @@ PRIOR = {"identity": 0.8, "hflip": 0.2}
 FLOOR = 0.003
 # How the prior is shared out among the stages of the search.
 SHARES = {"as it is": 0.5, "scales": 0.3, "places": 0.2}
-# How else the image may lie on the decoder's grid: moved by a crop, or turned.
+# How else the image may lie on the decoder's grid: moved by a crop, turned, or mirrored.
 PLACES = (
     *(f"shift{left},{top}" for top in range(GRID) for left in range(GRID) if left or top),
-    *("rot90", "rot180", "rot270"),
+    *("rot90", "rot180", "rot270", "hflip"),
 )
 # Every place is tried on a part of this side, ...
 SMALL = 128
@@ -192,7 +192,8 @@ def look_in_places(looks: Looks, images: NDArray[np.intp]) -> Iterator[Trial]:
         here = looks.first.image()[image : image + 1]
         there = looks.e.at(here)
         for model in range(len(there.autoencoders)):
-            places = [PLACES[number] for number in promising[row][model]]
+            # A mirrored image is common: it is always tried.
+            places = list(dict.fromkeys(["hflip", *(PLACES[number] for number in promising[row][model])]))
             place = places[int(log_errors(there.only(model), places).argmin())]
             z = standardised(looks.e.at(seen_as(place, here)).only(model), 1.0)
             yield Trial(image, model, z[0, 0], 1.0, place, looks.boxes[image])
@@ -314,8 +315,8 @@ def describe(e: Evidence, tests: Tests, image: int) -> dict[str, Any]:
     return {
         "decoder": family_of(e.autoencoders[model].name),
         "native_size": [round(width * trial.scale), round(height * trial.scale)],
-        "place": trial.place,
-        "mirrored": trial.best_pose()[1] == "hflip",
+        "place": "identity" if trial.place == "hflip" else trial.place,
+        "mirrored": (trial.place == "hflip") != (trial.best_pose()[1] == "hflip"),
         "box": list(trial.box),
     }
 

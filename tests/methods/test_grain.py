@@ -140,7 +140,8 @@ def test_the_whole_search_equals_a_slow_rewrite(null, tiny_model, textured, slow
     image = textured(96, 96)
     x = image.transpose(2, 0, 1) / 127.5 - 1
     twice = [Image.fromarray(c.astype(np.float32)).resize((192, 192), Image.Resampling.BICUBIC) for c in x]
-    places = [x[:, :, 1:], np.ascontiguousarray(np.rot90(x, axes=(1, 2)))]
+    # Mirrored is always tried.
+    places = [x[:, :, 1:], np.ascontiguousarray(np.rot90(x, axes=(1, 2))), x[:, :, ::-1]]
     trials = [
         (x, "as it is"),
         (np.stack([np.asarray(c) for c in twice]).clip(-1, 1).astype(np.float64), "scales"),
@@ -221,8 +222,8 @@ def test_distances_are_those_of_the_nulls(null, tiny_model):
     assert [method.distance for method in both.run_info.methods] == ["l2", "l1"]
 
 
-def test_places_are_all_phases_of_the_grid_and_the_turns():
-    assert len(PLACES) == len(set(PLACES)) == 8 * 8 - 1 + 3 and "shift0,0" not in PLACES
+def test_places_are_all_phases_of_the_grid_the_turns_and_the_mirror():
+    assert len(PLACES) == len(set(PLACES)) == 8 * 8 - 1 + 3 + 1 and "shift0,0" not in PLACES
     assert sum(SHARES.values()) == pytest.approx(1) and sum(PRIOR.values()) == pytest.approx(1)
     assert list(SHARES) == list(STAGES)
 
