@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from recon_detect._version import __version__
 
 if TYPE_CHECKING:
+    from recon_detect.calibration import Calibration
     from recon_detect.detector import Detector, load_detector
     from recon_detect.errors import ReconDetectError
     from recon_detect.evidence import Evidence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 # Looked up on first use: torch and diffusers take seconds to import.
 _HOMES = {
+    "Calibration": "calibration",
     "Detector": "detector",
     "Evidence": "evidence",
     "Method": "methods",
@@ -38,6 +40,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Calibration",
     "Detector",
     "Evidence",
     "Method",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from recon_detect.calibration import Calibration, calibrate
 from recon_detect.devices import find_device, keep_freed_memory, versions
 from recon_detect.distances import Distances, map_scale
 from recon_detect.engine import BatchSizer, Item, run
@@ -134,6 +136,7 @@ class Detector:
     def __init__(self, uses: Sequence[Use], compat: str | None, settings: Settings) -> None:
         self.uses = tuple(uses)
         self.settings = settings
+        self.calibration: Calibration | None = None
         self.device = find_device(settings.device)
         if self.device.type == "cpu":
             keep_freed_memory()
@@ -228,7 +231,40 @@ class Detector:
         outcomes = run(as_sources(images), compute, self.settings, self.device, self._sizer)
         with closing(outcomes):
             for outcome in outcomes:
-                yield outcome.result if outcome.result is not None else _error_row(outcome.item, outcome.error)
+                row = outcome.result if outcome.result is not None else _error_row(outcome.item, outcome.error)
+                yield replace(row, verdict=self.calibration.judge(row.to_dict(""))) if self.calibration else row
+
+    def calibrate(
+        self,
+        real: ImageLike | Source | Iterable[ImageLike | Source],
+        generated: ImageLike | Source | Iterable[ImageLike | Source] = (),
+        **options: Any,
+    ) -> Calibration:
+        """A calibration of the first method from photographs, and perhaps generated images.
+
+        Args:
+            real: Photographs like those that will be judged; see `score`.
+            generated: Generated images, for probabilities and for the verdict "likely real".
+            **options: Of `recon_detect.calibration.calibrate`: ``fpr``, ``confidence``, ``prior``, ``data``.
+        """
+        rows = [
+            row.to_dict("") | {"label": label}
+            for label, images in (("real", real), ("generated", generated))
+            for row in self.score(images)
+        ]
+        return calibrate(rows, self.run_info, **options)
+
+    def with_calibration(self, calibration: Calibration) -> Detector:
+        """The same detector, whose rows have a `verdict`.
+
+        Raises:
+            CalibrationError: The calibration is of another detector.
+        """
+        calibration.check(self.run_info)
+        judging = copy.copy(self)
+        judging.calibration = calibration
+        judging.run_info = replace(self.run_info, calibration=calibration.digest)
+        return judging
 
     def reconstruct(
         self, images: ImageLike | Source | Iterable[ImageLike | Source]

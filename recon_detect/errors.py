@@ -2,7 +2,8 @@
 
 ReconDetectError
 ├── UsageError                 an argument that cannot be right (also a ValueError)
-│   └── UnknownName            a method, model, distance or view that does not exist
+│   ├── UnknownName            a method, model, distance or view that does not exist
+│   └── CalibrationError       a calibration that is damaged, or of another detector
 ├── InputError                 one image that cannot be scored; in a run it becomes a row with an error
 │   ├── UnreadableImage        not an image, truncated, or in a format that Pillow lacks
 │   ├── ImageTooLarge          above the limit of pixels or bytes
@@ -45,6 +46,10 @@ class UnknownName(UsageError):
         close = difflib.get_close_matches(name, names, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         super().__init__(f"unknown {kind} {name!r}; known: {', '.join(names)}.{hint}")
+
+
+class CalibrationError(UsageError):
+    """A calibration that is damaged, or of another detector."""
 
 
 class InputError(ReconDetectError):

@@ -7,13 +7,16 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, astuple, dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from recon_detect.errors import ReconDetectError, UnknownName
 from recon_detect.images import Provenance
 from recon_detect.settings import Inversion
+
+if TYPE_CHECKING:
+    from recon_detect.calibration import Verdict
 
 SCHEMA = 2
 
@@ -53,6 +56,7 @@ class RunInfo:
     seed: int | None
     versions: dict[str, str]
     inversion: Inversion | None = None
+    calibration: str | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -69,6 +73,8 @@ class RunInfo:
         }
         if self.inversion:
             decisive["inversion"] = asdict(self.inversion)
+        if self.calibration:
+            decisive["calibration"] = self.calibration
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
 
     def to_dict(self) -> dict[str, Any]:
@@ -111,6 +117,7 @@ class Row:
         notes: What a reader of the score should know.
         map: Error map (h, w) float32 of the deciding model, where maps were asked for.
         map_scale: Error that a heat map shows brightest.
+        verdict: Of a calibration, where the detector has one.
     """
 
     index: int
@@ -122,6 +129,7 @@ class Row:
     notes: tuple[str, ...] = ()
     map: np.ndarray[Any, Any] | None = field(default=None, repr=False, compare=False)
     map_scale: float | None = None
+    verdict: Verdict | None = None
 
     @property
     def first(self) -> Score:
@@ -157,6 +165,7 @@ class Row:
                 for name, score in self.scores.items()
             },
             "details": {name: score.details for name, score in self.scores.items() if score.details},
+            **(asdict(self.verdict) if self.verdict else {}),
             "label": self.label,
             **origin,
             "notes": [*(known.notes if known else ()), *self.notes],

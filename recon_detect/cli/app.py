@@ -14,8 +14,9 @@ from recon_detect.settings import DEFAULTS, Inversion
 app = typer.Typer(
     name="recon-detect",
     help="Tell images made by generative models from photographs, without training a network.",
-    epilog="Exit codes: 0 done, 2 wrong usage, 3 some images could not be scored (the others were), "
-    "4 weights not available, 5 device or memory, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 an image is likely generated (--fail-on), 2 wrong usage, "
+    "3 some images could not be scored (the others were), 4 weights not available, 5 device or memory, "
+    "130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -98,6 +99,13 @@ def score(
     exif_orientation: Annotated[
         bool, typer.Option("--exif-orientation", help="Turn images as their EXIF tag says, before scoring.")
     ] = DEFAULTS.exif_orientation,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(help="What 'calibrate' wrote for this method and these models: adds verdict and p-value."),
+    ] = None,
+    fail_on: Annotated[
+        str | None, typer.Option(help="'generated': exit with 1 if an image is likely generated; for pipelines.")
+    ] = None,
     json_lines: Annotated[bool, typer.Option("--json", help="Print JSON lines on a terminal too.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no remarks.")] = False,
 ) -> None:
@@ -131,7 +139,62 @@ def score(
         "dtype": dtype,
         "compat": compat,
     }
-    raise typer.Exit(run_score(paths, detector | options, output=output, maps=maps, as_json=json_lines, quiet=quiet))
+    raise typer.Exit(
+        run_score(
+            paths,
+            detector | options,
+            output=output,
+            maps=maps,
+            as_json=json_lines,
+            quiet=quiet,
+            calibration=calibration,
+            fail_on=fail_on,
+        )
+    )
+
+
+@app.command()
+def calibrate(
+    real: Annotated[list[str], typer.Option("--real", help="Photographs like those to be judged: as in 'score'.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The .json file to write.")],
+    generated: Annotated[
+        list[str] | None,
+        typer.Option("--generated", help="Generated images, for probabilities and the verdict 'likely real'."),
+    ] = None,
+    fpr: Annotated[float, typer.Option(help="Share of photographs that may be called generated.")] = 0.01,
+    confidence: Annotated[float, typer.Option(help="That this share is kept.")] = 0.95,
+    prior: Annotated[float, typer.Option(help="Share of generated images to expect, for probabilities.")] = 0.5,
+    data: Annotated[str, typer.Option(help="What the images are, in words, for the file.")] = "",
+    method: Annotated[str, typer.Option("--method", "-m", help="As in 'score'.")] = DEFAULT_METHOD,
+    models: Annotated[list[str] | None, typer.Option("--models", help="As in 'score'.")] = None,
+    distance: Annotated[str | None, typer.Option(help="As in 'score'.")] = None,
+    device: Annotated[str | None, typer.Option(help="As in 'score'.")] = None,
+    dtype: Annotated[str, typer.Option(help="As in 'score'.")] = DEFAULTS.dtype,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="As in 'score'.")] = None,
+) -> None:
+    """Find a threshold on photographs, with a bound on false positives.
+
+    Of photographs like those given, at most the share --fpr passes the threshold, with the given confidence. Says how
+    many photographs are needed where these are too few. Photographs are judged by their kind of compression where
+    there are enough of it. A run that was killed goes on.
+
+    Example:
+      recon-detect calibrate --real photos/ --fpr 0.01 --output cal.json
+
+      recon-detect score inbox/ --calibration cal.json
+    """
+    from recon_detect.cli.calibrate import run_calibrate
+
+    detector = {
+        "method": method,
+        "models": _split(models),
+        "distance": distance,
+        "device": device,
+        "dtype": dtype,
+        "batch_size": batch_size,
+    }
+    options = {"fpr": fpr, "confidence": confidence, "prior": prior, "data": data}
+    raise typer.Exit(run_calibrate(real, generated or [], detector, options, output))
 
 
 @app.command()

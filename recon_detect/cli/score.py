@@ -12,6 +12,7 @@ from typing import Any
 
 from PIL import Image
 
+from recon_detect.calibration import GENERATED, Calibration
 from recon_detect.cli.tables import Tally, print_summary, print_table
 from recon_detect.detector import load_detector
 from recon_detect.errors import UsageError
@@ -19,6 +20,7 @@ from recon_detect.images import Source, find_sources
 from recon_detect.output import Journal, save_heatmap
 from recon_detect.results import Row
 
+_FOUND = 1
 SOME_FAILED = 3
 INTERRUPTED = 130
 # A table is for reading; beyond this the file or the pipe is.
@@ -40,13 +42,26 @@ def sources_of(paths: list[str]) -> list[Source]:
 
 
 def run_score(
-    paths: list[str], options: dict[str, Any], *, output: Path | None, maps: Path | None, as_json: bool, quiet: bool
+    paths: list[str],
+    options: dict[str, Any],
+    *,
+    output: Path | None,
+    maps: Path | None,
+    as_json: bool,
+    quiet: bool,
+    calibration: Path | None = None,
+    fail_on: str | None = None,
 ) -> int:
     """Scores and writes; returns the exit code."""
     from tqdm.auto import tqdm
 
+    if fail_on not in (None, "generated") or (fail_on and calibration is None):
+        raise UsageError(f"--fail-on {fail_on}: expected 'generated', with a --calibration that says what that is")
     sources = sources_of(paths)
+    known = Calibration.read(calibration) if calibration else None
     detector = load_detector(**options)
+    if known:
+        detector = detector.with_calibration(known)
     run = detector.run_info
     as_json = as_json or not sys.stdout.isatty()
     shown: list[Row] = []
@@ -84,4 +99,6 @@ def run_score(
         print_table(shown, run, more=tally.images - len(shown))
     if not quiet:
         print_summary(tally, run, output)
+    if fail_on and tally.verdicts[GENERATED]:
+        return _FOUND
     return SOME_FAILED if tally.failed else 0

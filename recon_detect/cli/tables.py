@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ def print_table(rows: Sequence[Row], run: RunInfo, more: int = 0) -> None:
     columns = columns if several or len(columns) > 1 else []
     for column in columns:
         table.add_column(column, justify="right")
+    if run.calibration:
+        table.add_column("p", justify="right")
+        table.add_column("verdict")
     table.add_column("size", justify="right")
     table.add_column("format")
     table.add_column("remarks", overflow="fold")
@@ -32,6 +36,8 @@ def print_table(rows: Sequence[Row], run: RunInfo, more: int = 0) -> None:
         known = row.provenance
         found = {name: score.value for name, score in row.scores.items()} if several else row.per_model
         values = [f"{found[column]:.4f}" if column in found else "" for column in columns]
+        if run.calibration:
+            values += [f"{row.verdict.p_value:.3f}", row.verdict.verdict] if row.verdict else ["", ""]
         remarks = row.error or "; ".join((*(known.notes if known else ()), *row.notes))
         table.add_row(
             Text(row.path),
@@ -54,10 +60,13 @@ class Tally:
         self.images = 0
         self.failed = 0
         self.scores: dict[str, list[float]] = {"real": [], "generated": []}
+        self.verdicts: Counter[str] = Counter()
 
     def add(self, entry: dict[str, Any]) -> None:
         """Counts a row, as `Row.to_dict` gives it."""
         self.images += 1
+        if "verdict" in entry:
+            self.verdicts[entry["verdict"]] += 1
         if entry["error"] is not None:
             self.failed += 1
         elif entry["label"] in self.scores:
@@ -79,6 +88,8 @@ def print_summary(tally: Tally, run: RunInfo, output: Path | None) -> None:
         else "A score is no probability and has no threshold of its own."
     )
     console.print(f"Higher means more likely generated. {reading}")
+    if tally.verdicts:
+        console.print("; ".join(f"{count} {verdict}" for verdict, count in tally.verdicts.most_common()))
     real, generated = tally.scores["real"], tally.scores["generated"]
     if real and generated:
         from sklearn.metrics import roc_auc_score

@@ -126,7 +126,9 @@ def _write_parquet(path: Path, rows: Iterable[dict[str, Any]], run: dict[str, An
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    types = dict.fromkeys(_INTEGERS, pa.int64()) | dict.fromkeys(["score", *_score_columns(run)], pa.float64())
+    types = dict.fromkeys(_INTEGERS, pa.int64()) | dict.fromkeys(
+        ["score", *_score_columns(run), *(name for name, kind in _VERDICT.items() if kind is float)], pa.float64()
+    )
     columns = [pa.field(name, types.get(name, pa.string())) for name in _columns(run)]
     schema = pa.schema(columns, metadata={"recon_detect": json.dumps(run)})
     with pq.ParquetWriter(path, schema) as writer:
@@ -152,6 +154,7 @@ def _columns(run: dict[str, Any]) -> list[str]:
         "path",
         "score",
         *_score_columns(run),
+        *(_VERDICT if run.get("calibration") else ()),
         "label",
         "error",
         *_INTEGERS,
@@ -164,6 +167,7 @@ def _columns(run: dict[str, Any]) -> list[str]:
     ]
 
 
+_VERDICT = {"verdict": str, "p_value": float, "probability": float, "stratum": str, "threshold": float}
 _INTEGERS = ("schema", "width", "height", "file_bytes", "jpeg_quality", "exif_orientation")
 
 WRITERS: dict[str, Callable[[Path, Iterable[dict[str, Any]], dict[str, Any]], None]] = {

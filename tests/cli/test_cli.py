@@ -251,3 +251,35 @@ def test_a_checkpoint_is_converted_and_scored_with(cli, tmp_path, picture):
     assert "do not divide into heads" in done.err or "no published size" in done.err
     done = cli("convert", "guided-diffusion", tmp_path / "a.png", tmp_path / "adm", code=4)
     assert "not a checkpoint of tensors alone" in done.err
+
+
+def test_calibrated_verdicts_and_a_gate(cli, score, tiny_model, tmp_path, picture):
+    for number in range(35):
+        folder = tmp_path / ("photographs" if number < 30 else "inbox")
+        folder.mkdir(exist_ok=True)
+        Image.fromarray(picture(seed=number)).save(folder / f"{number}.png")
+    calibration = tmp_path / "cal.json"
+    options = ("--method", "aeroblade", "--models", tiny_model, "--distance", "l2", "--device", "cpu")
+    real = ("--real", tmp_path / "photographs", "--output", calibration)
+    done = cli("calibrate", *real, "--fpr", 0.1, *options)
+    assert "30 photographs and 0 generated images" in done.out and "likely generated above" in done.out
+    assert "at most 10.00% of photographs like these, with 95% confidence; n = 30" in done.out
+    done = score(tmp_path / "inbox", "--calibration", calibration)
+    rows = [json.loads(line) for line in done.out.splitlines()]
+    assert {row["verdict"] for row in rows} <= {"likely generated", "inconclusive"}
+    assert all(0 < row["p_value"] <= 1 and row["stratum"] == "lossless" for row in rows)
+    threshold = json.loads(calibration.read_text())["strata"]["lossless"]["threshold"]
+    flagged = [row["path"] for row in rows if row["verdict"] == "likely generated"]
+    assert flagged == [row["path"] for row in rows if row["score"] > threshold] and len(flagged) == 1
+    assert "4 inconclusive; 1 likely generated" in done.err
+    score(tmp_path / "inbox", "--calibration", calibration, "--fail-on", "generated", code=1)
+    score(tmp_path / "photographs" / "1.png", "--calibration", calibration, "--fail-on", "generated")
+    score(tmp_path / "inbox", "--calibration", calibration, "--output", tmp_path / "out.csv", "--quiet")
+    with (tmp_path / "out.csv").open() as file:
+        assert [float(row["p_value"]) for row in csv.DictReader(file)] == [row["p_value"] for row in rows]
+    done = cli("calibrate", *real, "--fpr", 0.01, *options)
+    assert "no threshold keeps at most 1.00% of photographs like these, with 95% confidence, with 30" in done.out
+    assert "you need 299" in done.out
+    done = score(tmp_path / "inbox", "--calibration", tmp_path / "none.json", code=2)
+    assert "No such file" in done.err
+    assert "expected 'generated', with a --calibration" in score(tmp_path / "inbox", "--fail-on", "x", code=2).err

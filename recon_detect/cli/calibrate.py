@@ -1,0 +1,80 @@
+"""``recon-detect calibrate``."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recon_detect.calibration import ALL, Calibration, calibrate, needed
+from recon_detect.cli.score import INTERRUPTED, sources_of
+from recon_detect.cli.tables import stdout_console
+from recon_detect.detector import load_detector
+from recon_detect.images import Source
+from recon_detect.output import Journal
+
+
+def run_calibrate(
+    real: list[str], generated: list[str], detector_options: dict[str, Any], options: dict[str, Any], output: Path
+) -> int:
+    """Scores, fits, writes; returns the exit code."""
+    from tqdm.auto import tqdm
+
+    sources = [
+        Source(source.image, source.id, label)
+        for label, paths in (("real", real), ("generated", generated))
+        for source in (sources_of(paths) if paths else ())
+    ]
+    detector = load_detector(**detector_options)
+    run = detector.run_info
+    with Journal(output.with_suffix(".scores.jsonl"), run.to_dict()) as journal:
+        waiting = [source for source in sources if source.id not in journal.done]
+        bar = tqdm(total=len(sources), initial=len(sources) - len(waiting), unit="image", disable=None)
+        try:
+            with bar, closing(detector.stream(waiting)) as stream:
+                for row in stream:
+                    journal.add(row.to_dict(run.fingerprint))
+                    bar.update()
+        except KeyboardInterrupt:
+            print(f"recon-detect: interrupted; the same command goes on after {journal.path}", file=sys.stderr)
+            return INTERRUPTED
+        rows = list(journal.rows())
+        found = calibrate(rows, run, **options)
+        found.write(output)
+        journal.finish()
+    _tell(found, sum(row["error"] is not None for row in rows), output)
+    return 0
+
+
+def _tell(found: Calibration, failed: int, output: Path) -> None:
+    console = stdout_console()
+    n = len(found.strata[ALL].scores)
+    console.print(f"{output}: {found.method} on {n} photographs and {len(found.generated)} generated images, "
+                  f"{failed} failed")  # fmt: skip
+    bound = f"at most {found.fpr:.2%} of photographs like these, with {found.confidence:.0%} confidence"
+    for name, stratum in found.strata.items():
+        if stratum.threshold is None:
+            m = needed(found.fpr, found.confidence)
+            console.print(f"  {name}: no threshold keeps {bound}, with {len(stratum.scores)} images: you need {m}")
+        else:
+            console.print(
+                f"  {name}: likely generated above {stratum.threshold:.4f} ({bound}; n = {len(stratum.scores)})"
+            )
+    if not found.generated:
+        console.print("  Without generated images no image is called likely real, and no probability is given.")
+        return
+    from sklearn.metrics import roc_auc_score
+
+    labels = np.r_[np.zeros(n), np.ones(len(found.generated))]
+    area = roc_auc_score(labels, np.r_[found.strata[ALL].scores, found.generated])
+    if area < 0.5:
+        console.print(f"  AUROC {area:.3f}: generated images score lower than photographs here; do not use this method")
+    threshold = found.strata[ALL].threshold
+    if threshold is not None:
+        share = float(np.mean(np.array(found.generated) > threshold))
+        console.print(f"  {share:.1%} of the generated images are above the threshold of all; AUROC {area:.3f}")
+    if found.real_threshold is not None:
+        console.print(f"  likely real below {found.real_threshold:.4f}")

@@ -1,0 +1,201 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy import stats
+from sklearn.linear_model import LogisticRegression
+
+from recon_detect import load_detector
+from recon_detect.calibration import (
+    ALL,
+    GENERATED,
+    INCONCLUSIVE,
+    REAL,
+    Calibration,
+    calibrate,
+    needed,
+    stratum_of,
+    upper_threshold,
+)
+from recon_detect.errors import CalibrationError, UsageError
+
+
+@pytest.fixture
+def run(tiny_model):
+    return load_detector("aeroblade", models=tiny_model, distance="l2", device="cpu").run_info
+
+
+def rows(scores, label="real", **known):
+    return [{"scores": {"aeroblade": score}, "label": label, "format": "PNG", "jpeg_quality": None} | known
+            for score in scores]  # fmt: skip
+
+
+def test_images_that_a_threshold_takes():
+    """By hand: 0.95^58 > 0.05 >= 0.95^59."""
+    assert (needed(0.05, 0.95), needed(0.01, 0.95), needed(0.1, 0.95)) == (59, 299, 29)
+    for n in (58, 59):
+        assert (upper_threshold(np.arange(float(n)), 0.05, 0.95) is None) == (n == 58)
+
+
+def test_the_threshold_is_the_exact_binomial_one():
+    """The upper limit of Clopper and Pearson of the share above it is below the rate, that of the next lower is not."""
+    scores = np.random.default_rng(0).normal(size=800)
+    for rate, confidence in ((0.01, 0.95), (0.05, 0.95), (0.1, 0.9)):
+        threshold = upper_threshold(scores, rate, confidence)
+        k = int((scores > threshold).sum())
+        limits = [
+            stats.binomtest(above, len(scores), alternative="less").proportion_ci(confidence).high
+            for above in (k, k + 1)
+        ]
+        assert limits[0] <= rate < limits[1]
+
+
+@pytest.mark.parametrize("n", [50, 300, 1000, 5000])
+@pytest.mark.parametrize("rate", [0.1, 0.05, 0.01])
+def test_the_promise_is_kept(n, rate):
+    """A thousand calibrations: the true rate is above the promised one in no more than one of twenty, and chance."""
+    generator = np.random.default_rng(n)
+    thresholds = [upper_threshold(generator.normal(size=n), rate, 0.95) for _ in range(1000)]
+    if n < needed(rate, 0.95):
+        assert set(thresholds) == {None}
+        return
+    broken = int((stats.norm.sf(np.array(thresholds, dtype=float)) > rate).sum())
+    assert broken <= stats.binom.isf(0.001, 1000, 0.05)
+    assert broken >= 1  # not so careful that it says nothing
+
+
+def test_p_values_are_never_too_small(run):
+    """A photograph's is below any u with a probability of at most u."""
+    generator = np.random.default_rng(0)
+    found = []
+    for _ in range(400):
+        scores = generator.normal(size=41)
+        calibration = calibrate(rows(scores[:40].tolist()), run)
+        found.append(calibration.judge(rows(scores[40:].tolist())[0]).p_value)
+    assert min(found) >= 1 / 41
+    for u in (0.05, 0.1, 0.5):
+        assert np.mean(np.array(found) <= u) <= u + 3 * np.sqrt(u * (1 - u) / 400)
+
+
+def test_three_bands_and_what_is_never_said(run):
+    generator = np.random.default_rng(0)
+    real, fake = generator.normal(size=400).tolist(), (generator.normal(size=400) + 6).tolist()
+    alone = calibrate(rows(real), run, fpr=0.05)
+    both = calibrate(rows(real) + rows(fake, "generated"), run, fpr=0.05)
+    low, middle, high = rows([-3.0, 3.0, 9.0])
+    assert [alone.judge(row).verdict for row in (low, middle, high)] == [INCONCLUSIVE, GENERATED, GENERATED]
+    assert [both.judge(row).verdict for row in (low, high)] == [REAL, GENERATED]
+    assert alone.judge(low).probability is None and both.real_threshold <= both.strata[ALL].threshold
+    few = calibrate(rows(real[:50]), run, fpr=0.05)
+    assert few.judge(high).verdict == INCONCLUSIVE and few.judge(high).threshold is None
+    assert few.judge(high).p_value == pytest.approx(1 / 51)
+    # Where the classes overlap, nothing is both.
+    mixed = calibrate(rows(real) + rows(real, "generated"), run, fpr=0.05)
+    assert mixed.real_threshold < mixed.strata[ALL].threshold
+    assert mixed.judge(rows([0.0])[0]).verdict == INCONCLUSIVE
+    assert both.judge({"scores": {}, "label": None}) is None
+
+
+def test_probabilities_are_platts_and_follow_the_prior(run):
+    generator = np.random.default_rng(0)
+    real, fake = generator.normal(size=300), generator.normal(size=100) + 2
+    labelled = rows(real.tolist()) + rows(fake.tolist(), "generated")
+    even, rare = (calibrate(labelled, run, prior=prior) for prior in (0.5, 0.01))
+    unit = np.r_[real, fake].std()
+    model = LogisticRegression(class_weight="balanced").fit(np.r_[real, fake][:, None] / unit, [0] * 300 + [1] * 100)
+    for score in (-2.0, 1.0, 4.0):
+        expected = model.predict_proba([[score / unit]])[0, 1]
+        assert even.judge(rows([score])[0]).probability == pytest.approx(expected)
+        odds = expected / (1 - expected) * 0.01 / 0.99
+        assert rare.judge(rows([score])[0]).probability == pytest.approx(odds / (1 + odds))
+    assert even.judge(rows([-1e9])[0]).probability == 0 and even.judge(rows([1e9])[0]).probability == 1
+
+
+def test_photographs_are_held_against_their_kind_where_there_are_enough(run):
+    generator = np.random.default_rng(0)
+    png, strong = generator.normal(size=100).tolist(), (generator.normal(size=100) + 5).tolist()
+    weak = generator.normal(size=20).tolist()
+    kinds = rows(png) + rows(strong, format="JPEG", jpeg_quality=50) + rows(weak, format="JPEG", jpeg_quality=95)
+    found = calibrate(kinds, run, fpr=0.05)
+    assert set(found.strata) == {ALL, "lossless", "JPEG below 70"}
+    plain, compressed, thin = (
+        found.judge(row)
+        for row in (*rows([5.0]), *rows([5.0], format="JPEG", jpeg_quality=60), *rows([5.0], jpeg_quality=92))
+    )
+    assert (plain.verdict, compressed.verdict) == (GENERATED, INCONCLUSIVE)
+    assert (plain.stratum, compressed.stratum, thin.stratum) == ("lossless", "JPEG below 70", ALL)
+    assert [stratum_of({"format": kind}) for kind in ("WEBP", "PNG", "AVIF")] == [
+        "other lossy",
+        "lossless",
+        "other lossy",
+    ]
+    assert stratum_of({"format": "JPEG", "jpeg_quality": 75}) == "JPEG 70 to 89"
+
+
+def test_written_and_read_back(run, tmp_path):
+    generated = rows([5.0, 6.0], "generated")
+    found = calibrate(rows(np.arange(80.0).tolist()) + generated, run, fpr=0.05, data="eighty numbers")
+    found.write(tmp_path / "cal.json")
+    assert Calibration.read(tmp_path / "cal.json") == found
+    content = json.loads((tmp_path / "cal.json").read_text())
+    assert content["data"] == "eighty numbers" and content["schema"] == 1 and content["fpr"] == 0.05
+    (tmp_path / "edited.json").write_text(json.dumps(content | {"fpr": 0.001}))
+    with pytest.raises(CalibrationError, match="not what its digest .* says: damaged, or edited"):
+        Calibration.read(tmp_path / "edited.json")
+    (tmp_path / "later.json").write_text(json.dumps(content | {"schema": 9}))
+    with pytest.raises(CalibrationError, match="schema 9, this version reads 1"):
+        Calibration.read(tmp_path / "later.json")
+    for text in ("", "[]", "{}", '{"schema": 1, "digest": "", "strata": 3}'):
+        (tmp_path / "broken.json").write_text(text)
+        with pytest.raises(CalibrationError, match="not a calibration, or damaged"):
+            Calibration.read(tmp_path / "broken.json")
+    with pytest.raises(CalibrationError, match="No such file"):
+        Calibration.read(tmp_path / "none.json")
+
+
+def test_another_detector_is_refused_with_what_differs(run, tiny_model, kl_model):
+    found = calibrate(rows([0.0]), run)
+    found.check(run)
+    other = load_detector("aeroblade", models=kl_model, distance="l2", device="cpu")
+    with pytest.raises(CalibrationError, match="of another detector: methods was .* models was .*tiny.*, is .*kl"):
+        other.with_calibration(found)
+    low = load_detector("aeroblade", models=tiny_model, distance="l2", device="cpu", dtype="bfloat16")
+    with pytest.raises(CalibrationError, match="float32.*, is .*bfloat16"):
+        low.with_calibration(found)
+    with pytest.raises(CalibrationError, match="methods was aeroblade l2, is aeroblade l1"):
+        found.check(dataclasses.replace(run, methods=(dataclasses.replace(run.methods[0], distance="l1"),)))
+    # Neither device nor versions decide.
+    found.check(dataclasses.replace(run, device="cuda", versions={}))
+
+
+def test_shares_and_labels_are_checked(run):
+    for name in ("fpr", "confidence", "prior"):
+        with pytest.raises(UsageError, match=f"{name} is 1.5; expected more than 0 and less than 1"):
+            calibrate(rows([0.0]), run, **{name: 1.5})
+    with pytest.raises(UsageError, match="no photographs with scores"):
+        calibrate(rows([None]) + rows([1.0], "generated"), run)
+
+
+def test_a_calibrated_detector_judges(tiny_model, picture):
+    detector = load_detector("aeroblade", models=tiny_model, distance="l2", device="cpu")
+    real = [picture(seed=seed) for seed in range(30)]
+    found = detector.calibrate(real, fpr=0.1)
+    judging = detector.with_calibration(found)
+    result = judging.score([*real[:3], b"broken"], progress=False)
+    assert [row.verdict.verdict for row in result[:3]] == [INCONCLUSIVE] * 3 and result[3].verdict is None
+    assert result.run.calibration == found.digest and detector.run_info.calibration is None
+    assert result[0].verdict.threshold == result.scores[:0].max(initial=found.strata[ALL].threshold)
+    assert result[0].to_dict("x")["p_value"] == result[0].verdict.p_value
+    assert "verdict" not in detector.score(real[0], progress=False)[0].to_dict("x")
+
+
+def test_images_of_both_kinds(tiny_model, picture, tmp_path):
+    detector = load_detector("aeroblade", models=tiny_model, distance="l2", device="cpu")
+    path = tmp_path / "real" / "a.png"
+    path.parent.mkdir()
+    Image.fromarray(picture()).save(path)
+    # What a folder is called does not matter where it is said what its images are.
+    found = detector.calibrate([picture(seed=1)], [path, picture(seed=2)])
+    assert len(found.strata[ALL].scores) == 1 and len(found.generated) == 2
