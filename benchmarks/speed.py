@@ -1,6 +1,6 @@
 """Images per second of DIRE, beside the published schedule, in turn in one run.
 
-    python -m benchmarks.speed --size 64
+    python -m benchmarks.speed --size 64 --channels 64
     python -m benchmarks.speed --model adm256/ --device cuda --images 64
 
 The published schedule takes one image through all evaluations of the network before the next, in float32 on a CPU and
@@ -40,9 +40,10 @@ SIZES = {
 }
 
 
-def random_model(folder: Path, size: int) -> Path:
+def random_model(folder: Path, size: int, fewer: int | None) -> Path:
     """Writes a network of random weights."""
     channels, multiples, attention, blocks = SIZES[size]
+    channels = fewer or channels
     levels = tuple(channels * multiple for multiple in multiples)
     architecture = Architecture(
         channels, levels, attention, blocks, 3, 6, classes=None, scale_shift=True, resblock_updown=True
@@ -84,6 +85,7 @@ def main() -> None:
     parser.add_argument("--method", choices=["dire"], default="dire")
     parser.add_argument("--model", type=Path, default=None, help="folder in diffusers' format")
     parser.add_argument("--size", type=int, choices=SIZES, default=64, help="of a random model")
+    parser.add_argument("--channels", type=int, default=None, help="of a random model, for one smaller than OpenAI's")
     parser.add_argument("--images", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3, help="of both ways in turn; the best of each counts")
     parser.add_argument("--device", default=None)
@@ -91,7 +93,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=None)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        folder = options.model or random_model(Path(temporary), options.size)
+        folder = options.model or random_model(Path(temporary), options.size, options.channels)
         side = json.loads((folder / "config.json").read_text(encoding="utf-8"))["sample_size"]
         generator = np.random.default_rng(0)
         images = generator.integers(0, 256, (options.images, side, side, 3), np.uint8)

@@ -106,7 +106,7 @@ class Tests:
 
 
 class Looks:
-    """The images of one batch, and the first look at them, which those in other places are held against."""
+    """The images of one batch, and the first look at them, part of which is also looked at in other places."""
 
     def __init__(self, e: Evidence) -> None:
         self.e = e
