@@ -158,7 +158,16 @@ class Calibration:
         now = json.loads(json.dumps(run.to_dict()))
         if different := [
             f"{name} was {_short(self.run.get(name))}, is {_short(now[name])}"
-            for name in ("methods", "compat", "models", "exif_orientation", "alpha", "seed", "inversion")
+            for name in (
+                "methods",
+                "compat",
+                "models",
+                "exif_orientation",
+                "alpha",
+                "seed",
+                "inversion",
+                "middle_square",
+            )
             if _decisive(self.run.get(name)) != _decisive(now[name])
         ]:
             raise CalibrationError(

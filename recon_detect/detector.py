@@ -160,6 +160,10 @@ class Detector:
             if a.name in denoising
         }
         share_equal_parts(self._autoencoders)
+        sides = {a.trained_side for a in self._autoencoders}
+        if all(use.method.trained_size for use in uses) and len(sides) == 1:
+            # Brought to that size before they are batched, images of any size fill a batch.
+            self.settings = replace(settings, middle_square=settings.middle_square or sides.pop())
         self._sizer = BatchSizer(self.device, self._autoencoders, settings.batch_size, tiled=self._distances.tiled)
         self.run_info = RunInfo(
             methods=tuple(
@@ -180,6 +184,7 @@ class Detector:
             device=str(self.device),
             exif_orientation=settings.exif_orientation,
             alpha=settings.alpha,
+            middle_square=settings.middle_square,
             seed=settings.seed if compat else None,
             versions=versions(),
             inversion=inversion if self._denoisers or any(a.trained_side for a in self._autoencoders) else None,

@@ -57,6 +57,7 @@ class RunInfo:
     versions: dict[str, str]
     inversion: Inversion | None = None
     calibration: str | None = None
+    middle_square: int | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -73,6 +74,8 @@ class RunInfo:
         }
         if self.inversion:
             decisive["inversion"] = asdict(self.inversion)
+        if self.middle_square:
+            decisive["middle_square"] = self.middle_square
         if self.calibration:
             decisive["calibration"] = self.calibration
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]

@@ -34,6 +34,8 @@ class Settings:
         max_bytes: Files with more bytes are refused before they are read.
         exif_orientation: Turn images as their EXIF tag says. Off, because the grid of the decoder is in the stored
             pixels; the tag is reported either way.
+        middle_square: Score the middle square of each image, brought to this side as DIRE does, not the image as it is.
+            Resizing removes most of the evidence of a decoder; diffusion models of pixels want their own size.
         alpha: ``"white"`` or ``"black"``: the background that transparent images are put on; ``"drop"`` ignores alpha.
         seed: Seed of the posterior noise, which only ``compat="published"`` draws.
         inversion: How far diffusion models invert.
@@ -47,6 +49,7 @@ class Settings:
     max_pixels: int = 89_478_485  # Pillow's own bound
     max_bytes: int = 512 * 1024 * 1024
     exif_orientation: bool = False
+    middle_square: int | None = None
     alpha: str = "white"
     seed: int = 1
     inversion: Inversion = Inversion()

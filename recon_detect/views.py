@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 
 from recon_detect.errors import UnknownName
 from recon_detect.filters import gaussian_blur
+from recon_detect.images.picture import middle_square
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,24 +62,10 @@ def _thumbnail(x: Tensor, side: float) -> Tensor:
 
 
 def _dire(x: Tensor, side: float) -> Tensor:
-    """The middle square, brought to a size in 8 bits as DIRE does: halved by boxes while it can be, then bicubic."""
-    pictures = [Image.fromarray(pixels) for pixels in _bytes(x).permute(0, 2, 3, 1).cpu().numpy()]
-    square = np.stack([np.asarray(_centre(picture, int(side))) for picture in pictures])
-    return torch.from_numpy(square).permute(0, 3, 1, 2).to(x).div(127.5) - 1
-
-
-def _bytes(x: Tensor) -> Tensor:
-    return ((x + 1) * 127.5).round().clamp(0, 255).byte()
-
-
-def _centre(picture: Image.Image, side: int) -> Image.Image:
-    while min(picture.size) >= 2 * side:
-        picture = picture.resize((picture.width // 2, picture.height // 2), Image.Resampling.BOX)
-    factor = side / min(picture.size)
-    width, height = (round(length * factor) for length in picture.size)
-    picture = picture.resize((width, height), Image.Resampling.BICUBIC)
-    left, top = (width - side) // 2, (height - side) // 2
-    return picture.crop((left, top, left + side, top + side))
+    """The middle square, brought to a size in 8 bits as DIRE does."""
+    pixels = ((x + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
+    squares = np.stack([middle_square(image, int(side)) for image in pixels])
+    return torch.from_numpy(squares).permute(0, 3, 1, 2).to(x).div(127.5) - 1
 
 
 def _resized(x: Tensor, size: tuple[int, int]) -> Tensor:

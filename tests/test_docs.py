@@ -6,7 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
+
+from recon_detect.models.guided_diffusion import Heads, convert
+from tests.models.adm import ADM
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -42,14 +46,22 @@ def test_options_named_in_the_docs_exist():
     commands = typer.main.get_command(app).commands
     known = {option for command in commands.values() for parameter in command.params for option in parameter.opts}
     for page in PAGES:
-        for line in re.findall(r"recon-detect (?:score|demo)[^`\n]*", page.read_text(encoding="utf-8")):
+        for line in re.findall(
+            r"recon-detect (?:score|demo|calibrate|reconstruct)[^`\n]*", page.read_text(encoding="utf-8")
+        ):
             assert set(re.findall(r"--[a-z-]+", line)) <= known | {"--help"}, line
 
 
 @pytest.mark.parametrize("example", sorted((ROOT / "docs" / "examples").glob("*.py")), ids=lambda p: p.name)
 def test_examples_run(example, shared_weights, tmp_path, picture):
-    Image.fromarray(picture(64, 72)).save(tmp_path / "picture.png")
-    arguments = [tmp_path / "picture.png", *([tmp_path / "maps"] if example.name == "error_map.py" else [])]
+    image = tmp_path / "picture.png"
+    Image.fromarray(picture(64, 72)).save(image)
+    more = {"error_map.py": tmp_path / "maps", "calibrate.py": image}
+    if example.name == "inversion.py":
+        torch.save(ADM().state_dict(), tmp_path / "adm.pt")
+        convert(tmp_path / "adm.pt", tmp_path / "adm", heads=Heads(16), image_size=16)
+        more[example.name] = tmp_path / "adm"
+    arguments = [image, *([more[example.name]] if example.name in more else [])]
     done = subprocess.run([sys.executable, example, *arguments], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "picture" in done.stdout

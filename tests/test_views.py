@@ -57,5 +57,5 @@ def test_views_with_numbers():
 def test_blur_keeps_shape_and_mean_level():
     x = torch.full((1, 3, 6, 7), 0.3)
     assert torch.allclose(find_view("blur")(x), x)
-    with pytest.raises(UnknownName, match="unknown view 'rot45'; known: bgr, blur, hflip"):
+    with pytest.raises(UnknownName, match="unknown view 'rot45'; known: bgr, blur, direN, hflip"):
         find_view("rot45")

@@ -99,6 +99,12 @@ def score(
     exif_orientation: Annotated[
         bool, typer.Option("--exif-orientation", help="Turn images as their EXIF tag says, before scoring.")
     ] = DEFAULTS.exif_orientation,
+    middle_square: Annotated[
+        int | None,
+        typer.Option(
+            min=8, help="Score the middle square brought to this side, as DIRE does. Resizing removes evidence."
+        ),
+    ] = None,
     calibration: Annotated[
         Path | None,
         typer.Option(help="What 'calibrate' wrote for this method and these models: adds verdict and p-value."),
@@ -130,6 +136,7 @@ def score(
         "max_pixels": max_pixels,
         "exif_orientation": exif_orientation,
         "inversion": Inversion(inversion_steps, real_step, prompt),
+        "middle_square": middle_square,
     }
     detector = {
         "method": _split(method) or DEFAULT_METHOD,

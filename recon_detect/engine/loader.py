@@ -51,6 +51,9 @@ def load(sources: Iterable[Source], settings: Settings) -> Generator[Item, None,
 
 def _open(index: int, source: Source, settings: Settings) -> Item:
     try:
-        return Item(index, source, open_picture(source.image, settings))
+        picture = open_picture(source.image, settings)
+        if settings.middle_square:
+            picture = picture.middle_square(settings.middle_square)
+        return Item(index, source, picture)
     except (InputError, UsageError, MemoryError) as error:
         return Item(index, source, None, error)

@@ -59,6 +59,13 @@ class Picture:
     pixels: np.ndarray[Any, Any]
     provenance: Provenance
 
+    def middle_square(self, side: int) -> Picture:
+        """The middle square, brought to a size; see `middle_square`. The provenance stays that of the whole image."""
+        pixels = self.pixels
+        if pixels.dtype != np.uint8:
+            pixels = (pixels * 255).round().astype(np.uint8)
+        return replace(self, pixels=middle_square(pixels, side))
+
     def stored(self) -> torch.Tensor:
         """The pixels as (3, H, W), RGB, in their own type and range."""
         import torch
@@ -68,6 +75,21 @@ class Picture:
     def tensor(self) -> torch.Tensor:
         """The pixels as (3, H, W), float32, RGB, in [-1, 1]."""
         return to_model_range(self.stored())
+
+
+def middle_square(pixels: np.ndarray[Any, Any], side: int) -> np.ndarray[Any, Any]:
+    """The middle square of (H, W, 3) uint8, brought to (side, side, 3) as DIRE and guided-diffusion do.
+
+    Halved by boxes while the shorter side is twice the size or more, then resized bicubically, then cropped.
+    """
+    image = Image.fromarray(pixels)
+    while min(image.size) >= 2 * side:
+        image = image.resize((image.width // 2, image.height // 2), Image.Resampling.BOX)
+    factor = side / min(image.size)
+    width, height = (round(length * factor) for length in image.size)
+    image = image.resize((width, height), Image.Resampling.BICUBIC)
+    left, top = (width - side) // 2, (height - side) // 2
+    return np.ascontiguousarray(image.crop((left, top, left + side, top + side)))
 
 
 def to_model_range(stored: torch.Tensor) -> torch.Tensor:

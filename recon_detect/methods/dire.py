@@ -28,6 +28,7 @@ DIRE = Method(
     higher_is_generated=False,
     distance="l1",
     models=(),
+    trained_size=True,
     paper="arXiv:2303.09295",
     shown={"view": TRAINED},
 )

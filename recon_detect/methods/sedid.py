@@ -27,5 +27,6 @@ SEDID = Method(
     higher_is_generated=False,
     distance="l2",
     models=(),
+    trained_size=True,
     paper="arXiv:2307.06272",
 )

@@ -5,6 +5,7 @@ from PIL import Image
 
 from recon_detect import load_detector
 from recon_detect.errors import UsageError
+from recon_detect.images.picture import middle_square
 from recon_detect.models.guided_diffusion import Heads, convert
 from recon_detect.settings import Inversion
 from tests.models.adm import ADM
@@ -132,6 +133,32 @@ def test_the_image_is_brought_to_the_size_of_the_model_as_published(diffusion_mo
     small = small.resize((21, SIDE), Image.Resampling.BICUBIC).crop((2, 0, 2 + SIDE, SIDE))
     detector = load_detector("dire", models=diffusion_model, device="cpu")
     assert np.array_equal(detector.score(image).scores, detector.score(np.asarray(small)).scores)
+
+
+def test_images_of_any_size_fill_a_batch(diffusion_model, picture, monkeypatch):
+    detector = load_detector("dire", models=diffusion_model, device="cpu", batch_size=4)
+    network = detector._autoencoders[0]._module
+    sizes = []
+    original = network.predict
+    monkeypatch.setattr(network, "predict", lambda x, time: sizes.append(len(x)) or original(x, time))
+    images = [picture(SIDE + 7 * n, 40, n) for n in range(4)]
+    found = detector.score(images, progress=False)
+    assert sizes == [4] * 40 and [row.provenance.height for row in found] == [16, 23, 30, 37]
+    # With a method that sees the image as it is, they stay apart, and the scores are the same.
+    both = load_detector(["dire", "hfi"], models=diffusion_model, device="cpu", distance="l1").score(
+        images, progress=False
+    )
+    assert np.allclose(both.scores, found.scores, atol=1e-4)
+
+
+def test_the_middle_square_for_any_method(tiny_model, picture):
+    image = picture(50, 70)
+    square = load_detector("aeroblade", models=tiny_model, distance="l2", device="cpu", middle_square=24)
+    plain = load_detector("aeroblade", models=tiny_model, distance="l2", device="cpu")
+    assert square.score(image).scores[0] == plain.score(middle_square(image, 24)).scores[0]
+    assert square.run_info.fingerprint != plain.run_info.fingerprint and square.run_info.middle_square == 24
+    deep = (image / 255).astype(np.float32)
+    assert square.score(deep).scores[0] == square.score(image).scores[0]
 
 
 def test_a_diffusion_model_is_a_reconstructor_for_every_method(diffusion_model, picture):
