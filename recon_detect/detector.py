@@ -25,6 +25,7 @@ from recon_detect.methods import DEFAULT_METHOD, Finding, Method, find_method
 from recon_detect.models.autoencoders import Autoencoder, load_autoencoder, share_equal_parts
 from recon_detect.models.backbones import Backbone, load_backbone
 from recon_detect.models.denoisers import Denoiser, load_denoiser
+from recon_detect.models.dire_classifier import DireClassifier
 from recon_detect.models.registry import AUTOENCODERS, BACKBONES, expand
 from recon_detect.models.weights import find_weights
 from recon_detect.nulls import Nulls, digest, find_nulls
@@ -159,6 +160,11 @@ class Detector:
             for a in self._autoencoders
             if a.name in denoising
         }
+        self._classifier = None
+        if needing := [use.method.name for use in uses if use.method.classifies]:
+            if settings.classifier is None:
+                raise UsageError(f"{needing[0]} needs a classifier: pass the folder that 'recon-detect convert' wrote")
+            self._classifier = DireClassifier(settings.classifier, self.device)
         share_equal_parts(self._autoencoders)
         sides = {a.trained_side for a in self._autoencoders}
         if all(use.method.trained_size for use in uses) and len(sides) == 1:
@@ -180,6 +186,7 @@ class Detector:
                 *map(_model_info, self._autoencoders),
                 *map(_model_info, self._backbones),
                 *map(_model_info, self._denoisers.values()),
+                *map(_model_info, [self._classifier] if self._classifier else []),
             ),
             device=str(self.device),
             exif_orientation=settings.exif_orientation,
@@ -300,6 +307,7 @@ class Detector:
             noise=noise,
             backbones=self._backbones,
             denoisers=self._denoisers,
+            classifier=self._classifier,
         )
 
     def _compute(self, evidence: Evidence, items: Sequence[Item], maps: bool) -> list[Row]:
@@ -382,7 +390,7 @@ def _error_row(item: Item, error: Exception | None) -> Row:
     )
 
 
-def _model_info(model: Autoencoder | Backbone | Denoiser) -> ModelInfo:
+def _model_info(model: Autoencoder | Backbone | Denoiser | DireClassifier) -> ModelInfo:
     weights = model.weights
     dtype = str(model.dtype).removeprefix("torch.")
     return ModelInfo(model.name, weights.sha256, weights.origin, weights.repo, weights.revision, dtype)

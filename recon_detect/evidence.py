@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from recon_detect.models.autoencoders import Autoencoder
     from recon_detect.models.backbones import Backbone
     from recon_detect.models.denoisers import Denoiser
+    from recon_detect.models.dire_classifier import DireClassifier
     from recon_detect.models.lpips import Features
     from recon_detect.nulls import Nulls
 
@@ -48,6 +49,7 @@ class Evidence:
             float32 throughout.
         backbones: The networks that embed images, of methods that ask for `similarity`.
         denoisers: The diffusion models of the autoencoders, by name, of methods that ask for `noise_error`.
+        classifier: A trained classifier of reconstruction errors.
 
     Attributes:
         retried: Pairs (position in the batch, model name) of reconstructions that were not finite in low precision
@@ -63,6 +65,7 @@ class Evidence:
         noise: Sequence[Noise] | None = None,
         backbones: Sequence[Backbone] = (),
         denoisers: Mapping[str, Denoiser] | None = None,
+        classifier: DireClassifier | None = None,
     ) -> None:
         self.autoencoders = tuple(autoencoders)
         self.distances = distances
@@ -73,6 +76,7 @@ class Evidence:
         self._all = self.autoencoders
         self.backbones = tuple(backbones)
         self._denoisers = dict(denoisers or {})
+        self._classifier = classifier
         self._original = x
         # Autoencoders with equal tensors have one key and are run once.
         self._by_key = {a.key: model for model, a in reversed(list(enumerate(self.autoencoders)))}
@@ -91,6 +95,13 @@ class Evidence:
         if self._nulls is None:
             raise UsageError("this method has no null distribution: declare it with null=True")
         return self._nulls
+
+    @property
+    def classifier(self) -> DireClassifier:
+        """The trained classifier; of methods with `Method.classifies` only."""
+        if self._classifier is None:
+            raise UsageError("this method has no classifier: declare it with classifies=True")
+        return self._classifier
 
     def at(self, x: Tensor) -> Evidence:
         """The evidence of other images (B', 3, H', W') by the same models, such as parts of these images."""

@@ -39,6 +39,7 @@ class Settings:
         alpha: ``"white"`` or ``"black"``: the background that transparent images are put on; ``"drop"`` ignores alpha.
         seed: Seed of the posterior noise, which only ``compat="published"`` draws.
         inversion: How far diffusion models invert.
+        classifier: Folder of the classifier of ``dire-resnet``.
     """
 
     device: str | None = None
@@ -53,6 +54,7 @@ class Settings:
     alpha: str = "white"
     seed: int = 1
     inversion: Inversion = Inversion()
+    classifier: str | None = None
 
 
 DEFAULTS = Settings()

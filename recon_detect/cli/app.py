@@ -99,6 +99,9 @@ def score(
     exif_orientation: Annotated[
         bool, typer.Option("--exif-orientation", help="Turn images as their EXIF tag says, before scoring.")
     ] = DEFAULTS.exif_orientation,
+    classifier: Annotated[
+        str | None, typer.Option(help="Folder that 'convert dire-classifier' wrote, with --method dire-resnet.")
+    ] = None,
     middle_square: Annotated[
         int | None,
         typer.Option(
@@ -137,6 +140,7 @@ def score(
         "exif_orientation": exif_orientation,
         "inversion": Inversion(inversion_steps, real_step, prompt),
         "middle_square": middle_square,
+        "classifier": classifier,
     }
     detector = {
         "method": _split(method) or DEFAULT_METHOD,
@@ -332,6 +336,24 @@ def convert_guided_diffusion(
         },
         {"image_size": image_size, "noise_schedule": noise_schedule, "diffusion_steps": diffusion_steps},
     )
+
+
+@convert_app.command("dire-classifier")
+def convert_dire_classifier(
+    checkpoint: Annotated[Path, typer.Argument(help="The .pth file. Only tensors are read from it.")],
+    output: Annotated[Path, typer.Argument(help="The folder to write, for transformers, with safetensors.")],
+) -> None:
+    """Convert the ResNet-50 that DIRE's authors train on DIRE maps.
+
+    Example:
+      recon-detect convert dire-classifier lsun_adm.pth dire-resnet/
+
+      recon-detect score photos/ --method dire-resnet --models adm256/ --classifier dire-resnet/
+    """
+    from recon_detect.models.dire_classifier import convert_classifier
+
+    convert_classifier(checkpoint, output)
+    print(f"{output}: ResNetForImageClassification, every tensor placed")
 
 
 def _split(names: list[str] | None) -> list[str] | None:

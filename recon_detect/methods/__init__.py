@@ -15,6 +15,7 @@ METHODS: dict[str, str] = {
     "deep": "recon_detect.methods.deep:DEEP",
     "did": "recon_detect.methods.did:DID",
     "dire": "recon_detect.methods.dire:DIRE",
+    "dire-resnet": "recon_detect.methods.dire:DIRE_RESNET",
     "grain": "recon_detect.methods.grain:GRAIN",
     "hfi": "recon_detect.methods.hfi:HFI",
     "minder": "recon_detect.methods.rigid:MINDER",

@@ -48,6 +48,7 @@ class Method:
         embeds: Whether it compares embeddings of backbones instead of reconstructions of autoencoders.
         denoises: Whether it needs the diffusion models that the autoencoders belong to.
         shown: What `Evidence.error_map` is asked for as the heat map of an image.
+        classifies: Whether it needs a trained classifier (`Settings.classifier`).
         trained_size: Whether it sees images at the size that a diffusion model of pixels was trained on, and not else.
         null: Whether it needs the distribution over photographs of every model (see `nulls`).
         published_models: The models of the paper, for ``compat="published"``; empty where no such mode exists.
@@ -62,6 +63,7 @@ class Method:
     paper: str
     embeds: bool = False
     denoises: bool = False
+    classifies: bool = False
     trained_size: bool = False
     null: bool = False
     shown: Mapping[str, Any] = field(default_factory=dict)

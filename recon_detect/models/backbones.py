@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _CLASSES = {"dinov2": "Dinov2Model", "dinov2_with_registers": "Dinov2WithRegistersModel"}
 
 # ImageNet's, which all of these were trained with, for pixels in [0, 1].
-_MEAN = (0.485, 0.456, 0.406)
-_DEVIATION = (0.229, 0.224, 0.225)
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
 
 
 class Backbone:
@@ -42,8 +42,8 @@ class Backbone:
         self.dtype = dtype
         self.patch: int = module.config.patch_size
         self._module = module.to(device).eval().requires_grad_(False)
-        self._mean = torch.tensor(_MEAN, device=device).view(1, 3, 1, 1)
-        self._deviation = torch.tensor(_DEVIATION, device=device).view(1, 3, 1, 1)
+        self._mean = torch.tensor(IMAGENET_MEAN, device=device).view(1, 3, 1, 1)
+        self._deviation = torch.tensor(IMAGENET_DEVIATION, device=device).view(1, 3, 1, 1)
 
     def embed(self, x: Tensor) -> Tensor:
         """The class token (B, D), after the last normalisation, of (B, 3, S, S) in [-1, 1]; float32."""

@@ -305,7 +305,7 @@ def convert(
     from safetensors.torch import save_file
 
     heads = heads or Heads()
-    state = _read(checkpoint)
+    state = read_checkpoint(checkpoint)
     architecture = Architecture.infer(state)
     size = image_size or usual_size(architecture)
     if size is None:
@@ -338,7 +338,16 @@ def convert(
 _SCHEDULES = {"linear": "linear", "cosine": "squaredcos_cap_v2"}
 
 
-def _read(checkpoint: Path) -> StateDict:
+def read_checkpoint(checkpoint: Path, *, under: str | None = None) -> StateDict:
+    """The tensors of a pickled checkpoint; nothing else is read from it.
+
+    Args:
+        checkpoint: The file.
+        under: Name under which they may be, among other things such as the state of an optimiser.
+
+    Raises:
+        WeightsError: No such file, or something else than tensors by name.
+    """
     import torch
 
     try:
@@ -347,8 +356,10 @@ def _read(checkpoint: Path) -> StateDict:
         raise WeightsError(f"{checkpoint}: no such file") from error
     except Exception as error:  # unpickling raises nearly anything
         raise WeightsError(f"{checkpoint}: not a checkpoint of tensors alone: {error}") from error
+    if under and isinstance(state, Mapping):
+        state = state.get(under, state)
     if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise WeightsError(f"{checkpoint}: expected a state dict, names to tensors, as guided-diffusion saves it")
+        raise WeightsError(f"{checkpoint}: expected a state dict, names to tensors")
     return state
 
 

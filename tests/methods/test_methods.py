@@ -132,12 +132,12 @@ def test_the_distance_of_latents_equals_a_slow_rewrite(tiny_model, reconstruct, 
 
 def test_every_method_is_complete_and_rewritten():
     # in files of their own
-    elsewhere = {"deep", "dire", "grain", "minder", "rdd-latent", "rigid", "sedid", "warpad"}
+    elsewhere = {"deep", "dire", "dire-resnet", "grain", "minder", "rdd-latent", "rigid", "sedid", "warpad"}
     assert set(METHODS) == {*SLOW, *elsewhere}
     for name in METHODS:
         method = find_method(name)
         assert method.name == name and method.title and method.paper
-        assert method.models or name in ("dire", "sedid")  # no weights of theirs are known by name
+        assert method.models or name in ("dire", "dire-resnet", "sedid")  # no weights of theirs are known by name
 
 
 def test_a_contrast_knows_left_from_right_and_up_from_down(tiny_model, picture):
