@@ -123,7 +123,7 @@ def main() -> None:
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--batch-size", type=int, default=None)
     parser.add_argument("--report", action="store_true", help="compute nothing, write the table of what is there")
-    parser.add_argument("--output", type=Path, default=RESULTS / "robustness-tiny-crop320.csv")
+    parser.add_argument("--output", type=Path, default=RESULTS / "robustness-crop320.csv")
     options = parser.parse_args()
     conditions = options.conditions.split(",")
     with (options.data / "manifest.csv").open(newline="", encoding="utf-8") as file:
