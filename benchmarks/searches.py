@@ -52,7 +52,7 @@ def read(path: Path) -> Trials:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
-    parser.add_argument("--conditions", default="png,jpeg-75,jpeg-75+offgrid-7")
+    parser.add_argument("--conditions", default="png,jpeg-75+offgrid-7")
     parser.add_argument("--crop", type=int, default=512)
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--trials", type=Path, required=True, help="where the trials are kept")
