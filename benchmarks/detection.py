@@ -16,6 +16,7 @@ import platform
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
@@ -24,7 +25,9 @@ from tqdm import tqdm
 from benchmarks.conditions import GRID, cropped
 from recon_detect import Source, load_detector
 from recon_detect.files import replacing
+from recon_detect.methods import METHODS, find_method
 from recon_detect.output import Journal
+from recon_detect.results import MethodInfo, RunInfo
 
 RESAMPLES = 2000
 RESULTS = Path(__file__).parent / "results"
@@ -43,6 +46,12 @@ def sources(data: Path, rows: list[dict[str, str]], crop: int | None, encoding: 
     """Prepared images, read as they are needed."""
     for row in rows:
         yield Source(prepare(data / row["path"], crop, encoding), row["path"], row["label"])
+
+
+def known_methods() -> list[str]:
+    """Those that need nothing but autoencoders: the others want weights that most machines lack."""
+    methods = [find_method(name) for name in METHODS]
+    return [m.name for m in methods if m.models and not (m.embeds or m.denoises)]
 
 
 def tpr_at_fpr(labels: np.ndarray, scores: np.ndarray, max_fpr: float) -> float:
@@ -106,7 +115,7 @@ def write_table(output: Path, conditions: str, table: list[dict[str, object]]) -
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
-    parser.add_argument("--method", default="aeroblade")
+    parser.add_argument("--methods", default="aeroblade", help="separated by commas: one pass for all; or 'all'")
     parser.add_argument("--models", default=None, help="names separated by commas; default: the method's own")
     parser.add_argument("--distance", default=None)
     parser.add_argument("--crop", type=int, default=320, help="side of the centre crop; 0 keeps images whole")
@@ -122,20 +131,22 @@ def main() -> None:
     small = [row for row in rows if options.crop and min(int(row["width"]), int(row["height"])) < options.crop]
     rows = [row for row in rows if row not in small]
     detector = load_detector(
-        options.method,
+        known_methods() if options.methods == "all" else options.methods.split(","),
         models=options.models.split(",") if options.models else None,
         distance=options.distance,
         device=options.device,
         dtype=options.dtype,
         compat=options.compat,
     )
-    run, method = detector.run_info, detector.run_info.methods[0]
+    run = detector.run_info
     models = "+".join(model.name for model in run.models).replace("/", "_")
     device = run.device.split(":")[0]
+    names = "+".join(method.name for method in run.methods)
     conditions = "-".join(
         part
-        for part in (method.name, run.compat, method.distance, models, run.models[0].dtype, f"crop{options.crop}",
-                     options.encoding, device)
+        for part in ("all" if options.methods == "all" else names, run.compat,
+                     run.methods[0].distance if len(run.methods) == 1 else None, models, run.models[0].dtype,
+                     f"crop{options.crop}", options.encoding, device)
         if part
     )  # fmt: skip
     output = options.output or RESULTS / f"detection-{conditions}.csv"
@@ -147,15 +158,7 @@ def main() -> None:
             journal.add(result.to_dict(run.fingerprint))
         entries = list(journal.rows())
     failed = [entry["path"] for entry in entries if entry["error"]]
-    scores = {entry["path"]: entry["score"] for entry in entries if not entry["error"]}
-    settings = {
-        "method": f"{method.name}, as published" if run.compat else method.name,
-        "distance": method.distance,
-        "models": models,
-        "dtype": run.models[0].dtype,
-    }
-    table = [settings | line for line in evaluate([row for row in rows if row["path"] in scores], scores)]
-
+    table = [line for method in run.methods for line in lines_of(method, entries, rows, run)]
     write_table(
         output,
         f"{options.data.name}, centre crop of {options.crop} px on the {GRID}-px grid, both classes as "
@@ -165,8 +168,23 @@ def main() -> None:
         table,
     )
     for line in table:
-        print(f"{line['group']:45} n={line['generated']:3} AUROC {line['auroc']:.3f} "
+        print(f"{line['method']:18} {line['group']:45} n={line['generated']:3} AUROC {line['auroc']:.3f} "
               f"[{line['auroc_low']:.3f}, {line['auroc_high']:.3f}] TPR@5%FPR {line['tpr_at_5_fpr']:.2f}")  # fmt: skip
+
+
+def lines_of(
+    method: MethodInfo, entries: list[dict[str, Any]], rows: list[dict[str, str]], run: RunInfo
+) -> list[dict[str, object]]:
+    """The lines of one method, each with what it was computed by."""
+    scores = {entry["path"]: entry["scores"][method.name] for entry in entries if not entry["error"]}
+    scores = {path: score for path, score in scores.items() if score is not None}
+    settings = {
+        "method": f"{method.name}, as published" if run.compat else method.name,
+        "distance": method.distance,
+        "models": "+".join(method.models).replace("/", "_"),
+        "dtype": run.models[0].dtype,
+    }
+    return [settings | line for line in evaluate([row for row in rows if row["path"] in scores], scores)]
 
 
 if __name__ == "__main__":

@@ -29,9 +29,9 @@ from tqdm import tqdm
 
 from benchmarks.ablation import FAMILIES, summary
 from benchmarks.conditions import GRID, prepare
-from benchmarks.detection import RESAMPLES, RESULTS, write_table
+from benchmarks.detection import RESAMPLES, RESULTS, known_methods, write_table
 from recon_detect import Source, load_detector
-from recon_detect.methods import METHODS, find_method
+from recon_detect.methods import find_method
 from recon_detect.output import Journal
 
 CONDITIONS = (
@@ -109,12 +109,9 @@ def read(journal: Path) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    # The others need weights that most machines lack; name them to have them too.
-    methods = [find_method(name) for name in METHODS]
-    reconstructing = [m.name for m in methods if m.models and not (m.embeds or m.denoises)]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
-    parser.add_argument("--methods", default=",".join(reconstructing))
+    parser.add_argument("--methods", default=",".join(known_methods()))
     parser.add_argument("--models", default="tiny")
     parser.add_argument("--conditions", default=CONDITIONS, help="separated by commas: see benchmarks/conditions.py")
     parser.add_argument("--crop", type=int, default=320)

@@ -21,6 +21,7 @@ from recon_detect.engine import BatchSizer, Item, run
 from recon_detect.errors import NumericalError, UsageError
 from recon_detect.evidence import TRAINED, Evidence, Noise
 from recon_detect.images import Source, find_sources
+from recon_detect.looks import textured_share
 from recon_detect.methods import DEFAULT_METHOD, Finding, Method, find_method
 from recon_detect.models.autoencoders import Autoencoder, load_autoencoder, share_equal_parts
 from recon_detect.models.backbones import Backbone, load_backbone
@@ -312,6 +313,7 @@ class Detector:
 
     def _compute(self, evidence: Evidence, items: Sequence[Item], maps: bool) -> list[Row]:
         by_method = {use.method.name: self._apply(use, evidence) for use in self.uses}
+        textures = textured_share(evidence.image()).tolist()
         rows = []
         for position, item in enumerate(items):
             scores = {name: found[position] for name, found in by_method.items()}
@@ -328,6 +330,7 @@ class Detector:
                     scores=scores,
                     label=item.source.label,
                     provenance=item.picture.provenance if item.picture else None,
+                    texture=round(textures[position], 4),
                     notes=(
                         *(score.remark for score in scores.values() if score.remark),
                         *(f"{name} repeated in float32" for name in retried),

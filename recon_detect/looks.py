@@ -48,6 +48,11 @@ def textured_blocks(x: Tensor) -> Tensor:
     return (texture(x) > _FLAT).sum(dim=(1, 2))
 
 
+def textured_share(x: Tensor) -> Tensor:
+    """Share of the blocks that have texture: (B,)."""
+    return (texture(x) > _FLAT).float().mean(dim=(1, 2))
+
+
 def look(x: Tensor, scale: float, side: int = SIDE) -> tuple[Tensor, list[Box]]:
     """The most textured part of each image, scaled: (B, 3, h, w) with h and w of at most `side`, and where it lies.
 

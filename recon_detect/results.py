@@ -18,7 +18,7 @@ from recon_detect.settings import Inversion
 if TYPE_CHECKING:
     from recon_detect.calibration import Verdict
 
-SCHEMA = 2
+SCHEMA = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,7 @@ class Row:
         scores: What each method says, by its name, in the order of the run; empty where there is an error.
         label: ``"real"`` or ``"generated"`` where the input says so.
         provenance: Where the pixels came from; None where they could not be read.
+        texture: Share of the image's blocks of 32 px that are not flat; None where there is an error.
         error: What went wrong, as ``Type: message``.
         notes: What a reader of the score should know.
         map: Error map (h, w) float32 of the deciding model, where maps were asked for.
@@ -128,6 +129,7 @@ class Row:
     scores: dict[str, Score] = field(default_factory=dict)
     label: str | None = None
     provenance: Provenance | None = None
+    texture: float | None = None
     error: str | None = None
     notes: tuple[str, ...] = ()
     map: np.ndarray[Any, Any] | None = field(default=None, repr=False, compare=False)
@@ -171,6 +173,7 @@ class Row:
             **(asdict(self.verdict) if self.verdict else {}),
             "label": self.label,
             **origin,
+            "texture": self.texture,
             "notes": [*(known.notes if known else ()), *self.notes],
             "error": self.error,
             "run": run,

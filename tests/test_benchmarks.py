@@ -62,12 +62,13 @@ def test_benchmark_runs_to_the_end(tmp_path, tiny_model, picture, monkeypatch, c
         writer.writeheader()
         writer.writerows(rows)
     output = tmp_path / "out.csv"
-    arguments = ["--models", str(tiny_model), "--distance", "l2", "--crop", "32", "--encoding", "jpeg-75"]
+    arguments = ["--methods", "aeroblade,contrast", "--models", str(tiny_model), "--distance", "l2", "--crop", "32", "--encoding", "jpeg-75"]
     for _ in range(2):
         monkeypatch.setattr(sys, "argv", ["detection", "--data", str(tmp_path), *arguments, "--output", str(output)])
         detection.main()
     conditions, *lines = output.read_text().splitlines()
     assert "1 smaller images left out" in conditions and "jpeg-75" in conditions
-    table = {line["group"]: line for line in csv.DictReader(lines)}
+    table = {line["group"]: line for line in csv.DictReader(lines) if line["method"] == "contrast"}
     assert table["all"]["real"] == "4" and table["all"]["generated"] == "3"
     assert set(table) == {"all", "autoencoder: A", "generator: g0", "generator: g2"}
+    assert len(lines) - 1 == 2 * len(table)

@@ -219,6 +219,7 @@ def test_animated_and_jpeg_provenance_reach_the_rows(detector, picture):
     Image.fromarray(picture()).save(buffer, "JPEG", quality=80)
     entry = score(detector, buffer.getvalue())[0].to_dict("run")
     assert (entry["format"], entry["jpeg_quality"], entry["run"], entry["error"]) == ("JPEG", 80, "run", None)
+    assert entry["texture"] == 1 and score(detector, np.zeros((64, 64, 3), np.uint8))[0].texture in (0, None)
 
 
 def test_public_names_exist():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from recon_detect.looks import BLOCK, GRID, SCALES, SIDE, STEP, look, most_textured, texture, textured_blocks
+from recon_detect.looks import BLOCK, GRID, SCALES, SIDE, STEP, look, most_textured, texture, textured_blocks, textured_share
 
 
 def noise(height, width, seed=0):
@@ -16,6 +16,7 @@ def test_texture_is_told_block_by_block():
     found = texture(x)
     assert found.shape == (1, 3, 4)
     assert found[0, 0, 1] == found.max() > 0.5 and found[0, 2, 3] == 0
+    assert textured_share(x).tolist() == [pytest.approx(1 / 12)]
     assert textured_blocks(x).tolist() == [1] and textured_blocks(torch.zeros(2, 3, 9, 9)).tolist() == [0, 0]
 
 

@@ -127,7 +127,7 @@ def _write_parquet(path: Path, rows: Iterable[dict[str, Any]], run: dict[str, An
     import pyarrow.parquet as pq
 
     types = dict.fromkeys(_INTEGERS, pa.int64()) | dict.fromkeys(
-        ["score", *_score_columns(run), *(name for name, kind in _VERDICT.items() if kind is float)], pa.float64()
+        ["score", "texture", *_score_columns(run), *(name for name, kind in _VERDICT.items() if kind is float)], pa.float64()
     )
     columns = [pa.field(name, types.get(name, pa.string())) for name in _columns(run)]
     schema = pa.schema(columns, metadata={"recon_detect": json.dumps(run)})
@@ -161,6 +161,7 @@ def _columns(run: dict[str, Any]) -> list[str]:
         "format",
         "mode",
         "sha256",
+        "texture",
         "details",
         "notes",
         "run",

@@ -16,9 +16,9 @@ def row(path, score=-0.5, **changes):
     empty = dict.fromkeys(
         ("label", "error", "format", "mode", "sha256", "file_bytes", "jpeg_quality", "exif_orientation")
     )
-    size = {"width": 3, "height": 4}
+    size = {"width": 3, "height": 4, "texture": 0.5}
     return {
-        "schema": 2,
+        "schema": 3,
         "path": path,
         "score": score,
         "scores": {"hfi": score, "rdd": 2.0} if models else {},
