@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import logging
 import math
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from recon_detect.calibration import Calibration, calibrate
+from recon_detect.calibration import Calibration, calibrate, drift
 from recon_detect.devices import find_device, keep_freed_memory, versions
 from recon_detect.distances import Distances, map_scale
 from recon_detect.engine import BatchSizer, Item, run
 from recon_detect.errors import NumericalError, UsageError
 from recon_detect.evidence import TRAINED, Evidence, Noise
-from recon_detect.images import Source, find_sources
+from recon_detect.images import Source, as_sources
 from recon_detect.looks import textured_share
 from recon_detect.methods import DEFAULT_METHOD, Finding, Method, find_method
 from recon_detect.models.autoencoders import Autoencoder, load_autoencoder, share_equal_parts
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from recon_detect.images.picture import ImageLike
+
+log = logging.getLogger(__name__)
 
 
 def load_detector(
@@ -221,7 +224,11 @@ class Detector:
         sources = list(as_sources(images))
         hidden = None if progress is None else not progress
         bar = tqdm(self.stream(sources, maps=maps), total=len(sources), unit="image", disable=hidden)
-        return ScoreResult(tuple(bar), self.run_info)
+        rows = tuple(bar)
+        found = drift(self.calibration, [row.to_dict("") for row in rows]) if self.calibration else None
+        for warning in found.warnings if found else ():
+            log.warning("%s", warning)
+        return ScoreResult(rows, self.run_info, found)
 
     def stream(
         self, images: ImageLike | Source | Iterable[ImageLike | Source], *, maps: bool = False
@@ -250,19 +257,22 @@ class Detector:
     def calibrate(
         self,
         real: ImageLike | Source | Iterable[ImageLike | Source],
-        generated: ImageLike | Source | Iterable[ImageLike | Source] = (),
+        generated: ImageLike | Source | Iterable[ImageLike | Source] | Mapping[str, Any] = (),
         **options: Any,
     ) -> Calibration:
-        """A calibration of the first method from photographs, and perhaps generated images.
+        """A calibration from photographs, and perhaps generated images.
 
         Args:
             real: Photographs like those that will be judged; see `score`.
-            generated: Generated images, for probabilities and for the verdict "likely real".
-            **options: Of `recon_detect.calibration.calibrate`: ``fpr``, ``confidence``, ``prior``, ``data``.
+            generated: Generated images, for probabilities, classifiers and the verdict "likely real"; by the name of
+                their generator, to have generators told apart.
+            **options: Of `recon_detect.calibration.calibrate`, such as ``fpr`` and ``combine``.
         """
+        by_generator = generated if isinstance(generated, Mapping) else {None: generated}
+        kinds = [("real", None, real), *(("generated", name, images) for name, images in by_generator.items())]
         rows = [
-            row.to_dict("") | {"label": label}
-            for label, images in (("real", real), ("generated", generated))
+            row.to_dict("") | {"label": label, "generator": name}
+            for label, name, images in kinds
             for row in self.score(images)
         ]
         return calibrate(rows, self.run_info, **options)
@@ -361,22 +371,6 @@ class Detector:
         return (
             evidence.using(first.distance, [best]).error_map(0, **first.method.shown)[position, 0].float().cpu().numpy()
         )
-
-
-def as_sources(images: ImageLike | Source | Iterable[ImageLike | Source]) -> Iterator[Source]:
-    """One or many images of any kind as sources; paths to folders, globs, list files and manifests are expanded."""
-    # An array or tensor is one image (or, with four dimensions, a batch), not a sequence of rows.
-    one = isinstance(images, str | Path | bytes | bytearray | Source) or hasattr(images, "ndim")
-    many: Iterable[Any] = [images] if one or not hasattr(images, "__iter__") else images
-    for number, image in enumerate(many):
-        if isinstance(image, Source):
-            yield image
-        elif isinstance(image, str | Path):
-            yield from find_sources([image])
-        elif getattr(image, "ndim", 0) == 4:
-            yield from (Source(part, f"image {number}.{place}") for place, part in enumerate(image))
-        else:
-            yield Source(image, f"image {number}")
 
 
 def _noise(generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:

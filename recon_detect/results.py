@@ -16,7 +16,7 @@ from recon_detect.images import Provenance
 from recon_detect.settings import Inversion
 
 if TYPE_CHECKING:
-    from recon_detect.calibration import Verdict
+    from recon_detect.calibration import Drift, Verdict
 
 SCHEMA = 3
 
@@ -191,10 +191,12 @@ class ScoreResult(Sequence[Row]):
     Attributes:
         rows: One per image.
         run: Everything that decides the scores, besides the images.
+        drift: How the images differ from the photographs of the calibration; None without one, or of few images.
     """
 
     rows: tuple[Row, ...]
     run: RunInfo
+    drift: Drift | None = None
 
     @property
     def scores(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

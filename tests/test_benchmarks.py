@@ -62,7 +62,18 @@ def test_benchmark_runs_to_the_end(tmp_path, tiny_model, picture, monkeypatch, c
         writer.writeheader()
         writer.writerows(rows)
     output = tmp_path / "out.csv"
-    arguments = ["--methods", "aeroblade,contrast", "--models", str(tiny_model), "--distance", "l2", "--crop", "32", "--encoding", "jpeg-75"]
+    arguments = [
+        "--methods",
+        "aeroblade,contrast",
+        "--models",
+        str(tiny_model),
+        "--distance",
+        "l2",
+        "--crop",
+        "32",
+        "--encoding",
+        "jpeg-75",
+    ]
     for _ in range(2):
         monkeypatch.setattr(sys, "argv", ["detection", "--data", str(tmp_path), *arguments, "--output", str(output)])
         detection.main()

@@ -2,7 +2,18 @@ import numpy as np
 import pytest
 import torch
 
-from recon_detect.looks import BLOCK, GRID, SCALES, SIDE, STEP, look, most_textured, texture, textured_blocks, textured_share
+from recon_detect.looks import (
+    BLOCK,
+    GRID,
+    SCALES,
+    SIDE,
+    STEP,
+    look,
+    most_textured,
+    texture,
+    textured_blocks,
+    textured_share,
+)
 
 
 def noise(height, width, seed=0):

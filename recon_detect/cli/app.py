@@ -170,13 +170,36 @@ def calibrate(
     output: Annotated[Path, typer.Option("--output", "-o", help="The .json file to write.")],
     generated: Annotated[
         list[str] | None,
-        typer.Option("--generated", help="Generated images, for probabilities and the verdict 'likely real'."),
+        typer.Option(
+            "--generated",
+            help="Generated images, for probabilities, classifiers and the verdict 'likely real'; NAME=PATH where "
+            "generators are to be told apart.",
+        ),
     ] = None,
     fpr: Annotated[float, typer.Option(help="Share of photographs that may be called generated.")] = 0.01,
     confidence: Annotated[float, typer.Option(help="That this share is kept.")] = 0.95,
+    strata: Annotated[
+        str, typer.Option(help="What photographs are divided by; 'none' judges all alike. Thin strata are pooled.")
+    ] = "compression,size,texture",
+    combine: Annotated[
+        str | None,
+        typer.Option(
+            help="Judge one score made of every method's score of every model. From photographs alone: min-p, fisher, "
+            "stouffer, cauchy, harmonic, each also as two-sided-...; trained on both: logistic, lda, linear-svm, "
+            "polynomial-svm, knn, random-forest, gradient-boosting, naive-bayes, bagging, tree, qda."
+        ),
+    ] = None,
+    fit_share: Annotated[
+        float, typer.Option(help="Share of the images that --combine is fitted to; the others give the threshold.")
+    ] = 0.5,
+    pca: Annotated[int | None, typer.Option(min=1, help="Principal components that a classifier keeps.")] = None,
+    tune: Annotated[bool, typer.Option("--tune", help="Choose a classifier's parameters by cross-validation.")] = False,
+    probability: Annotated[
+        str, typer.Option(help="platt, isotonic, or temperature (of a logistic or lda score).")
+    ] = "platt",
     prior: Annotated[float, typer.Option(help="Share of generated images to expect, for probabilities.")] = 0.5,
     data: Annotated[str, typer.Option(help="What the images are, in words, for the file.")] = "",
-    method: Annotated[str, typer.Option("--method", "-m", help="As in 'score'.")] = DEFAULT_METHOD,
+    method: Annotated[list[str] | None, typer.Option("--method", "-m", help="As in 'score'.")] = None,
     models: Annotated[list[str] | None, typer.Option("--models", help="As in 'score'.")] = None,
     distance: Annotated[str | None, typer.Option(help="As in 'score'.")] = None,
     device: Annotated[str | None, typer.Option(help="As in 'score'.")] = None,
@@ -186,25 +209,39 @@ def calibrate(
     """Find a threshold on photographs, with a bound on false positives.
 
     Of photographs like those given, at most the share --fpr passes the threshold, with the given confidence. Says how
-    many photographs are needed where these are too few. Photographs are judged by their kind of compression where
-    there are enough of it. A run that was killed goes on.
+    many photographs are needed where these are too few. Photographs are judged among those of their own compression,
+    size and texture where there are enough of them. A run that was killed goes on.
 
-    Example:
+    Examples:
       recon-detect calibrate --real photos/ --fpr 0.01 --output cal.json
 
       recon-detect score inbox/ --calibration cal.json
+
+      recon-detect calibrate --real photos/ --generated sd=a/ --generated flux=b/ --method contrast,aedr --models tiny
+      --combine logistic --output cal.json
     """
     from recon_detect.cli.calibrate import run_calibrate
 
     detector = {
-        "method": method,
+        "method": _split(method) or DEFAULT_METHOD,
         "models": _split(models),
         "distance": distance,
         "device": device,
         "dtype": dtype,
         "batch_size": batch_size,
     }
-    options = {"fpr": fpr, "confidence": confidence, "prior": prior, "data": data}
+    options = {
+        "fpr": fpr,
+        "confidence": confidence,
+        "strata": () if strata == "none" else tuple(strata.split(",")),
+        "combine": combine,
+        "fit_share": fit_share,
+        "pca": pca,
+        "tune": tune,
+        "probability": probability,
+        "prior": prior,
+        "data": data,
+    }
     raise typer.Exit(run_calibrate(real, generated or [], detector, options, output))
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.console import Console
 
 from recon_detect.calibration import ALL, Calibration, calibrate, needed
+from recon_detect.calibration.fit import check_options
 from recon_detect.cli.score import INTERRUPTED, sources_of
 from recon_detect.cli.tables import stdout_console
 from recon_detect.detector import load_detector
@@ -23,11 +25,15 @@ def run_calibrate(
     """Scores, fits, writes; returns the exit code."""
     from tqdm.auto import tqdm
 
-    sources = [
-        Source(source.image, source.id, label)
-        for label, paths in (("real", real), ("generated", generated))
-        for source in (sources_of(paths) if paths else ())
-    ]
+    sources: list[Source] = []
+    generator: dict[str, str] = {}
+    for label, given in (("real", real), ("generated", generated)):
+        for text in given:
+            name, _, path = text.rpartition("=") if label == "generated" and not Path(text).exists() else ("", "", text)
+            labelled = [Source(source.image, source.id, label) for source in sources_of([path])]
+            sources += labelled
+            generator |= {source.id: name for source in labelled if name}
+    check_options(**{name: value for name, value in options.items() if name not in ("pca", "tune", "data")})
     detector = load_detector(**detector_options)
     run = detector.run_info
     with Journal(output.with_suffix(".scores.jsonl"), run.to_dict()) as journal:
@@ -41,7 +47,7 @@ def run_calibrate(
         except KeyboardInterrupt:
             print(f"recon-detect: interrupted; the same command goes on after {journal.path}", file=sys.stderr)
             return INTERRUPTED
-        rows = list(journal.rows())
+        rows = [row | {"generator": generator.get(row["path"])} for row in journal.rows()]
         found = calibrate(rows, run, **options)
         found.write(output)
         journal.finish()
@@ -52,8 +58,14 @@ def run_calibrate(
 def _tell(found: Calibration, failed: int, output: Path) -> None:
     console = stdout_console()
     n = len(found.strata[ALL].scores)
-    console.print(f"{output}: {found.method} on {n} photographs and {len(found.generated)} generated images, "
+    judged = found.combiner.kind if found.combiner else found.method
+    console.print(f"{output}: {judged} on {n} photographs and {len(found.generated)} generated images, "
                   f"{failed} failed")  # fmt: skip
+    if found.combiner:
+        console.print(
+            f"  {judged} of {len(found.combiner.features)} scores, which are worth {found.combiner.effective:.1f} "
+            "independent ones in photographs; it was fitted to other images than these"
+        )
     bound = f"at most {found.fpr:.2%} of photographs like these, with {found.confidence:.0%} confidence"
     for name, stratum in found.strata.items():
         if stratum.threshold is None:
@@ -65,16 +77,20 @@ def _tell(found: Calibration, failed: int, output: Path) -> None:
             )
     if not found.generated:
         console.print("  Without generated images no image is called likely real, and no probability is given.")
-        return
+    else:
+        _tell_separation(console, found)
+
+
+def _tell_separation(console: Console, found: Calibration) -> None:
     from sklearn.metrics import roc_auc_score
 
-    labels = np.r_[np.zeros(n), np.ones(len(found.generated))]
-    area = roc_auc_score(labels, np.r_[found.strata[ALL].scores, found.generated])
-    if area < 0.5:
-        console.print(f"  AUROC {area:.3f}: generated images score lower than photographs here; do not use this method")
-    threshold = found.strata[ALL].threshold
-    if threshold is not None:
-        share = float(np.mean(np.array(found.generated) > threshold))
-        console.print(f"  {share:.1%} of the generated images are above the threshold of all; AUROC {area:.3f}")
+    photographs = found.strata[ALL]
+    labels = np.r_[np.zeros(len(photographs.scores)), np.ones(len(found.generated))]
+    area = roc_auc_score(labels, np.r_[photographs.scores, found.generated])
+    warning = ": generated images score lower than photographs here; do not use this method" if area < 0.5 else ""
+    console.print(f"  AUROC {area:.3f}{warning}")
+    if photographs.threshold is not None:
+        share = float(np.mean(np.array(found.generated) > photographs.threshold))
+        console.print(f"  {share:.1%} of the generated images are above the threshold of all")
     if found.real_threshold is not None:
         console.print(f"  likely real below {found.real_threshold:.4f}")

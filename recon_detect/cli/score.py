@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image
 
-from recon_detect.calibration import GENERATED, Calibration
+from recon_detect.calibration import GENERATED, Calibration, drift
 from recon_detect.cli.tables import Tally, print_summary, print_table
 from recon_detect.detector import load_detector
 from recon_detect.errors import UsageError
@@ -99,6 +99,8 @@ def run_score(
         print_table(shown, run, more=tally.images - len(shown))
     if not quiet:
         print_summary(tally, run, output)
+        for warning in found.warnings if known and (found := drift(known, tally.sample)) else ():
+            print(f"recon-detect: warning: {warning}", file=sys.stderr)
     if fail_on and tally.verdicts[GENERATED]:
         return _FOUND
     return SOME_FAILED if tally.failed else 0

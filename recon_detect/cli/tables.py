@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -13,6 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from recon_detect.results import Row, RunInfo
+
+# Rows that are kept to be compared with a calibration's photographs.
+_SAMPLE = 5000
 
 
 def print_table(rows: Sequence[Row], run: RunInfo, more: int = 0) -> None:
@@ -61,12 +65,19 @@ class Tally:
         self.failed = 0
         self.scores: dict[str, list[float]] = {"real": [], "generated": []}
         self.verdicts: Counter[str] = Counter()
+        # A random part of the rows, for questions about all of them.
+        self.sample: list[dict[str, Any]] = []
+        self._generator = random.Random(0)
 
     def add(self, entry: dict[str, Any]) -> None:
         """Counts a row, as `Row.to_dict` gives it."""
         self.images += 1
         if "verdict" in entry:
             self.verdicts[entry["verdict"]] += 1
+            if len(self.sample) < _SAMPLE:
+                self.sample.append(entry)
+            elif (place := self._generator.randrange(self.images)) < _SAMPLE:
+                self.sample[place] = entry
         if entry["error"] is not None:
             self.failed += 1
         elif entry["label"] in self.scores:

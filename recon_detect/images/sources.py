@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from recon_detect.errors import UsageError
 
@@ -67,6 +67,22 @@ def find_sources(inputs: Iterable[str | Path]) -> Iterator[Source]:
             yield from _nonempty((_file(m) for m in matches if m.is_file()), f"{text}: no file matches this pattern")
         else:
             yield _file(path)  # the file may be missing: that is found out when it is opened, as a row with an error
+
+
+def as_sources(images: ImageLike | Source | Iterable[ImageLike | Source]) -> Iterator[Source]:
+    """One or many images of any kind as sources; paths to folders, globs, list files and manifests are expanded."""
+    # An array or tensor is one image (or, with four dimensions, a batch), not a sequence of rows.
+    one = isinstance(images, str | Path | bytes | bytearray | Source) or hasattr(images, "ndim")
+    many: Iterable[Any] = [images] if one or not hasattr(images, "__iter__") else images
+    for number, image in enumerate(many):
+        if isinstance(image, Source):
+            yield image
+        elif isinstance(image, str | Path):
+            yield from find_sources([image])
+        elif getattr(image, "ndim", 0) == 4:
+            yield from (Source(part, f"image {number}.{place}") for place, part in enumerate(image))
+        else:
+            yield Source(image, f"image {number}")
 
 
 def _nonempty(sources: Iterable[Source], message: str) -> Iterator[Source]:

@@ -126,9 +126,8 @@ def _write_parquet(path: Path, rows: Iterable[dict[str, Any]], run: dict[str, An
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    types = dict.fromkeys(_INTEGERS, pa.int64()) | dict.fromkeys(
-        ["score", "texture", *_score_columns(run), *(name for name, kind in _VERDICT.items() if kind is float)], pa.float64()
-    )
+    floats = ["score", "texture", *_score_columns(run), *(name for name, kind in _VERDICT.items() if kind is float)]
+    types = dict.fromkeys(_INTEGERS, pa.int64()) | dict.fromkeys(floats, pa.float64())
     columns = [pa.field(name, types.get(name, pa.string())) for name in _columns(run)]
     schema = pa.schema(columns, metadata={"recon_detect": json.dumps(run)})
     with pq.ParquetWriter(path, schema) as writer:
@@ -168,7 +167,16 @@ def _columns(run: dict[str, Any]) -> list[str]:
     ]
 
 
-_VERDICT = {"verdict": str, "p_value": float, "probability": float, "stratum": str, "threshold": float}
+_VERDICT = {
+    "verdict": str,
+    "combined": float,
+    "p_value": float,
+    "probability": float,
+    "stratum": str,
+    "threshold": float,
+    "family": str,
+    "decoder": str,
+}
 _INTEGERS = ("schema", "width", "height", "file_bytes", "jpeg_quality", "exif_orientation")
 
 WRITERS: dict[str, Callable[[Path, Iterable[dict[str, Any]], dict[str, Any]], None]] = {

@@ -267,8 +267,8 @@ def test_calibrated_verdicts_and_a_gate(cli, score, tiny_model, tmp_path, pictur
     done = score(tmp_path / "inbox", "--calibration", calibration)
     rows = [json.loads(line) for line in done.out.splitlines()]
     assert {row["verdict"] for row in rows} <= {"likely generated", "inconclusive"}
-    assert all(0 < row["p_value"] <= 1 and row["stratum"] == "lossless" for row in rows)
-    threshold = json.loads(calibration.read_text())["strata"]["lossless"]["threshold"]
+    assert all(0 < row["p_value"] <= 1 and row["stratum"] == "all" for row in rows)
+    threshold = json.loads(calibration.read_text())["strata"]["all"]["threshold"]
     flagged = [row["path"] for row in rows if row["verdict"] == "likely generated"]
     assert flagged == [row["path"] for row in rows if row["score"] > threshold] and len(flagged) == 1
     assert "4 inconclusive; 1 likely generated" in done.err
@@ -283,3 +283,32 @@ def test_calibrated_verdicts_and_a_gate(cli, score, tiny_model, tmp_path, pictur
     done = score(tmp_path / "inbox", "--calibration", tmp_path / "none.json", code=2)
     assert "No such file" in done.err
     assert "expected 'generated', with a --calibration" in score(tmp_path / "inbox", "--fail-on", "x", code=2).err
+
+
+def test_scores_are_combined_generators_named_and_drift_told(cli, tiny_model, tmp_path, picture):
+    folders = {"photographs": range(40), "sd": range(40, 52), "gan": range(52, 64)}
+    for folder, seeds in folders.items():
+        (tmp_path / folder).mkdir()
+        for seed in seeds:
+            Image.fromarray(picture(seed=seed)).save(tmp_path / folder / f"{seed}.png")
+    detector = ("--method", "aeroblade,contrast", "--models", tiny_model, "--distance", "l2", "--device", "cpu")
+    calibration = tmp_path / "cal.json"
+    named = [part for name in ("sd", "gan") for part in ("--generated", f"{name}={tmp_path / name}")]
+    combine = ("--combine", "logistic", "--probability", "temperature", "--strata", "none", "--fpr", 0.1)
+    real = ("calibrate", "--real", tmp_path / "photographs", "--output", calibration, *detector)
+    done = cli(*real, *named, *combine)
+    assert "logistic of 2 scores, which are worth" in done.out and "AUROC" in done.out
+    written = json.loads(calibration.read_text())
+    assert written["attribution"]["classes"] == ["gan", "sd"] and written["odds"]["kind"] == "temperature"
+    (tmp_path / "large").mkdir()
+    for seed in range(20):
+        Image.fromarray(picture(80, 80, seed=seed)).save(tmp_path / "large" / f"{seed}.jpg", quality=30)
+    out = tmp_path / "out.csv"
+    judge = ("score", tmp_path / "large", "--calibration", calibration, "--output", out, *detector)
+    assert "of a kind that" not in cli(*judge).err
+    with out.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert all(row["combined"] and row["probability"] and row["stratum"] == "all" for row in rows)
+    cli(*real, "--fpr", 0.1)
+    assert "warning: 100% of the images are of a kind that" in cli(*judge).err
+    assert "'best'" in cli(*real, "--combine", "best", code=2).err

@@ -1,8 +1,12 @@
 import dataclasses
+import hashlib
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
@@ -10,26 +14,24 @@ from sklearn.linear_model import LogisticRegression
 from recon_detect import load_detector
 from recon_detect.calibration import (
     ALL,
+    FACETS,
     GENERATED,
     INCONCLUSIVE,
     REAL,
+    UNLIKE,
     Calibration,
     calibrate,
     needed,
-    stratum_of,
     upper_threshold,
 )
+from recon_detect.calibration.strata import cell_of, strata_of
 from recon_detect.errors import CalibrationError, UsageError
+from tests.calibration.scored import rows
 
 
 @pytest.fixture
 def run(tiny_model):
     return load_detector("aeroblade", models=tiny_model, distance="l2", device="cpu").run_info
-
-
-def rows(scores, label="real", **known):
-    return [{"scores": {"aeroblade": score}, "label": label, "format": "PNG", "jpeg_quality": None} | known
-            for score in scores]  # fmt: skip
 
 
 def test_images_that_a_threshold_takes():
@@ -95,7 +97,7 @@ def test_three_bands_and_what_is_never_said(run):
     mixed = calibrate(rows(real) + rows(real, "generated"), run, fpr=0.05)
     assert mixed.real_threshold < mixed.strata[ALL].threshold
     assert mixed.judge(rows([0.0])[0]).verdict == INCONCLUSIVE
-    assert both.judge({"scores": {}, "label": None}) is None
+    assert both.judge({"scores": {}, "label": None}) is None and both.judge(rows([None])[0]) is None
 
 
 def test_probabilities_are_platts_and_follow_the_prior(run):
@@ -119,19 +121,66 @@ def test_photographs_are_held_against_their_kind_where_there_are_enough(run):
     weak = generator.normal(size=20).tolist()
     kinds = rows(png) + rows(strong, format="JPEG", jpeg_quality=50) + rows(weak, format="JPEG", jpeg_quality=95)
     found = calibrate(kinds, run, fpr=0.05)
-    assert set(found.strata) == {ALL, "lossless", "JPEG below 70"}
-    plain, compressed, thin = (
+    # Thin ones go with the thinner of their neighbours.
+    pooled = "lossless to JPEG 90 and above"
+    assert {name: len(stratum.scores) for name, stratum in found.strata.items()} == {
+        ALL: 220, pooled: 120, "JPEG below 70": 100}  # fmt: skip
+    plain, compressed, thin, unlike = (
         found.judge(row)
-        for row in (*rows([5.0]), *rows([5.0], format="JPEG", jpeg_quality=60), *rows([5.0], jpeg_quality=92))
+        for row in (
+            *rows([5.0]),
+            *rows([5.0], format="JPEG", jpeg_quality=60),
+            *rows([5.0], jpeg_quality=92),
+            *rows([5.0], format="WEBP"),
+        )
     )
     assert (plain.verdict, compressed.verdict) == (GENERATED, INCONCLUSIVE)
-    assert (plain.stratum, compressed.stratum, thin.stratum) == ("lossless", "JPEG below 70", ALL)
-    assert [stratum_of({"format": kind}) for kind in ("WEBP", "PNG", "AVIF")] == [
-        "other lossy",
-        "lossless",
-        "other lossy",
-    ]
-    assert stratum_of({"format": "JPEG", "jpeg_quality": 75}) == "JPEG 70 to 89"
+    assert (plain.stratum, compressed.stratum, thin.stratum) == (pooled, "JPEG below 70", pooled)
+    assert unlike.stratum == UNLIKE and unlike.threshold == found.strata[ALL].threshold
+    alike = calibrate(kinds, run, fpr=0.05, strata=())
+    assert set(alike.strata) == {ALL} and alike.judge(rows([5.0], format="WEBP")[0]).stratum == ALL
+
+
+@pytest.mark.parametrize(
+    ("known", "kind"),
+    [
+        ({}, "lossless | below 0.3 Mpx | textured"),
+        ({"format": "AVIF", "width": 1000, "texture": 0.5}, "other lossy | 0.3 to 1.5 Mpx | half textured"),
+        ({"jpeg_quality": 75, "width": 4000, "texture": 0.1}, "JPEG 70 to 89 | above 1.5 Mpx | smooth"),
+    ],
+)
+def test_kinds_are_told_by_compression_size_and_texture(known, kind):
+    assert cell_of(rows([0.0], **known)[0], tuple(FACETS)) == kind
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=300))
+def test_each_photograph_is_in_one_stratum_and_none_is_thin(levels):
+    """However the kinds are mixed, unless there are too few of all."""
+    kinds = [
+        row
+        for compression, size, texture in levels
+        for row in rows([0.0], jpeg_quality=(None, 95, 80, 50)[compression], width=(100, 2000, 9000)[size],
+                        texture=(0.1, 0.5, 0.9)[texture])
+    ]  # fmt: skip
+    cells, own = strata_of(kinds, tuple(FACETS), 20)
+    assert [cells[cell_of(row, tuple(FACETS))] for row in kinds] == own
+    counts = Counter(own)
+    assert min(counts.values()) >= min(20, len(kinds))
+
+
+@pytest.mark.slow
+def test_the_promise_is_kept_in_every_stratum(run):
+    """A thousand calibrations of two kinds of photographs with scores of their own."""
+    broken = 0
+    for seed in range(1000):
+        generator = np.random.default_rng(seed)
+        plain, strong = generator.normal(size=150).tolist(), (2 * generator.normal(size=150) + 3).tolist()
+        found = calibrate(rows(plain) + rows(strong, jpeg_quality=50), run, fpr=0.05)
+        true = stats.norm.sf(found.strata["JPEG below 70"].threshold, 3, 2)
+        broken += true > 0.05
+        assert stats.norm.sf(found.strata["lossless"].threshold) < 0.2
+    assert 1 <= broken <= stats.binom.isf(0.001, 1000, 0.05)
 
 
 def test_written_and_read_back(run, tmp_path):
@@ -140,19 +189,49 @@ def test_written_and_read_back(run, tmp_path):
     found.write(tmp_path / "cal.json")
     assert Calibration.read(tmp_path / "cal.json") == found
     content = json.loads((tmp_path / "cal.json").read_text())
-    assert content["data"] == "eighty numbers" and content["schema"] == 1 and content["fpr"] == 0.05
+    assert content["data"] == "eighty numbers" and content["schema"] == 2 and content["fpr"] == 0.05
     (tmp_path / "edited.json").write_text(json.dumps(content | {"fpr": 0.001}))
     with pytest.raises(CalibrationError, match="not what its digest .* says: damaged, or edited"):
         Calibration.read(tmp_path / "edited.json")
     (tmp_path / "later.json").write_text(json.dumps(content | {"schema": 9}))
-    with pytest.raises(CalibrationError, match="schema 9, this version reads 1"):
+    with pytest.raises(CalibrationError, match="schema 9, this version reads up to 2"):
         Calibration.read(tmp_path / "later.json")
     for text in ("", "[]", "{}", '{"schema": 1, "digest": "", "strata": 3}'):
         (tmp_path / "broken.json").write_text(text)
-        with pytest.raises(CalibrationError, match="not a calibration, or damaged"):
+        with pytest.raises(CalibrationError, match="damaged"):
             Calibration.read(tmp_path / "broken.json")
     with pytest.raises(CalibrationError, match="No such file"):
         Calibration.read(tmp_path / "none.json")
+
+
+def test_a_file_of_the_first_schema_is_read(run, tmp_path):
+    content = {
+        "run": json.loads(json.dumps(run.to_dict())),
+        "method": "aeroblade",
+        "fpr": 0.05,
+        "confidence": 0.95,
+        "strata": {
+            "all": {"scores": list(range(120)), "threshold": 118.0},
+            "lossless": {"scores": list(range(60)), "threshold": 59.0},
+        },
+        "generated": [130.0],
+        "real_threshold": None,
+        "platt": [0.5, -2.0],
+        "prior": 0.5,
+        "data": "",
+        "made": "2026-11-20T00:00:00+00:00",
+        "version": "0.1.0",
+    }
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+    path = tmp_path / "first.json"
+    path.write_text(json.dumps({"schema": 1, "digest": digest} | content))
+    found = Calibration.read(path)
+    png, webp = (found.judge(rows([100.0], format=kind)[0]) for kind in ("PNG", "WEBP"))
+    assert (png.stratum, png.verdict, webp.stratum, webp.verdict) == ("lossless", GENERATED, UNLIKE, INCONCLUSIVE)
+    assert png.probability == pytest.approx(1 / (1 + np.exp(-48)))
+    path.write_text(json.dumps({"schema": 1, "digest": digest} | content | {"fpr": 0.5}))
+    with pytest.raises(CalibrationError, match="damaged, or edited"):
+        Calibration.read(path)
 
 
 def test_another_detector_is_refused_with_what_differs(run, tiny_model, kl_model):

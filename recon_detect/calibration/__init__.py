@@ -1,0 +1,24 @@
+"""From scores to decisions: thresholds with a bound on false positives, p-values, verdicts, probabilities."""
+
+from recon_detect.calibration.artefact import GENERATED, INCONCLUSIVE, REAL, Calibration, Stratum, Verdict
+from recon_detect.calibration.bounds import needed, upper_threshold
+from recon_detect.calibration.drift import Drift, drift
+from recon_detect.calibration.fit import calibrate
+from recon_detect.calibration.strata import ALL, FACETS, UNLIKE
+
+__all__ = [
+    "ALL",
+    "FACETS",
+    "GENERATED",
+    "INCONCLUSIVE",
+    "REAL",
+    "UNLIKE",
+    "Calibration",
+    "Drift",
+    "Stratum",
+    "Verdict",
+    "calibrate",
+    "drift",
+    "needed",
+    "upper_threshold",
+]

@@ -1,0 +1,33 @@
+"""What may be said from n photographs: thresholds with a bound, p-values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import bdtr
+
+
+def needed(rate: float, confidence: float) -> int:
+    """How many images a threshold at a rate takes at the least: the smallest n with (1 - rate)^n <= 1 - confidence."""
+    return math.ceil(math.log(1 - confidence) / math.log(1 - rate))
+
+
+def upper_threshold(scores: NDArray[np.float64], rate: float, confidence: float) -> float | None:
+    """The lowest score that at most a share `rate` of such images exceeds, with `confidence`; None of too few images.
+
+    The k-th largest of n scores is exceeded by a share that is Beta(k, n - k + 1) distributed, whatever the scores'
+    distribution. Taken is the largest k whose share is below `rate` with `confidence`: P(Bin(n, rate) < k) <=
+    1 - confidence, the exact binomial bound (Clopper and Pearson, 1934; used so in Learn then Test, arXiv:2110.01052).
+    """
+    allowed = bdtr(np.arange(len(scores)), len(scores), rate) <= 1 - confidence
+    k = int(allowed.sum())
+    return float(np.sort(scores)[-k]) if k else None
+
+
+def conformal_p_value(photographs: Sequence[float], score: float) -> float:
+    """(1 + number of photographs that score as high) / (1 + n), of ascending scores (Vovk et al., 2005)."""
+    as_high = len(photographs) - int(np.searchsorted(photographs, score, side="left"))
+    return (1 + as_high) / (1 + len(photographs))

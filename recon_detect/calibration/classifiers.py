@@ -1,0 +1,205 @@
+"""Small classifiers on evidence: scikit-learn's, with defaults for tens to thousands of images.
+
+Linear ones become JSON, the others skops; nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.decomposition import PCA
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from recon_detect.errors import CalibrationError, UnknownName, UsageError
+
+# Probabilities of classifiers that give nothing else, before they become log odds.
+_CERTAIN = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of classifier.
+
+    Attributes:
+        home: Module and class in scikit-learn.
+        parameters: Of the class.
+        grid: What is worth tuning, as in `sklearn.model_selection.GridSearchCV`.
+    """
+
+    home: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+    grid: dict[str, list[Any]] = field(default_factory=dict)
+
+    def make(self) -> Any:
+        """The estimator, to be fitted."""
+        module, name = self.home.split(":")
+        return getattr(importlib.import_module(f"sklearn.{module}"), name)(**self.parameters)
+
+
+_BALANCED = {"class_weight": "balanced"}
+_SEEDED = {"random_state": 0}
+_STRENGTH: dict[str, list[Any]] = {"C": [0.01, 0.1, 1.0, 10.0]}
+
+CLASSIFIERS: dict[str, Kind] = {
+    "logistic": Kind("linear_model:LogisticRegression", _BALANCED | {"max_iter": 5000}, _STRENGTH),
+    "lda": Kind(
+        "discriminant_analysis:LinearDiscriminantAnalysis",
+        {"solver": "lsqr", "shrinkage": "auto"},
+        {"shrinkage": ["auto", 0.1, 0.5, 0.9]},
+    ),
+    "linear-svm": Kind("svm:LinearSVC", _BALANCED | {"max_iter": 50_000}, _STRENGTH),
+    "polynomial-svm": Kind(
+        "svm:SVC", _BALANCED | {"kernel": "poly", "degree": 2, "coef0": 1.0}, _STRENGTH | {"degree": [2, 3]}
+    ),
+    "knn": Kind("neighbors:KNeighborsClassifier", {}, {"n_neighbors": [3, 5, 11]}),
+    "random-forest": Kind(
+        "ensemble:RandomForestClassifier", _BALANCED | _SEEDED | {"n_estimators": 200}, {"min_samples_leaf": [1, 3]}
+    ),
+    "gradient-boosting": Kind(
+        "ensemble:HistGradientBoostingClassifier",
+        _BALANCED | _SEEDED,
+        {"max_leaf_nodes": [4, 31], "learning_rate": [0.03, 0.1]},
+    ),
+    "naive-bayes": Kind("naive_bayes:GaussianNB", {}, {"var_smoothing": [1e-9, 1e-2]}),
+    "bagging": Kind("ensemble:BaggingClassifier", _SEEDED | {"n_estimators": 100}, {"max_features": [0.5, 1.0]}),
+    "tree": Kind("tree:DecisionTreeClassifier", _BALANCED | _SEEDED | {"max_depth": 4}, {"max_depth": [2, 4, 8]}),
+    "qda": Kind(
+        "discriminant_analysis:QuadraticDiscriminantAnalysis", {"reg_param": 0.3}, {"reg_param": [0.1, 0.3, 0.6]}
+    ),
+}
+
+
+# Their decision is an affine function of the features.
+LINEAR = ("logistic", "lda", "linear-svm")
+
+# Of scikit-learn, besides what skops trusts anyway: what trees and neighbours are made of.
+_TRUSTED = {
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.metrics._dist_metrics.EuclideanDistance64",
+    "sklearn.neighbors._kd_tree.KDTree",
+    "sklearn.tree._tree.Tree",
+}
+
+
+class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A classifier of standardised features, of two classes or more.
+
+    Args:
+        kind: Of `CLASSIFIERS`.
+        pca: Keep so many principal components; None keeps the features.
+        tune: Choose the parameters by cross-validation within whatever it is fitted to, so that `cross_val_score` of
+            it is a nested cross-validation.
+    """
+
+    def __init__(self, kind: str = "logistic", pca: int | None = None, tune: bool = False) -> None:
+        self.kind = kind
+        self.pca = pca
+        self.tune = tune
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> EvidenceClassifier:
+        """Fits to features (N, F) and labels (N,).
+
+        Raises:
+            UnknownName: No such kind.
+            ValueError: Labels of one class, or features that are not finite.
+        """
+        if self.kind not in CLASSIFIERS:
+            raise UnknownName("classifier", self.kind, list(CLASSIFIERS))
+        values, labels = validate_data(self, X, y, dtype=np.float64)
+        check_classification_targets(labels)
+        self.classes_ = np.unique(labels)
+        if len(self.classes_) < 2:
+            raise ValueError(f"expected labels of two classes or more, got one class: {self.classes_[0]}")
+        fitted = self._pipeline().fit(values, labels)
+        self.pipeline_ = getattr(fitted, "best_estimator_", fitted)
+        return self
+
+    def _pipeline(self) -> Any:
+        kind = CLASSIFIERS[self.kind]
+        parts = [StandardScaler(), *([PCA(self.pca, random_state=0)] if self.pca else []), kind.make()]
+        pipeline = make_pipeline(*parts)
+        if not self.tune:
+            return pipeline
+        grid = {f"{pipeline.steps[-1][0]}__{parameter}": values for parameter, values in kind.grid.items()}
+        return GridSearchCV(pipeline, grid, scoring="balanced_accuracy")
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """(N,) labels."""
+        values = self._checked(X)
+        result: NDArray[Any] = self.pipeline_.predict(values)
+        return result
+
+    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
+        """(N,) or, of more than two classes, (N, C): log odds, or another number that grows with them."""
+        values = self._checked(X)
+        return decision(self.pipeline_, values)
+
+    def _checked(self, X: ArrayLike) -> NDArray[np.float64]:
+        check_is_fitted(self)
+        values: NDArray[np.float64] = validate_data(self, X, dtype=np.float64, reset=False)
+        return values
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: coefficients and intercept of the features as they are, or skops' archive in base 64."""
+        last = self.pipeline_[-1]
+        if self.kind not in LINEAR:
+            archive = _skops().dumps(self.pipeline_, compression=zipfile.ZIP_DEFLATED)
+            return {"skops": base64.b64encode(archive).decode("ascii")}
+        # The steps before are affine too: what they do to zero and to each unit vector is all there is to them.
+        zero_and_units = np.vstack([np.zeros(self.n_features_in_), np.eye(self.n_features_in_)])
+        before = self.pipeline_[:-1].transform(zero_and_units)
+        slopes, offset = before[1:] - before[0], before[0]
+        return {
+            "coefficients": (slopes @ last.coef_.T).T.tolist(),
+            "intercept": (last.coef_ @ offset + last.intercept_).tolist(),
+        }
+
+
+def decision(fitted: Any, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The decision function, or the log odds of what has only probabilities."""
+    if hasattr(fitted, "decision_function"):
+        return np.asarray(fitted.decision_function(values), dtype=np.float64)
+    p = fitted.predict_proba(values).clip(_CERTAIN, 1 - _CERTAIN)
+    odds = np.log(p) - np.log1p(-p)
+    return np.asarray(odds[:, 1] if odds.shape[1] == 2 else odds, dtype=np.float64)
+
+
+def decision_of(found: Mapping[str, Any], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`EvidenceClassifier.decision_function` by what its `to_dict` gave."""
+    if "skops" in found:
+        return decision(_from_skops(found["skops"]), values)
+    result: NDArray[np.float64] = values @ np.array(found["coefficients"]).T + np.array(found["intercept"])
+    return result[:, 0] if result.shape[1] == 1 else result
+
+
+@lru_cache(maxsize=4)
+def _from_skops(text: str) -> Any:
+    archive = base64.b64decode(text)
+    unknown = _skops().get_untrusted_types(data=archive)
+    if foreign := sorted(set(unknown) - _TRUSTED):
+        raise CalibrationError(f"the classifier has types that are not loaded from files: {', '.join(foreign)}")
+    return _skops().loads(archive, trusted=unknown)
+
+
+def _skops() -> Any:
+    try:
+        import skops.io
+    except ImportError as error:
+        raise UsageError(
+            "classifiers that are not linear are kept with skops: pip install 'recon-detect[classifiers]', or take "
+            "logistic, lda or linear-svm"
+        ) from error
+    return skops.io

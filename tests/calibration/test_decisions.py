@@ -1,0 +1,170 @@
+"""Combinations, attribution, probabilities and drift, as a calibration has them."""
+
+import numpy as np
+import pytest
+from sklearn.isotonic import IsotonicRegression
+
+from recon_detect import load_detector
+from recon_detect.calibration import ALL, GENERATED, UNLIKE, Calibration, calibrate, drift
+from recon_detect.calibration.attribution import GAN, LATENT, NONE, PIXEL, UNKNOWN, family_of_generator
+from recon_detect.calibration.probability import fit_probability, probability_of
+from recon_detect.errors import UnknownName, UsageError
+from tests.calibration.scored import rows
+
+
+@pytest.fixture
+def run(tiny_model):
+    return load_detector("aeroblade", models=tiny_model, distance="l2", device="cpu").run_info
+
+
+def several(n, seed, shift=(0.0, 0.0, 0.0)):
+    return (np.random.default_rng(seed).normal(size=(n, 3)) + shift).tolist()
+
+
+@pytest.mark.parametrize("combine", ["cauchy", "two-sided-fisher", "logistic", "naive-bayes"])
+def test_a_combination_is_fitted_to_one_part_and_held_to_the_other(run, combine, tmp_path):
+    real, fake = rows(several(400, 0)), rows(several(200, 1, (0, 4, 0)), "generated")
+    found = calibrate(real + fake, run, fpr=0.05, combine=combine)
+    assert found.combiner.features == ("aeroblade.m0", "aeroblade.m1", "aeroblade.m2")
+    assert 160 < len(found.strata[ALL].scores) < 240 and 60 < len(found.generated) < 140
+    assert found.combiner.effective == pytest.approx(3, abs=0.1)
+    judged = [found.judge(row) for row in rows(several(300, 2, (0, 4, 0)))]
+    assert np.mean([v.verdict == GENERATED for v in judged]) > 0.8
+    fresh = [found.judge(row) for row in rows(several(1000, 3))]
+    assert np.mean([v.verdict == GENERATED for v in fresh]) < 0.08
+    assert judged[0].combined == pytest.approx(found.scores(rows(several(300, 2, (0, 4, 0)))[:1])[0])
+    # The same images in another order, and a file of it, give the same.
+    assert calibrate(fake[::-1] + real[::-1], run, fpr=0.05, combine=combine).strata == found.strata
+    found.write(tmp_path / "cal.json")
+    assert Calibration.read(tmp_path / "cal.json").judge(real[0]) == found.judge(real[0])
+
+
+def test_combinations_that_cannot_be_are_told(run):
+    real = rows(several(40, 0))
+    with pytest.raises(UnknownName, match="combination 'best'"):
+        calibrate(real, run, combine="best")
+    with pytest.raises(UsageError, match="0 generated images to train logistic on; .* by min-p, fisher"):
+        calibrate(real, run, combine="logistic")
+    with pytest.raises(UsageError, match="photographs to fit cauchy to; expected 3 or more"):
+        calibrate(real[:2], run, combine="cauchy")
+    with pytest.raises(UnknownName, match="stratum 'camera'"):
+        calibrate(real, run, strata=("camera",))
+    with pytest.raises(UnknownName, match="probability 'beta'"):
+        calibrate(real, run, probability="beta")
+    with pytest.raises(UsageError, match="takes scores that are log odds: combine by logistic or lda"):
+        calibrate(real, run, probability="temperature")
+
+
+def test_an_image_without_one_of_the_numbers_has_no_verdict(run):
+    found = calibrate(rows(several(100, 0)), run, combine="cauchy", fpr=0.1)
+    (whole,), (lacking,) = rows([[1.0, 2.0, 3.0]]), rows([[1.0, 2.0]])
+    assert found.judge(whole) is not None and found.judge(lacking) is None
+
+
+def test_the_decoder_is_the_one_whose_score_is_least_like_photographs(run):
+    found = calibrate(rows(several(400, 0)), run, fpr=0.05)
+    verdicts = [found.judge(row) for row in rows([[0, 0, 9.0], [8.0, 0, 0], [0.0, 0, 0]])]
+    assert [v.decoder for v in verdicts] == ["m2", "m0", None]
+    assert [v.family for v in verdicts] == [LATENT, LATENT, None]
+    # By a combination an image may be called generated though no model stands out.
+    combined = calibrate(rows(several(800, 0)), run, fpr=0.05, combine="fisher")
+    spread = combined.judge(rows([[2.0, 2.0, 2.0]])[0])
+    assert (spread.verdict, spread.decoder, spread.family) == (GENERATED, NONE, UNKNOWN)
+
+
+def test_generators_with_names_are_told_apart_and_strangers_are_none_of_them(run):
+    kinds = {"sd-1.5": (5, 0, 0), "stylegan2": (0, 5, 0), "adm": (0, 0, 5)}
+    generated = [
+        row | {"generator": name}
+        for seed, (name, shift) in enumerate(kinds.items())
+        for row in rows(several(80, seed, shift), "generated")
+    ]
+    found = calibrate(rows(several(400, 9)) + generated, run, fpr=0.05)
+    for seed, (name, shift) in enumerate(kinds.items()):
+        verdicts = [found.judge(row) for row in rows(several(100, 20 + seed, shift))]
+        told = [v.decoder for v in verdicts if v.verdict == GENERATED]
+        assert told.count(name) > 0.85 * len(told)
+        assert {v.family for v in verdicts if v.decoder == name} == {family_of_generator(name)}
+    # Between all of them: generated, and by none of these.
+    strangers = [found.judge(row) for row in rows(several(100, 30, (5, 5, 5)))]
+    assert np.mean([v.decoder == NONE for v in strangers]) > 0.5
+    few = [*generated[:80], *generated[80:84]]
+    with pytest.raises(UsageError, match="two or more with five images each; got sd-1.5: 80, stylegan2: 4"):
+        calibrate(rows(several(400, 9)) + few, run)
+
+
+def test_families_of_generators():
+    names = ("sdxl", "flux.1-dev", "ADM", "glide", "ProGAN", "stylegan3", "dall-e 3", "camera")
+    expected = [LATENT, LATENT, PIXEL, PIXEL, GAN, GAN, UNKNOWN, UNKNOWN]
+    assert [family_of_generator(name) for name in names] == expected
+
+
+def test_probabilities_of_three_kinds():
+    generator = np.random.default_rng(0)
+    real, fake = generator.normal(-1, size=400), generator.normal(1, size=200)
+    # Two normal distributions of variance 1 at -1 and 1: the log odds are 2 x.
+    for kind in ("platt", "temperature", "isotonic"):
+        fitted = fit_probability(kind, real, fake)
+        for x in (-1.0, 0.0, 0.5):
+            assert probability_of(fitted, x, 0.5) == pytest.approx(1 / (1 + np.exp(-2 * x)), abs=0.1), kind
+        rare, even = (probability_of(fitted, 0.5, prior) for prior in (0.01, 0.5))
+        assert rare / (1 - rare) == pytest.approx(even / (1 - even) / 99)
+    assert fit_probability("temperature", real, fake)["intercept"] == 0
+    steps = fit_probability("isotonic", real, fake)
+    weights = np.r_[np.ones(400) / 400, np.ones(200) / 200]
+    model = IsotonicRegression(out_of_bounds="clip").fit(
+        np.r_[real, fake], np.r_[np.zeros(400), np.ones(200)], weights)  # fmt: skip
+    assert probability_of(steps, 0.3, 0.5) == pytest.approx(model.predict([0.3])[0])
+    assert 0 < probability_of(steps, -9, 0.5) < 0.01 < 0.99 < probability_of(steps, 9, 0.5) < 1
+
+
+def test_drift_is_told_and_generated_images_are_none(run):
+    generator = np.random.default_rng(0)
+    found = calibrate(rows(generator.normal(size=500).tolist()), run)
+    alike, mixed, lower, noisy, few = (
+        drift(found, rows(values.tolist()))
+        for values in (
+            generator.normal(size=300),
+            np.r_[generator.normal(size=200), generator.normal(6, size=100)],
+            generator.normal(-1, size=300),
+            3 * generator.normal(size=300),
+            generator.normal(size=19),
+        )
+    )
+    assert few is None and not alike.warnings and not mixed.warnings
+    assert alike.photographs == pytest.approx(1, abs=0.15) and mixed.photographs == pytest.approx(0.67, abs=0.1)
+    assert any("scores are lower" in text for text in lower.warnings)
+    assert any("are not those of the calibration's photographs" in text for text in noisy.warnings)
+    other = drift(found, rows(generator.normal(size=100).tolist(), jpeg_quality=50))
+    assert other.unlike == 1 and "100% of the images are of a kind" in other.warnings[0]
+    assert found.judge(rows([0.0], jpeg_quality=50)[0]).stratum == UNLIKE
+
+
+def test_drift_is_seldom_told_where_there_is_none(run):
+    told = 0
+    for seed in range(300):
+        generator = np.random.default_rng(seed)
+        found = calibrate(rows(generator.normal(size=100).tolist()), run)
+        told += bool(drift(found, rows(generator.normal(size=100).tolist())).warnings)
+    assert told <= 4
+
+
+def test_only_generated_images_are_no_drift_of_photographs(run):
+    found = calibrate(rows(np.arange(100.0).tolist()), run)
+    assert drift(found, rows([500.0] * 30)).warnings == ()
+
+
+def test_a_detector_tells_drift(tiny_model, picture, caplog):
+    detector = load_detector("aeroblade", models=tiny_model, distance="l2", device="cpu")
+    judging = detector.with_calibration(detector.calibrate([picture(seed=seed) for seed in range(20)], fpr=0.1))
+    assert judging.score([picture(seed=seed) for seed in range(20)], progress=False).drift.warnings == ()
+    larger = judging.score([picture(800, 800, seed=0)] * 20, progress=False)
+    assert larger.drift.unlike == 1 and "are of a kind that the calibration has no photographs of" in caplog.text
+    assert detector.score(picture(), progress=False).drift is None
+
+
+def test_generators_are_named_in_python(tiny_model, picture):
+    detector = load_detector(["aeroblade", "contrast"], models=tiny_model, distance="l2", device="cpu")
+    generated = {name: [picture(seed=seed + offset) for seed in range(8)] for offset, name in ((50, "a"), (90, "b"))}
+    found = detector.calibrate([picture(seed=seed) for seed in range(20)], generated, fpr=0.1, combine="lda")
+    assert set(found.attribution.classes) == {"a", "b"} and len(found.combiner.features) == 2
