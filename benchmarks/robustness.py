@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import csv
 import itertools
-import json
 import platform
 from collections import Counter
 from collections.abc import Iterator
@@ -30,6 +29,7 @@ from tqdm import tqdm
 from benchmarks.ablation import FAMILIES, summary
 from benchmarks.conditions import GRID, prepare
 from benchmarks.detection import RESAMPLES, RESULTS, known_methods, write_table
+from benchmarks.scored import read_journal
 from recon_detect import Source, load_detector
 from recon_detect.methods import find_method
 from recon_detect.output import Journal
@@ -102,12 +102,6 @@ def report(entries: list[dict[str, Any]], rows: list[Row], conditions: list[str]
     return table
 
 
-def read(journal: Path) -> list[dict[str, Any]]:
-    """What has been scored so far, also while another process is writing."""
-    with journal.open(encoding="utf-8") as file:
-        return [json.loads(text) for number, text in enumerate(file) if number and text.endswith("\n")]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
@@ -141,7 +135,7 @@ def main() -> None:
             total = len(rows) * len(conditions)
             for result in tqdm(detector.stream(waiting), total=total, initial=len(journal.done), unit="image"):
                 journal.add(result.to_dict(run.fingerprint))
-    entries = read(journal.path)
+    _, entries = read_journal(journal.path)
     table = report(entries, rows, conditions)
     versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
     write_table(

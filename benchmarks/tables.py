@@ -54,9 +54,11 @@ def comparison(pattern: str) -> str:
     for path in sorted(RESULTS.glob(pattern)):
         with path.open(newline="", encoding="utf-8") as file:
             conditions = file.readline().lstrip("# ").strip()
-            lines = {line["group"].removeprefix("autoencoder: "): line for line in csv.DictReader(file)}
-        settings = [lines["all"][column] for column in ("method", "distance", "models", "dtype")]
-        rows.append([*settings, *(area(lines[family]) for family in FAMILIES)])
+            every = list(csv.DictReader(file))
+        for method in dict.fromkeys(line["method"] for line in every):
+            lines = {line["group"].removeprefix("autoencoder: "): line for line in every if line["method"] == method}
+            settings = [lines["all"][column] for column in ("method", "distance", "models", "dtype")]
+            rows.append([*settings, *(area(lines[family]) for family in FAMILIES)])
     counts = [f"{family} (n = {lines[family]['generated']})" for family in FAMILIES]
     table = markdown(["method", "distance", "model", "dtype", *counts], rows)
     return f"{table}\nAUROC with 95 % interval, against {lines['all']['real']} photographs. Conditions: {conditions}.\n"
@@ -119,11 +121,37 @@ def ablation(path: Path, best: int = 10) -> str:
     return f"{markdown(head, rows)}\nConditions: {conditions}.\n"
 
 
-def footprint(path: Path) -> str:
+def plain(path: Path) -> str:
+    """Every line and column, as they are."""
     with path.open(newline="", encoding="utf-8") as file:
         conditions = file.readline().lstrip("# ").strip()
-        rows = [[line["what"], line["value"], line["unit"]] for line in csv.DictReader(file)]
-    return f"{markdown(['what', 'measured', 'unit'], rows)}\nConditions: {conditions}.\n"
+        head, *rows = csv.reader(file)
+    return f"{markdown([name.replace('_', ' ') for name in head], rows)}\nConditions: {conditions}.\n"
+
+
+def thresholds(path: Path) -> str:
+    """What was promised, what came of it over all splits, and in the first by itself."""
+    with path.open(newline="", encoding="utf-8") as file:
+        conditions = file.readline().lstrip("# ").strip()
+        lines = list(csv.DictReader(file))
+    rows = [
+        [
+            line["score"],
+            line["images"],
+            f"{line['strata']} ({float(line['strata_found']):.1f})",
+            "{:.3f} [{:.2f}, {:.2f}]".format(*(float(line[name]) for name in ("fpr", "fpr_low", "fpr_high"))),
+            f"{float(line['splits_above']):.3f}",
+            f"{float(line['tpr']):.2f}",
+            f"{float(line['drift_told']):.2f}",
+            "{:.3f} [{:.2f}, {:.2f}]".format(*(float(line[f"first_split_{name}"]) for name in ("fpr", "low", "high"))),
+            f"{float(line['first_split_tpr']):.2f}",
+        ]
+        for line in lines
+    ]
+    promised = f"false positives, {float(lines[0]['target']):.0%} promised"
+    head = ["score", "images", "strata (found)", f"{promised}: mean [95 % of splits]", "splits above it beyond chance",
+            "true positives", "drift told", "first split: false positives [95 %]", "true positives"]  # fmt: skip
+    return f"{markdown(head, rows)}\nConditions: {conditions}.\n"
 
 
 def models() -> str:
@@ -154,7 +182,7 @@ def fill(match: re.Match[str]) -> str:
     if (kind := path.name.partition("-")[0]) == "robustness":
         content = robustness(path, match["method"])
     else:
-        content = {"footprint": footprint, "ablation": ablation, "detection": detection}[kind](path)
+        content = {"ablation": ablation, "detection": detection, "calibration": thresholds}.get(kind, plain)(path)
     return f"{opening}{content}<!-- /table -->"
 
 

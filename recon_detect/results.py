@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +83,15 @@ class RunInfo:
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {"schema": SCHEMA, "run": self.fingerprint, **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, found: Mapping[str, Any]) -> RunInfo:
+        """From what `to_dict` gave, or the first line of partial results."""
+        known = {name: value for name, value in found.items() if name not in ("schema", "run")}
+        methods = tuple(MethodInfo(**method | {"models": tuple(method["models"])}) for method in found["methods"])
+        models = tuple(ModelInfo(**model) for model in found["models"])
+        inversion = Inversion(**found["inversion"]) if found.get("inversion") else None
+        return cls(**known | {"methods": methods, "models": models, "inversion": inversion})
 
 
 @dataclass(frozen=True, slots=True)

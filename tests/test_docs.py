@@ -56,12 +56,21 @@ def test_options_named_in_the_docs_exist():
 def test_examples_run(example, shared_weights, tmp_path, picture):
     image = tmp_path / "picture.png"
     Image.fromarray(picture(64, 72)).save(image)
-    more = {"error_map.py": tmp_path / "maps", "calibrate.py": image}
+    photographs, generated = tmp_path / "photographs", tmp_path / "generated"
+    arguments = {
+        "error_map.py": [image, tmp_path / "maps"],
+        "calibrate.py": [image, image],
+        "inversion.py": [image, tmp_path / "adm"],
+        "combine.py": [photographs, generated, image],
+    }.get(example.name, [image])
     if example.name == "inversion.py":
         torch.save(ADM().state_dict(), tmp_path / "adm.pt")
         convert(tmp_path / "adm.pt", tmp_path / "adm", heads=Heads(16), image_size=16)
-        more[example.name] = tmp_path / "adm"
-    arguments = [image, *([more[example.name]] if example.name in more else [])]
+    if example.name == "combine.py":
+        for folder, seeds in ((photographs, range(30)), (generated, range(30, 42))):
+            folder.mkdir()
+            for seed in seeds:
+                Image.fromarray(picture(64, 72, seed=seed)).save(folder / f"{seed}.png")
     done = subprocess.run([sys.executable, example, *arguments], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "picture" in done.stdout

@@ -67,7 +67,7 @@ def test_all_methods_and_conditions_in_one_pass_and_resumed(run, data):
     assert [(line["method"], line["condition"]) for line in table] == [
         (method, condition) for condition in ("png", "jpeg-75+mirror") for method in ("grain", "aedr", "did")
     ]
-    entries = [entry for entry in robustness.read(journal) if entry["path"].startswith("png:")]
+    entries = [entry for entry in robustness.read_journal(journal)[1] if entry["path"].startswith("png:")]
     labels, scores = [e["label"] == "generated" for e in entries], [e["scores"]["aedr"] for e in entries]
     line = next(line for line in table if (line["method"], line["condition"]) == ("aedr", "png"))
     assert (line["real"], line["generated"], line["SD kl-f8 n"]) == ("6", "4", "4")

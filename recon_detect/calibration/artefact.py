@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recon_detect._version import __version__
-from recon_detect.calibration.attribution import ByClassifier, ByContrast
+from recon_detect.calibration.attribution import ByContrast, ByTypicality
 from recon_detect.calibration.bounds import conformal_p_value
 from recon_detect.calibration.combiner import Combiner
 from recon_detect.calibration.probability import probability_of
@@ -104,7 +104,7 @@ class Calibration:
     cells: dict[str, str] = field(default_factory=dict)
     facets: tuple[str, ...] = ()
     combiner: Combiner | None = None
-    attribution: ByContrast | ByClassifier | None = None
+    attribution: ByContrast | ByTypicality | None = None
     generated: tuple[float, ...] = ()
     real_threshold: float | None = None
     odds: dict[str, Any] | None = None
@@ -223,11 +223,9 @@ def _from_json(content: dict[str, Any]) -> Calibration:
         null = {model: tuple(values) for model, values in attribution["photographs"].items()}
         attribution = ByContrast(**attribution | {"photographs": null})
     elif attribution:
-        attribution = ByClassifier(
-            **attribution
-            | {name: tuple(attribution[name]) for name in ("classes", "features")}
-            | {"margins": {name: tuple(values) for name, values in attribution["margins"].items()}}
-        )
+        nested = {name: tuple(map(tuple, attribution[name])) for name in ("centroids", "precision")}
+        flat = {name: tuple(attribution[name]) for name in ("classes", "features", "distances")}
+        attribution = ByTypicality(**attribution | nested | flat)
     generated, facets = tuple(content.pop("generated")), tuple(content.pop("facets"))
     return Calibration(
         strata=strata, combiner=combiner, attribution=attribution, generated=generated, facets=facets, **content

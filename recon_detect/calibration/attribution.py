@@ -1,9 +1,8 @@
 """Whose image it is, should it be generated: latent diffusion or not, and whose decoder.
 
 Without training: the model whose score is least like those of photographs wins, if it is unlike them at all (for `aedr`
-that is its paper's test of belonging, with photographs for its null). With labelled generated images: a classifier,
-and for each class the share of its own images that fit it worse (conformal), so that there is an answer "none of the
-known".
+that is its paper's test of belonging, with photographs for its null). With labelled generated images: the nearest
+class, unless its own images are nearer, so that there is an answer "none of the known" either way.
 """
 
 from __future__ import annotations
@@ -46,8 +45,7 @@ class Attribution:
     Attributes:
         family: Latent diffusion, pixel diffusion, GAN, or unknown.
         decoder: Decoder family, or generator as the calibration's images were labelled; or "none of the known".
-        likeness: P-value of each candidate. Without training, small means that it is the one; of a classifier, small
-            means that it is not.
+        likeness: P-value of each candidate: without training, as an image that is not its own; with it, as one that is.
     """
 
     family: str
@@ -98,71 +96,97 @@ class ByContrast:
 
 
 @dataclass(frozen=True, slots=True)
-class ByClassifier:
-    """By a linear classifier of labelled generated images.
+class ByTypicality:
+    """By labelled generated images: the nearest class, if the image is no further from it than its own are.
+
+    Linear discriminant analysis with a shrunken covariance (Ledoit and Wolf, 2004), and the typicality of McLachlan
+    (1992) with a conformal p-value. A margin between classes would not do: what none of them made may still be on one
+    side of all boundaries.
 
     Attributes:
-        classes: Labels.
-        features: Names.
-        parameters: Of the classifier, as `EvidenceClassifier.to_dict` gives them.
-        margins: For each class how far its own images were from the runner-up when they were held out, ascending.
+        classes: C labels.
+        features: F names.
+        centroids: (C, F).
+        precision: (F, F), the inverse of the covariance within classes.
+        distances: Squared Mahalanobis distances of images from their own class, when they were held out; ascending.
         level: P-value below which it is no image of a class.
     """
 
     classes: tuple[str, ...]
     features: tuple[str, ...]
-    parameters: dict[str, Any]
-    margins: dict[str, tuple[float, ...]]
+    centroids: tuple[tuple[float, ...], ...]
+    precision: tuple[tuple[float, ...], ...]
+    distances: tuple[float, ...]
     level: float
 
     @classmethod
-    def fit(cls, rows: Sequence[Mapping[str, Any]], labels: Sequence[str], level: float = 0.05) -> ByClassifier:
-        """To rows of generated images.
+    def fit(
+        cls, rows: Sequence[Mapping[str, Any]], labels: Sequence[str], method: str, level: float = 0.05
+    ) -> ByTypicality:
+        """To rows of generated images, by one method's score of each model.
 
         Raises:
             UsageError: Fewer than two classes, or fewer than five images of one.
         """
-        from sklearn.model_selection import StratifiedKFold, cross_val_predict
+        from sklearn.model_selection import StratifiedKFold
 
-        from recon_detect.calibration.classifiers import EvidenceClassifier
-
-        names = feature_names(rows)
+        names = tuple(name for name in feature_names(rows) if name.startswith(f"{method}."))
         values, known = feature_matrix(rows, names), np.array(labels)
         whole = np.isfinite(values).all(axis=1)
         values, known = values[whole], known[whole]
-        classes, counts = np.unique(known, return_counts=True)
+        classes, own, counts = np.unique(known, return_inverse=True, return_counts=True)
         if len(classes) < 2 or counts.min() < 5:
             told = ", ".join(f"{name}: {count}" for name, count in zip(classes, counts, strict=True))
             raise UsageError(f"to tell generators apart takes two or more with five images each; got {told}")
-        folds = StratifiedKFold(5, shuffle=True, random_state=0)
-        held_out = cross_val_predict(EvidenceClassifier(), values, known, cv=folds, method="decision_function")
-        margins = _margins(held_out)
-        own = {str(name): tuple(sorted(margins[known == name, number].tolist())) for number, name in enumerate(classes)}
-        fitted = EvidenceClassifier().fit(values, known)
-        return cls(tuple(map(str, classes)), names, fitted.to_dict(), own, level)
+        held_out = np.zeros(len(values))
+        for training, test in StratifiedKFold(5, shuffle=True, random_state=0).split(values, own):
+            far = _squared_distances(values[test], *_centroids(values[training], own[training]))
+            held_out[test] = far[np.arange(len(test)), own[test]]
+        centroids, precision = _centroids(values, own)
+        return cls(
+            tuple(map(str, classes)),
+            names,
+            _nested(centroids),
+            _nested(precision),
+            tuple(np.sort(held_out).tolist()),
+            level,
+        )
 
     def attribute(self, row: Mapping[str, Any]) -> Attribution:
         """Of a row of an image that is generated."""
-        from recon_detect.calibration.classifiers import decision_of
-
         values = feature_matrix([row], self.features)
         if not np.isfinite(values).all():
             return Attribution(UNKNOWN, NONE, {})
-        margins = dict(zip(self.classes, _margins(decision_of(self.parameters, values))[0].tolist(), strict=True))
-        # As rare as this or rarer among its own: the mirrored p-value of photographs.
+        far = _squared_distances(values, np.array(self.centroids), np.array(self.precision))[0]
+        # How many known images are as far from their own class.
         likeness = {
-            name: conformal_p_value([-m for m in reversed(self.margins[name])], -margin)
-            for name, margin in margins.items()
+            name: conformal_p_value(self.distances, distance)
+            for name, distance in zip(self.classes, far.tolist(), strict=True)
         }
-        best = max(margins, key=margins.__getitem__)
+        best = self.classes[int(far.argmin())]
         if likeness[best] < self.level:
             return Attribution(UNKNOWN, NONE, likeness)
         return Attribution(family_of_generator(best), best, likeness)
 
 
-def _margins(decisions: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, C): each class's decision less the best of the others'."""
-    if decisions.ndim == 1:
-        decisions = np.stack([-decisions, decisions], axis=1) / 2
-    best_other = np.stack([np.delete(decisions, c, axis=1).max(axis=1) for c in range(decisions.shape[1])], axis=1)
-    return np.asarray(decisions - best_other)
+def _centroids(values: NDArray[np.float64], own: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Means of the classes (C, F), and the inverse covariance within them (F, F)."""
+    from sklearn.covariance import LedoitWolf
+
+    # Features differ by orders of magnitude; the shrinkage is to act alike on all.
+    unit = np.where(values.std(axis=0) > 0, values.std(axis=0), 1.0)
+    centroids = np.stack([values[own == number].mean(axis=0) for number in range(own.max() + 1)])
+    within = LedoitWolf(assume_centered=True).fit((values - centroids[own]) / unit)
+    return centroids, within.precision_ / unit / unit[:, None]
+
+
+def _squared_distances(
+    values: NDArray[np.float64], centroids: NDArray[np.float64], precision: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Mahalanobis' (N, C)."""
+    off = values[:, None] - centroids
+    return np.asarray(np.einsum("nci,ij,ncj->nc", off, precision, off))
+
+
+def _nested(values: NDArray[np.float64]) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(row) for row in values.tolist())

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recon_detect.calibration.artefact import Calibration, Stratum, judged_scores
-from recon_detect.calibration.attribution import ByClassifier, ByContrast
+from recon_detect.calibration.attribution import ByContrast, ByTypicality
 from recon_detect.calibration.bounds import needed, upper_threshold
 from recon_detect.calibration.combiner import combinations, fit_combiner
 from recon_detect.calibration.probability import PROBABILITIES, fit_probability
@@ -149,10 +149,10 @@ def _by_stratum(
     return cells, {ALL: scores} | {name: scores[names == name] for name in dict.fromkeys(own) if name != ALL}
 
 
-def _attribution(real: Rows, generated: Rows, method: str, level: float) -> ByContrast | ByClassifier | None:
+def _attribution(real: Rows, generated: Rows, method: str, level: float) -> ByContrast | ByTypicality | None:
     named = [row for row in generated if row.get("generator")]
     if len({row["generator"] for row in named}) > 1:
-        return ByClassifier.fit(named, [row["generator"] for row in named])
+        return ByTypicality.fit(named, [row["generator"] for row in named], method)
     return ByContrast.fit(real, method, level)
 
 

@@ -1,0 +1,150 @@
+"""Whose decoder an image is said to be of, against the truth.
+
+    python -m benchmarks.attribution --data ../shared/eval --scores benchmarks/results/x.scores.jsonl.partial
+
+Without training by the contrast of each model, standardised on photographs of the other half; by the nearest class of
+labelled images, in six folds; and by the nearest class where the true one is not among them. Writes the confusion
+matrices as CSV and PNG, and the report of each as text and JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import binomtest
+from sklearn.metrics import classification_report, confusion_matrix
+from sklearn.model_selection import StratifiedKFold
+
+from benchmarks.detection import RESULTS, write_table
+from benchmarks.scored import Row, load
+from recon_detect.calibration.attribution import NONE, ByContrast, ByTypicality
+from recon_detect.files import replacing
+
+FAMILIES = ("sd", "sdxl", "sd3", "flux1")
+LEVEL = 0.05
+# The smallest family has six images.
+FOLDS = 6
+OTHER = "photograph"
+
+
+def untrained(rows: list[Row], method: str) -> list[str]:
+    """Of every image, held against photographs of another fold."""
+    told = [""] * len(rows)
+    decoders = [row["decoder"] for row in rows]
+    for training, test in StratifiedKFold(2, shuffle=True, random_state=0).split(rows, decoders):
+        real = [rows[i] for i in training if rows[i]["label"] == "real"]
+        fitted = ByContrast.fit(real, method, LEVEL)
+        assert fitted is not None
+        for i in test:
+            told[i] = fitted.attribute(rows[i]).decoder
+    return told
+
+
+def trained(rows: list[Row], method: str) -> list[str]:
+    """Of every generated image, by the classes of the other folds."""
+    told = [""] * len(rows)
+    decoders = np.array([row["decoder"] for row in rows])
+    for training, test in StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(rows, decoders):
+        fitted = ByTypicality.fit([rows[i] for i in training], decoders[training].tolist(), method, LEVEL)
+        for i in test:
+            told[i] = fitted.attribute(rows[i]).decoder
+    return told
+
+
+def strangers(rows: list[Row], method: str) -> list[str]:
+    """Of every generated image, by the classes of the other families."""
+    told = [""] * len(rows)
+    for family in FAMILIES:
+        others = [row for row in rows if row["decoder"] != family]
+        fitted = ByTypicality.fit(others, [row["decoder"] for row in others], method, LEVEL)
+        for i, row in enumerate(rows):
+            if row["decoder"] == family:
+                told[i] = fitted.attribute(row).decoder
+    return told
+
+
+def draw(matrices: dict[str, tuple[list[str], np.ndarray]], path: Path) -> None:
+    """Confusion matrices side by side, shaded by the share of each row."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, len(matrices), figsize=(5.2 * len(matrices), 4.6), layout="constrained")
+    for ax, (title, (labels, counts)) in zip(np.atleast_1d(axes), matrices.items(), strict=True):
+        kept = counts.sum(axis=1) > 0
+        shown = counts[kept]
+        shares = shown / shown.sum(axis=1, keepdims=True)
+        ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        for (i, j), share in np.ndenumerate(shares):
+            ax.text(j, i, shown[i, j], ha="center", va="center", color="white" if share > 0.6 else "black")
+        ax.set_xticks(range(len(labels)), labels, rotation=30, ha="right")
+        ax.set_yticks(range(len(shown)), [label for label, there in zip(labels, kept, strict=True) if there])
+        ax.set(title=title, xlabel="told", ylabel="true")
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=110, format="png")
+    plt.close(figure)
+
+
+def report(truth: list[str], told: list[str]) -> dict[str, Any]:
+    """scikit-learn's, with the interval of the accuracy."""
+    right = sum(a == b for a, b in zip(truth, told, strict=True))
+    interval = binomtest(right, len(truth)).proportion_ci(0.95, "wilson")
+    found: dict[str, Any] = classification_report(truth, told, output_dict=True, zero_division=0)
+    return found | {"accuracy": right / len(truth), "interval": [interval.low, interval.high], "n": len(truth)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
+    parser.add_argument("--scores", type=Path, required=True, help="what benchmarks.detection kept")
+    parser.add_argument("--method", default="contrast", help="whose scores of each model are compared")
+    parser.add_argument("--name", default="png", help="for the names of the results")
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    run, rows = load(options.scores, options.data)
+    generated = [row for row in rows if row["decoder"] in FAMILIES]
+    # A photograph is none of the known decoders' images.
+    truth = [NONE if row["decoder"] == OTHER else row["decoder"] for row in rows]
+    known = [row["decoder"] for row in generated]
+    # By name: the truth, what would be right to say, what was said.
+    answers = {
+        f"{options.method}, no labels": (truth, truth, untrained(rows, options.method)),
+        "nearest class, all families known": (known, known, trained(generated, options.method)),
+        "nearest class, the true one not known": (known, [NONE] * len(known), strangers(generated, options.method)),
+    }
+    labels = [*FAMILIES, NONE]
+    matrices, table, reports, text = {}, [], {}, []
+    for name, (true, right, told) in answers.items():
+        counts = confusion_matrix(true, told, labels=labels)
+        matrices[name] = labels, counts
+        reports[name] = report(right, told)
+        text.append(f"{name}\n{classification_report(right, told, zero_division=0)}")
+        table += [
+            {"by": name, "true": label, "n": int(row.sum())} | dict(zip(labels, row.tolist(), strict=True))
+            for label, row in zip(labels, counts, strict=True)
+            if row.sum()
+        ]
+    stem = options.output / f"attribution-{options.name}"
+    draw(matrices, stem.with_suffix(".png"))
+    for suffix, content in ((".json", json.dumps(reports, indent=1) + "\n"), (".txt", "\n".join(text))):
+        with replacing(stem.with_suffix(suffix)) as temporary:
+            temporary.write_text(content, encoding="utf-8")
+    write_table(
+        stem.with_suffix(".csv"),
+        f"{options.data.name}, {options.name}, {len(rows) - len(generated)} photographs and {len(generated)} generated "
+        f"images; none of the known beyond p = {LEVEL}; {', '.join(model.name for model in run.models)} in "
+        f"{run.models[0].dtype}; {run.device} {platform.machine()}; "
+        f"{', '.join(f'{name} {version}' for name, version in run.versions.items())}",
+        table,
+    )
+    print("\n".join(text))
+
+
+if __name__ == "__main__":
+    main()

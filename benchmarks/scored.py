@@ -1,0 +1,58 @@
+"""Scores that `benchmarks.detection` left behind, with what the manifest says of each image."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.detection import RESULTS
+from recon_detect.results import RunInfo
+
+Row = dict[str, Any]
+
+# Decoder families by what the manifest calls their autoencoders; fine-tuned decoders of SD are SD's.
+DECODERS = {
+    "SD kl-f8": "sd",
+    "SD kl-f8 (ft-mse)": "sd",
+    "SD kl-f8 (finetuned VAE)": "sd",
+    "SDXL VAE": "sdxl",
+    "SD3 16ch VAE": "sd3",
+    "Flux.1 16ch VAE": "flux1",
+}
+
+
+def read_journal(path: Path) -> tuple[RunInfo, list[Row]]:
+    """The run and the rows so far of partial results, also while another process is writing."""
+    with path.open(encoding="utf-8") as file:
+        lines = [json.loads(text) for text in file if text.endswith("\n")]
+    return RunInfo.from_dict(lines[0]), lines[1:]
+
+
+def load(scores: Path, data: Path) -> tuple[RunInfo, list[Row]]:
+    """Rows without errors, with ``source``, ``made_by`` and ``decoder`` of the manifest; sorted by path."""
+    with (data / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        known = {row["path"]: row for row in csv.DictReader(file)}
+    run, rows = read_journal(scores)
+    found = []
+    for row in sorted(rows, key=lambda row: row["path"]):
+        about = known[row["path"]]
+        if row["error"] is None:
+            more = {"source": about["source"], "made_by": about["generator"]}
+            found.append(row | more | {"decoder": DECODERS.get(about["autoencoder"], "photograph")})
+    return run, found
+
+
+def only(rows: Sequence[Row], methods: Sequence[str]) -> list[Row]:
+    """The rows as if they had been scored by these methods alone."""
+    kept = ("scores", "per_model", "details")
+    return [
+        row | {part: {name: row[part][name] for name in methods if name in row[part]} for part in kept} for row in rows
+    ]
+
+
+def scores_of(encoding: str, name: str = "evidence") -> Path:
+    """Where ``benchmarks.detection --output results/NAME-ENCODING.csv`` keeps scores."""
+    return RESULTS / f"{name}-{encoding}.scores.jsonl.partial"
