@@ -188,6 +188,10 @@ class Evidence:
         ]
         return torch.stack(columns, dim=1)
 
+    def embeddings(self, view: str = "identity") -> list[Tensor]:
+        """The embedding (B, D) of a view by each backbone; see `similarity`."""
+        return [self._embedding(backbone, view, None)[:, 0] for backbone in self.backbones]
+
     def noise_error(self, latent_view: str = "identity", *, time: float, draws: int) -> Tensor:
         """How badly the diffusion model of each autoencoder predicts the noise in the latents: (B, K), mean squares.
 

@@ -16,6 +16,7 @@ METHODS: dict[str, str] = {
     "did": "recon_detect.methods.did:DID",
     "dire": "recon_detect.methods.dire:DIRE",
     "dire-resnet": "recon_detect.methods.dire:DIRE_RESNET",
+    "embedding": "recon_detect.methods.embedding:EMBEDDING",
     "grain": "recon_detect.methods.grain:GRAIN",
     "hfi": "recon_detect.methods.hfi:HFI",
     "minder": "recon_detect.methods.rigid:MINDER",

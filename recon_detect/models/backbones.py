@@ -1,10 +1,11 @@
-"""Pretrained vision transformers, loaded through transformers' own classes: an embedding per image."""
+"""Pretrained image backbones, loaded through transformers' own classes: an embedding per image."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,40 +18,71 @@ from recon_detect.models.weights import Weights
 if TYPE_CHECKING:
     from torch import Tensor
 
-# model_type of config.json to transformers' class.
-_CLASSES = {"dinov2": "Dinov2Model", "dinov2_with_registers": "Dinov2WithRegistersModel"}
+# Means and deviations that the backbones were trained with, for pixels in [0, 1].
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
 
-# ImageNet's, which all of these were trained with, for pixels in [0, 1].
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """One kind of backbone: transformers' class, what its output holds the embedding in, and its normalisation."""
+
+    module: str
+    embedding: Callable[[Any], Tensor]
+    normalisation: tuple[tuple[float, ...], tuple[float, ...]] = IMAGENET
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+def _class_token(output: Any) -> Tensor:
+    token: Tensor = output.last_hidden_state[:, 0]
+    return token
+
+
+def _pooled(output: Any) -> Tensor:
+    pooled: Tensor = output.pooler_output.flatten(1)
+    return pooled
+
+
+_VIT = _Kind("ViTModel", _class_token, arguments={"add_pooling_layer": False})
+# By model_type of config.json.
+_KINDS = {
+    "dinov2": _Kind("Dinov2Model", _class_token),
+    "dinov2_with_registers": _Kind("Dinov2WithRegistersModel", _class_token),
+    "vit": _VIT,  # DINO ViT-B/16
+    "resnet": _Kind("ResNetModel", _pooled),  # DINO ResNet-50
+    "clip": _Kind("CLIPVisionModel", _pooled, _CLIP),
+    "clip_vision_model": _Kind("CLIPVisionModel", _pooled, _CLIP),
+}
 
 
 class Backbone:
-    """A pretrained vision transformer on a device.
+    """A pretrained backbone on a device.
 
     Attributes:
         name: Row name, folder or hub id.
         weights: Where the weights came from.
-        patch: Pixels per patch; `embed` takes sides that are multiples of it.
         dtype: Precision, by autocast below float32.
     """
 
-    def __init__(self, weights: Weights, module: Any, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(self, weights: Weights, module: Any, kind: _Kind, device: torch.device, dtype: torch.dtype) -> None:
         self.name = weights.name
         self.weights = weights
         self.device = device
         self.dtype = dtype
-        self.patch: int = module.config.patch_size
         self._module = module.to(device).eval().requires_grad_(False)
-        self._mean = torch.tensor(IMAGENET_MEAN, device=device).view(1, 3, 1, 1)
-        self._deviation = torch.tensor(IMAGENET_DEVIATION, device=device).view(1, 3, 1, 1)
+        self._kind = kind
+        self._mean, self._deviation = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in kind.normalisation)
 
     def embed(self, x: Tensor) -> Tensor:
-        """The class token (B, D), after the last normalisation, of (B, 3, S, S) in [-1, 1]; float32."""
+        """The class token after the last normalisation, or what a network without one pools: (B, D) float32.
+
+        Args:
+            x: (B, 3, S, S) in [-1, 1]; of a transformer, S is a multiple of its patch.
+        """
         pixels = ((x + 1) / 2 - self._mean) / self._deviation
         with autocast(self.device, self.dtype):
-            tokens: Tensor = self._module(pixel_values=pixels.contiguous()).last_hidden_state
-        return tokens[:, 0].float()
+            output = self._module(pixel_values=pixels.contiguous())
+        return self._kind.embedding(output).float()
 
 
 @contextmanager
@@ -86,19 +118,21 @@ def load_backbone(weights: Weights, device: torch.device, dtype: str = "auto") -
         kind = json.loads(path.read_text(encoding="utf-8")).get("model_type")
     except (OSError, ValueError, AttributeError) as error:
         raise WeightsError(f"{path}: not a configuration of transformers ({error})") from error
-    if kind not in _CLASSES:
-        raise WeightsError(f"{path}: model_type is {kind!r}; expected one of {', '.join(_CLASSES)}")
+    if kind not in _KINDS:
+        raise WeightsError(f"{path}: model_type is {kind!r}; expected one of {', '.join(_KINDS)}")
+    found = _KINDS[kind]
     try:
         with quiet_transformers():
-            module, report = getattr(transformers, _CLASSES[kind]).from_pretrained(
+            module, report = getattr(transformers, found.module).from_pretrained(
                 weights.folder,
                 local_files_only=True,
                 use_safetensors=True,
                 dtype=torch.float32,
                 output_loading_info=True,
+                **found.arguments,
             )
     except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise WeightsError(f"{weights.folder}: {_CLASSES[kind]} does not load: {error}") from error
+        raise WeightsError(f"{weights.folder}: {found.module} does not load: {error}") from error
     if missing := sorted(report["missing_keys"]):
-        raise WeightsError(f"{weights.folder}: {_CLASSES[kind]} lacks {len(missing)} tensors, such as {missing[0]}")
-    return Backbone(weights, module, device, torch.bfloat16 if dtype == "bfloat16" else torch.float32)
+        raise WeightsError(f"{weights.folder}: {found.module} lacks {len(missing)} tensors, such as {missing[0]}")
+    return Backbone(weights, module, found, device, torch.bfloat16 if dtype == "bfloat16" else torch.float32)

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from recon_detect.errors import WeightsError
 from recon_detect.files import replacing
-from recon_detect.models.backbones import IMAGENET_DEVIATION, IMAGENET_MEAN, quiet_transformers
+from recon_detect.models.backbones import IMAGENET, quiet_transformers
 from recon_detect.models.guided_diffusion import read_checkpoint
 from recon_detect.models.pixel_diffusion import check_shapes
 from recon_detect.models.torchvision_guard import hide_broken_torchvision
@@ -71,9 +71,7 @@ class DireClassifier:
                 f"{self.weights.folder}: expected a whole ResNet with one output, as 'convert' writes it"
             )
         self._module = module.to(device).eval().requires_grad_(False)
-        self._mean, self._deviation = (
-            torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_DEVIATION)
-        )
+        self._mean, self._deviation = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in IMAGENET)
 
     def logit(self, maps: Tensor) -> Tensor:
         """Log odds of being generated (B,), of DIRE maps (B, 3, H, W) in [0, 1] in steps of 1 / 255, as saved."""

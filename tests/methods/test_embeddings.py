@@ -134,3 +134,54 @@ def test_what_is_no_backbone_is_refused(tiny_model, backbone, tmp_path):
     save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(WeightsError, match=r"lacks 1 tensors, such as layernorm\.weight"):
         load_backbone(find_weights(str(tmp_path)), torch.device("cpu"))
+
+
+def small_backbones():
+    from transformers import (
+        CLIPVisionConfig,
+        CLIPVisionModel,
+        Dinov2Config,
+        Dinov2Model,
+        ResNetConfig,
+        ResNetModel,
+        ViTConfig,
+        ViTModel,
+    )
+
+    size = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 224}
+    return {
+        "dinov2": lambda: Dinov2Model(Dinov2Config(**size, patch_size=14)),
+        "dino-vit": lambda: ViTModel(ViTConfig(**size, intermediate_size=32, patch_size=16)),
+        "dino-resnet": lambda: ResNetModel(ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1])),
+        "clip": lambda: CLIPVisionModel(CLIPVisionConfig(**size, intermediate_size=32, patch_size=16)),
+    }
+
+
+@pytest.mark.parametrize("kind", small_backbones())
+def test_embeddings_of_all_kinds_are_features(kind, tmp_path, picture):
+    torch.manual_seed(0)
+    module = small_backbones()[kind]().eval()
+    module.save_pretrained(tmp_path / kind)
+    images = [picture(230, 300, seed=seed) for seed in range(2)]
+    result = load_detector("embedding", models=tmp_path / kind, device="cpu").score(images, progress=False)
+    found = np.array([list(row.details["features"].values()) for row in result.raise_for_errors()])
+    of_clip = [[0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]]
+    mean, deviation = np.array(
+        of_clip if kind == "clip" else [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]])[:, :, None, None]  # fmt: skip
+    pixels = torch.from_numpy(np.stack([(thumbnail(image) - mean) / deviation for image in images])).float()
+    with torch.inference_mode():
+        output = module(pixel_values=pixels)
+    expected = output.last_hidden_state[:, 0] if kind == "dino-vit" else output.pooler_output.flatten(1)
+    assert np.allclose(found, expected.numpy(), rtol=1e-4, atol=1e-4) and found.std() > 0
+    assert result.scores.tolist() == [0, 0]
+
+
+def test_a_classifier_of_embeddings(backbone, picture):
+    detector = load_detector("embedding", models=backbone, device="cpu")
+    real = [picture(64, 64, seed=seed) for seed in range(60)]
+    dark = [picture(64, 64, seed=seed) // 3 for seed in range(60, 90)]
+    calibration = detector.calibrate(real, dark, fpr=0.1, combine="logistic", pca=8, fit_share=0.3)
+    assert len(calibration.combiner.features) == 17  # and the score that is none
+    judging = detector.with_calibration(calibration)
+    assert judging.score(picture(64, 64, seed=99) // 3, progress=False)[0].verdict.verdict == "likely generated"
+    assert judging.score(picture(64, 64, seed=99), progress=False)[0].verdict.verdict != "likely generated"
