@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from recon_detect.calibration import Calibration, calibrate, drift
+from recon_detect.calibration import FIT_SHARE, Calibration, calibrate, drift, is_fitted_to
 from recon_detect.devices import find_device, keep_freed_memory, versions
 from recon_detect.distances import Distances, map_scale
 from recon_detect.engine import BatchSizer, Item, run
 from recon_detect.errors import NumericalError, UsageError
 from recon_detect.evidence import TRAINED, Evidence, Noise
 from recon_detect.images import Source, as_sources
+from recon_detect.images.augment import augmented
 from recon_detect.looks import textured_share
 from recon_detect.methods import DEFAULT_METHOD, Finding, Method, find_method
 from recon_detect.models.autoencoders import Autoencoder, load_autoencoder, share_equal_parts
@@ -258,6 +259,8 @@ class Detector:
         self,
         real: ImageLike | Source | Iterable[ImageLike | Source],
         generated: ImageLike | Source | Iterable[ImageLike | Source] | Mapping[str, Any] = (),
+        *,
+        augment: int = 0,
         **options: Any,
     ) -> Calibration:
         """A calibration from photographs, and perhaps generated images.
@@ -266,15 +269,19 @@ class Detector:
             real: Photographs like those that will be judged; see `score`.
             generated: Generated images, for probabilities, classifiers and the verdict "likely real"; by the name of
                 their generator, to have generators told apart.
+            augment: Changed copies of each image that a combination is fitted to (`recon_detect.images.augment`).
             **options: Of `recon_detect.calibration.calibrate`, such as ``fpr`` and ``combine``.
         """
         by_generator = generated if isinstance(generated, Mapping) else {None: generated}
-        kinds = [("real", None, real), *(("generated", name, images) for name, images in by_generator.items())]
-        rows = [
-            row.to_dict("") | {"label": label, "generator": name}
-            for label, name, images in kinds
-            for row in self.score(images)
-        ]
+        rows = []
+        for label, name, images in [("real", None, real), *(("generated", *kind) for kind in by_generator.items())]:
+            sources = list(as_sources(images))
+            found = self.score(sources).rows
+            if augment and options.get("combine"):
+                share = options.get("fit_share", FIT_SHARE)
+                fitted = [sources[row.index] for row in found if is_fitted_to(row.to_dict(""), share)]
+                found += self.score(augmented(fitted, augment, self.settings)).rows
+            rows += [row.to_dict("") | {"label": label, "generator": name} for row in found]
         return calibrate(rows, self.run_info, **options)
 
     def with_calibration(self, calibration: Calibration) -> Detector:

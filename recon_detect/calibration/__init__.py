@@ -3,12 +3,13 @@
 from recon_detect.calibration.artefact import GENERATED, INCONCLUSIVE, REAL, Calibration, Stratum, Verdict
 from recon_detect.calibration.bounds import needed, upper_threshold
 from recon_detect.calibration.drift import Drift, drift
-from recon_detect.calibration.fit import calibrate
+from recon_detect.calibration.fit import FIT_SHARE, calibrate, is_fitted_to
 from recon_detect.calibration.strata import ALL, FACETS, UNLIKE
 
 __all__ = [
     "ALL",
     "FACETS",
+    "FIT_SHARE",
     "GENERATED",
     "INCONCLUSIVE",
     "REAL",
@@ -19,6 +20,7 @@ __all__ = [
     "Verdict",
     "calibrate",
     "drift",
+    "is_fitted_to",
     "needed",
     "upper_threshold",
 ]

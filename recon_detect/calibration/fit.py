@@ -18,9 +18,13 @@ from recon_detect.calibration.combiner import combinations, fit_combiner
 from recon_detect.calibration.probability import PROBABILITIES, fit_probability
 from recon_detect.calibration.strata import ALL, FACETS, strata_of
 from recon_detect.errors import UnknownName, UsageError
+from recon_detect.images.augment import COPY
 from recon_detect.results import RunInfo
 
 Rows = list[Mapping[str, Any]]
+
+# Of the images, that a combination is fitted to.
+FIT_SHARE = 0.5
 
 
 def calibrate(
@@ -33,7 +37,7 @@ def calibrate(
     combine: str | None = None,
     pca: int | None = None,
     tune: bool = False,
-    fit_share: float = 0.5,
+    fit_share: float = FIT_SHARE,
     probability: str = "platt",
     prior: float = 0.5,
     data: str = "",
@@ -41,8 +45,9 @@ def calibrate(
     """Fits a calibration to scored images with labels.
 
     Args:
-        rows: As `Row.to_dict` gives them, labelled ``"real"`` or ``"generated"``; photographs alone will do. Generated
-            images with a ``"generator"`` besides are told apart, where there are two kinds of it with five images each.
+        rows: As `Row.to_dict` gives them, labelled ``"real"`` or ``"generated"``; photographs alone will do. Changed
+            copies (`augmented`) are only fitted to, and only if their originals are. Generated images with a
+            ``"generator"`` besides are told apart, where there are two kinds of it with five images each.
         run: Their run; its first method is calibrated, unless they are combined.
         fpr: Share of photographs that may be called generated.
         confidence: That this share is kept, in each stratum by itself.
@@ -71,6 +76,8 @@ def calibrate(
     method = run.methods[0].name
     # In an order of their own: no sum depends on that in which they were scored.
     scored = sorted((row for row in rows if row["scores"].get(method) is not None), key=lambda row: str(row["path"]))
+    copies = [row for row in scored if COPY in row["path"]]
+    scored = [row for row in scored if COPY not in row["path"]]
     real, generated = ([row for row in scored if row["label"] == label] for label in ("real", "generated"))
     if not real:
         raise UsageError("no photographs with scores: a calibration needs images labelled real")
@@ -78,7 +85,9 @@ def calibrate(
     attribution = _attribution(real, generated, method, fpr)
     if combine:
         (fitted_real, real), (fitted_generated, generated) = (_parts(part, fit_share) for part in (real, generated))
-        combiner = fit_combiner(combine, fitted_real, fitted_generated, pca=pca, tune=tune)
+        combiner = fit_combiner(
+            combine, _with_copies(fitted_real, copies), _with_copies(fitted_generated, copies), pca=pca, tune=tune
+        )
         if not real:
             raise UsageError("no photographs are left for the threshold: give more, or a smaller fit_share")
     fake = np.sort(_finite(judged_scores(generated, method, combiner)))
@@ -128,12 +137,23 @@ def check_options(*, strata: Sequence[str], combine: str | None, probability: st
 
 
 def _parts(rows: Rows, share: float) -> tuple[Rows, Rows]:
-    """By the content of each image, so that the parts depend neither on the order nor on the other images."""
-    ranked = [int(hashlib.sha256(str(row["sha256"] or row["path"]).encode()).hexdigest()[:8], 16) for row in rows]
-    chosen = [place < share * 2**32 for place in ranked]
-    return [r for r, first in zip(rows, chosen, strict=True) if first], [
-        r for r, first in zip(rows, chosen, strict=True) if not first
+    """Those that a combination is fitted to, and the others."""
+    chosen = [is_fitted_to(row, share) for row in rows]
+    return [row for row, first in zip(rows, chosen, strict=True) if first], [
+        row for row, first in zip(rows, chosen, strict=True) if not first
     ]
+
+
+def is_fitted_to(row: Mapping[str, Any], share: float) -> bool:
+    """By the content of an image, so that the parts depend neither on the order nor on the other images."""
+    digest = hashlib.sha256(str(row["sha256"] or row["path"]).encode()).hexdigest()
+    return int(digest[:8], 16) < share * 2**32
+
+
+def _with_copies(rows: Rows, copies: Rows) -> Rows:
+    """With the changed copies of the same images (`recon_detect.images.augment`)."""
+    names = {row["path"] for row in rows}
+    return rows + [row for row in copies if row["path"].rpartition(COPY)[0] in names]
 
 
 def _by_stratum(

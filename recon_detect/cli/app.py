@@ -194,6 +194,9 @@ def calibrate(
     ] = 0.5,
     pca: Annotated[int | None, typer.Option(min=1, help="Principal components that a classifier keeps.")] = None,
     tune: Annotated[bool, typer.Option("--tune", help="Choose a classifier's parameters by cross-validation.")] = False,
+    augment: Annotated[
+        int, typer.Option(min=0, help="Changed copies (blur, jitter, JPEG) of each image that --combine is fitted to.")
+    ] = 0,
     probability: Annotated[
         str, typer.Option(help="platt, isotonic, or temperature (of a logistic or lda score).")
     ] = "platt",
@@ -242,7 +245,7 @@ def calibrate(
         "prior": prior,
         "data": data,
     }
-    raise typer.Exit(run_calibrate(real, generated or [], detector, options, output))
+    raise typer.Exit(run_calibrate(real, generated or [], detector, options, output, augment))
 
 
 @app.command()

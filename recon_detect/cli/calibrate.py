@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
+from tqdm.auto import tqdm
 
-from recon_detect.calibration import ALL, Calibration, calibrate, needed
+from recon_detect.calibration import ALL, Calibration, calibrate, is_fitted_to, needed
 from recon_detect.calibration.fit import check_options
 from recon_detect.cli.score import INTERRUPTED, sources_of
 from recon_detect.cli.tables import stdout_console
-from recon_detect.detector import load_detector
+from recon_detect.detector import Detector, load_detector
 from recon_detect.images import Source
+from recon_detect.images.augment import COPY, augmented
 from recon_detect.output import Journal
 
 
 def run_calibrate(
-    real: list[str], generated: list[str], detector_options: dict[str, Any], options: dict[str, Any], output: Path
+    real: list[str],
+    generated: list[str],
+    detector_options: dict[str, Any],
+    options: dict[str, Any],
+    output: Path,
+    augment: int = 0,
 ) -> int:
     """Scores, fits, writes; returns the exit code."""
-    from tqdm.auto import tqdm
-
     sources: list[Source] = []
     generator: dict[str, str] = {}
     for label, given in (("real", real), ("generated", generated)):
@@ -37,13 +43,13 @@ def run_calibrate(
     detector = load_detector(**detector_options)
     run = detector.run_info
     with Journal(output.with_suffix(".scores.jsonl"), run.to_dict()) as journal:
-        waiting = [source for source in sources if source.id not in journal.done]
-        bar = tqdm(total=len(sources), initial=len(sources) - len(waiting), unit="image", disable=None)
         try:
-            with bar, closing(detector.stream(waiting)) as stream:
-                for row in stream:
-                    journal.add(row.to_dict(run.fingerprint))
-                    bar.update()
+            _score(detector, sources, len(sources), journal)
+            if augment and options["combine"]:
+                share = options["fit_share"]
+                chosen = {row["path"] for row in journal.rows() if is_fitted_to(row, share) and COPY not in row["path"]}
+                fitted = [source for source in sources if source.id in chosen]
+                _score(detector, augmented(fitted, augment, detector.settings), augment * len(fitted), journal)
         except KeyboardInterrupt:
             print(f"recon-detect: interrupted; the same command goes on after {journal.path}", file=sys.stderr)
             return INTERRUPTED
@@ -53,6 +59,16 @@ def run_calibrate(
         journal.finish()
     _tell(found, sum(row["error"] is not None for row in rows), output)
     return 0
+
+
+def _score(detector: Detector, sources: Iterable[Source], total: int, journal: Journal) -> None:
+    """Scores what is not in the journal yet."""
+    waiting = (source for source in sources if source.id not in journal.done)
+    bar = tqdm(total=total, unit="image", disable=None)
+    with bar, closing(detector.stream(waiting)) as stream:
+        for row in stream:
+            journal.add(row.to_dict(journal.run["run"]))
+            bar.update()
 
 
 def _tell(found: Calibration, failed: int, output: Path) -> None:

@@ -61,10 +61,11 @@ class Picture:
 
     def middle_square(self, side: int) -> Picture:
         """The middle square, brought to a size; see `middle_square`. The provenance stays that of the whole image."""
-        pixels = self.pixels
-        if pixels.dtype != np.uint8:
-            pixels = (pixels * 255).round().astype(np.uint8)
-        return replace(self, pixels=middle_square(pixels, side))
+        return replace(self, pixels=middle_square(self.bytes(), side))
+
+    def bytes(self) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        """The pixels as (H, W, 3) uint8."""
+        return self.pixels if self.pixels.dtype == np.uint8 else (self.pixels * 255).round().astype(np.uint8)
 
     def stored(self) -> torch.Tensor:
         """The pixels as (3, H, W), RGB, in their own type and range."""

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from sklearn.isotonic import IsotonicRegression
 
-from recon_detect import load_detector
+from recon_detect import Source, load_detector, open_picture
 from recon_detect.calibration import ALL, GENERATED, UNLIKE, Calibration, calibrate, drift
 from recon_detect.calibration.attribution import GAN, LATENT, NONE, PIXEL, UNKNOWN, family_of_generator
 from recon_detect.calibration.probability import fit_probability, probability_of
 from recon_detect.errors import UnknownName, UsageError
+from recon_detect.images.augment import augmented
 from tests.calibration.scored import rows
 
 
@@ -168,3 +169,26 @@ def test_generators_are_named_in_python(tiny_model, picture):
     generated = {name: [picture(seed=seed + offset) for seed in range(8)] for offset, name in ((50, "a"), (90, "b"))}
     found = detector.calibrate([picture(seed=seed) for seed in range(20)], generated, fpr=0.1, combine="lda")
     assert set(found.attribution.classes) == {"a", "b"} and len(found.combiner.features) == 2
+
+
+def test_changed_copies_are_fitted_to_and_nothing_else(tiny_model, picture):
+    detector = load_detector("aeroblade", models=tiny_model, distance="l2", device="cpu")
+    real, fake = [picture(seed=seed) for seed in range(60)], [picture(seed=seed) // 2 for seed in range(60, 90)]
+    options = {"fpr": 0.1, "combine": "logistic", "fit_share": 0.3}
+    plain, more = (detector.calibrate(real, fake, augment=copies, **options) for copies in (0, 2))
+    count = len(plain.strata[ALL].scores)
+    assert len(more.strata[ALL].scores) == count < 60 and len(more.generated) == len(plain.generated) < 30
+    assert more.combiner.parameters != plain.combiner.parameters
+    assert detector.calibrate(real, fake, augment=2, **options).combiner == more.combiner
+    # Without a combination there is nothing to fit.
+    assert detector.calibrate(real, augment=2, fpr=0.1).strata == detector.calibrate(real, fpr=0.1).strata
+
+
+def test_copies_differ_from_the_original_and_are_the_same_again(picture, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    sources = [Source(picture(40, 50), "a", "real"), Source(str(tmp_path / "broken.png"), "b")]
+    first, again = ([*augmented(sources, 2)] for _ in range(2))
+    assert [(s.id, s.label) for s in first] == [("a#copy0", "real"), ("a#copy1", "real")]
+    assert first == again and first[0].image != first[1].image
+    pixels = open_picture(first[0].image).pixels
+    assert pixels.shape == (40, 50, 3) and 0 < np.abs(pixels.astype(float) - picture(40, 50)).mean() < 80

@@ -296,7 +296,7 @@ def test_scores_are_combined_generators_named_and_drift_told(cli, tiny_model, tm
     named = [part for name in ("sd", "gan") for part in ("--generated", f"{name}={tmp_path / name}")]
     combine = ("--combine", "logistic", "--probability", "temperature", "--strata", "none", "--fpr", 0.1)
     real = ("calibrate", "--real", tmp_path / "photographs", "--output", calibration, *detector)
-    done = cli(*real, *named, *combine)
+    done = cli(*real, *named, *combine, "--augment", 1)
     assert "logistic of 2 scores, which are worth" in done.out and "AUROC" in done.out
     written = json.loads(calibration.read_text())
     assert written["attribution"]["classes"] == ["gan", "sd"] and written["odds"]["kind"] == "temperature"
