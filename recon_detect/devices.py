@@ -36,6 +36,11 @@ def find_device(name: str | None) -> torch.device:
     return device
 
 
+def sum_dtype(device: torch.device) -> torch.dtype:
+    """In what means are taken: methods subtract them from each other, and float32 keeps seven digits of each."""
+    return torch.float32 if device.type == "mps" else torch.float64  # Metal has no float64
+
+
 # <malloc.h>; glibc's defaults hand every tensor beyond 32 MB back to the system as soon as it is freed.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from recon_detect.devices import sum_dtype
 from recon_detect.distances import LATENT
 from recon_detect.errors import InputError, NumericalError, UnknownName, UsageError
 from recon_detect.filters import reflect_pad
@@ -129,7 +130,7 @@ class Evidence:
     def error(
         self, distance: str | None = None, *, view: str = "identity", passes: int = 1, deep: bool = False
     ) -> Tensor:
-        """Mean of the error map of each image and model: (B, K), float32 (float16 as published).
+        """Mean of the error map of each image and model: (B, K), float64 (float16 as published).
 
         Args:
             distance: Name of a distance of this run; None takes the method's.
@@ -138,8 +139,9 @@ class Evidence:
             deep: Whether the latents are inverted and sampled back by the diffusion model that the autoencoder belongs
                 to, of methods with `Method.denoises`.
         """
+        dtype = None if self._noise else sum_dtype(self._original.device)
         columns = [
-            self.error_map(model, distance, view=view, passes=passes, deep=deep).mean(dim=(1, 2, 3))
+            self.error_map(model, distance, view=view, passes=passes, deep=deep).mean(dim=(1, 2, 3), dtype=dtype)
             for model in range(len(self.autoencoders))
         ]
         return torch.stack(columns, dim=1)

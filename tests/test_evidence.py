@@ -49,7 +49,7 @@ def test_error_is_the_mean_distance_to_the_reconstruction(x, kl_model, tiny_mode
     models = [load(kl_model), load(tiny_model)]
     with torch.inference_mode():
         e = Evidence(x, models, Distances(["l2", "l1"], CPU))
-        expected = [(x - m.decode(m.encode(x)).clamp(-1, 1)).square().mean(dim=(1, 2, 3)) for m in models]
+        expected = [(x - m.decode(m.encode(x)).clamp(-1, 1)).double().square().mean(dim=(1, 2, 3)) for m in models]
         assert len(e) == 3
         assert torch.allclose(e.error(), torch.stack(expected, 1), atol=1e-6)
         assert e.error("l1").shape == (3, 2)
@@ -124,7 +124,7 @@ def test_passes_reconstruct_the_reconstruction(x, kl_model, calls):
     with torch.inference_mode():
         once = e.reconstruction(0)
         twice = model.decode(model.encode(once)).clamp(-1, 1)
-        assert torch.allclose(e.error(passes=2)[:, 0], (once - twice).square().mean(dim=(1, 2, 3)), atol=1e-6)
+        assert torch.allclose(e.error(passes=2)[:, 0], (once - twice).double().square().mean(dim=(1, 2, 3)), atol=1e-6)
         assert torch.equal(e.reconstruction(0, passes=0), x)
     assert calls["encode"] == 3 + 3 + 3  # ours, the check's, the first pass
 

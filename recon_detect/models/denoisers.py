@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from recon_detect.devices import autocast
+from recon_detect.devices import autocast, sum_dtype
 from recon_detect.errors import WeightsError
 from recon_detect.inversion import ddim_inversion, ddim_sampling, respaced
 from recon_detect.models import hub
@@ -82,7 +82,7 @@ class Denoiser:
         for _ in range(draws):
             noise = torch.randn(z.shape[1:], generator=generator).to(z).expand_as(z)
             noisy = signal * z + noise_level * noise
-            errors.append((self._predict(noisy, t) - noise).square().mean(dim=(1, 2, 3)))
+            errors.append((self._predict(noisy, t) - noise).square().mean(dim=(1, 2, 3), dtype=sum_dtype(self.device)))
         return torch.stack(errors).mean(dim=0)
 
     def reconstruct(self, latents: Tensor) -> Tensor:
