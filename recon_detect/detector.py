@@ -163,7 +163,7 @@ class Detector:
         self._denoisers = {
             a.name: load_denoiser(a.name, a.latent_scale, self.device, settings.dtype, inversion)
             for a in self._autoencoders
-            if a.name in denoising
+            if a.name in denoising and not a.trained_side
         }
         self._classifier = None
         if needing := [use.method.name for use in uses if use.method.classifies]:

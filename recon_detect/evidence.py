@@ -195,7 +195,9 @@ class Evidence:
         return [self._embedding(backbone, view, None)[:, 0] for backbone in self.backbones]
 
     def noise_error(self, latent_view: str = "identity", *, time: float, draws: int) -> Tensor:
-        """How badly the diffusion model of each autoencoder predicts the noise in the latents: (B, K), mean squares.
+        """How badly each diffusion model predicts the noise in what it is given: (B, K), mean squares.
+
+        That of an autoencoder is given its latents, one of pixels the image at the size that it was trained on.
 
         Args:
             latent_view: Which view of the latents, not of the image, is given noise.
@@ -205,6 +207,10 @@ class Evidence:
         columns = []
         for autoencoder in self.autoencoders:
             model = self._by_key[autoencoder.key]
+            if autoencoder.trained_side:
+                x = find_view(latent_view)(self._image(self._key(model, TRAINED, 0)))
+                columns.append(autoencoder.noise_error(x, time=time, draws=draws))
+                continue
             latents = self._encode([("identity",)], model, self._padded([("identity",)], model))
             denoiser = self._denoisers[autoencoder.name]
             columns.append(denoiser.noise_error(find_view(latent_view)(latents), time=time, draws=draws))

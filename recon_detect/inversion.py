@@ -13,7 +13,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
+from recon_detect.devices import sum_dtype
 from recon_detect.errors import UsageError
 
 if TYPE_CHECKING:
@@ -176,7 +178,7 @@ def step_error(predict: NoisePredictor, x: Tensor, schedule: Schedule, *, step: 
     now, onward = list(_edges(schedule))[step]
     there = _ddim_step(predict, x, schedule.times[step], now, onward)
     back = _ddim_step(predict, there, schedule.times[step], onward, now)
-    return (back - x).square().mean(dim=(1, 2, 3))
+    return (back - x).square().mean(dim=(1, 2, 3), dtype=sum_dtype(x.device))
 
 
 def _edges(schedule: Schedule) -> Iterator[tuple[float, float]]:
@@ -195,3 +197,22 @@ def _clipped(noise: Tensor, x: Tensor, signal: float) -> tuple[Tensor, Tensor]:
     """The image that the noise implies, clipped, and the noise that the clipped image implies."""
     clean = ((x - (1 - signal) ** 0.5 * noise) / signal**0.5).clamp(-1, 1)
     return clean, (x / signal**0.5 - clean) / (1 / signal - 1) ** 0.5
+
+
+def noise_error(predict: NoisePredictor, x: Tensor, signal: float, time: int, *, draws: int) -> Tensor:
+    """Mean squared error of the predicted noise, mean over `draws` noises: (B,).
+
+    Args:
+        predict: The noise in (B, C, h, w) at a time.
+        x: Images or latents (B, C, h, w).
+        signal: Cumulated alpha at that time.
+        time: Of the training schedule.
+        draws: The noises are the same for every image of a size, and on every call.
+    """
+    generator = torch.Generator().manual_seed(0)
+    errors = []
+    for _ in range(draws):
+        noise = torch.randn(x.shape[1:], generator=generator).to(x).expand_as(x)
+        noisy = signal**0.5 * x + (1 - signal) ** 0.5 * noise
+        errors.append((predict(noisy, time) - noise).square().mean(dim=(1, 2, 3), dtype=sum_dtype(x.device)))
+    return torch.stack(errors).mean(dim=0)

@@ -19,6 +19,7 @@ METHODS: dict[str, str] = {
     "embedding": "recon_detect.methods.embedding:EMBEDDING",
     "grain": "recon_detect.methods.grain:GRAIN",
     "hfi": "recon_detect.methods.hfi:HFI",
+    "lare": "recon_detect.methods.lare:LARE",
     "minder": "recon_detect.methods.rigid:MINDER",
     "rdd": "recon_detect.methods.rdd:RDD",
     "rdd-latent": "recon_detect.methods.rdd:RDD_LATENT",

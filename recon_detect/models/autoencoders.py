@@ -179,12 +179,23 @@ class Autoencoder:
         Raises:
             UsageError: An autoencoder has no steps.
         """
+        return self._of_pixels("step_error", x, step=step)
+
+    def noise_error(self, x: Tensor, *, time: float, draws: int) -> Tensor:
+        """Mean squared error (B,) of the noise that a diffusion model of pixels predicts; see `inversion.noise_error`.
+
+        Raises:
+            UsageError: An autoencoder predicts no noise.
+        """
+        return self._of_pixels("noise_error", x, time=time, draws=draws)
+
+    def _of_pixels(self, name: str, x: Tensor, **arguments: Any) -> Tensor:
         if self.trained_side is None:
             raise UsageError(
                 f"{self.name} is an autoencoder; this method needs a diffusion model of pixels (UNet2DModel)"
             )
         with self._precision(precise=False):
-            error: Tensor = self._module.step_error(x, step)
+            error: Tensor = getattr(self._module, name)(x, **arguments)
             return error
 
     def _in_tiles(

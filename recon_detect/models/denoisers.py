@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from recon_detect.devices import autocast, sum_dtype
+from recon_detect.devices import autocast
 from recon_detect.errors import WeightsError
-from recon_detect.inversion import ddim_inversion, ddim_sampling, respaced
+from recon_detect.inversion import ddim_inversion, ddim_sampling, noise_error, respaced
 from recon_detect.models import hub
 from recon_detect.models.backbones import quiet_transformers
 from recon_detect.models.torchvision_guard import hide_broken_torchvision
@@ -74,16 +74,9 @@ class Denoiser:
             time: Between 0, no noise, and 1.
             draws: The noises are the same for every image of a size, and on every call.
         """
-        z = latents.float() * self._latent_scale
         t = round(time * len(self._signal))
-        signal, noise_level = self._signal[t] ** 0.5, (1 - self._signal[t]) ** 0.5
-        generator = torch.Generator().manual_seed(0)
-        errors = []
-        for _ in range(draws):
-            noise = torch.randn(z.shape[1:], generator=generator).to(z).expand_as(z)
-            noisy = signal * z + noise_level * noise
-            errors.append((self._predict(noisy, t) - noise).square().mean(dim=(1, 2, 3), dtype=sum_dtype(self.device)))
-        return torch.stack(errors).mean(dim=0)
+        z = latents.float() * self._latent_scale
+        return noise_error(self._predict, z, self._signal[t], t, draws=draws)
 
     def reconstruct(self, latents: Tensor) -> Tensor:
         """The latents (B, C, h, w) of the autoencoder, inverted to noise and sampled back by standard DDIM."""

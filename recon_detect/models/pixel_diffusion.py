@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from recon_detect.inversion import Schedule, betas, dire_inversion, dire_sampling, respaced, step_error
+from recon_detect.inversion import betas, dire_inversion, dire_sampling, noise_error, respaced, step_error
 from recon_detect.settings import Inversion
 
 if TYPE_CHECKING:
@@ -28,17 +28,24 @@ class PixelDiffusion(torch.nn.Module):
         class_name: Of the network, in diffusers.
         unet: The network.
         schedule: The times at which it is asked.
+        signal: Cumulated alphas of the training schedule.
         real_step: Only the first so many of them; 0 takes all.
         config: Of the network, as in diffusers.
     """
 
     class_name = "UNet2DModel"
 
-    def __init__(self, unet: Any, schedule: Schedule, real_step: int = 0) -> None:
+    def __init__(
+        self,
+        unet: Any,
+        training: np.ndarray[Any, np.dtype[np.float64]],
+        inversion: Inversion = Inversion(),  # noqa: B008
+    ) -> None:
         super().__init__()
         self.unet = unet
-        self.schedule = schedule
-        self.real_step = real_step
+        self.schedule = respaced(training, inversion.steps)
+        self.signal: list[float] = np.cumprod(1 - training).tolist()
+        self.real_step = inversion.real_step
         self.config = unet.config
 
     @classmethod
@@ -68,7 +75,7 @@ class PixelDiffusion(torch.nn.Module):
         check_shapes(unet, state)
         # In float32, whatever is stored: autocast lowers what is lowered.
         unet.load_state_dict(state)
-        return cls(unet, respaced(_training_betas(folder), inversion.steps), inversion.real_step)
+        return cls(unet, _training_betas(folder), inversion)
 
     def invert(self, x: Tensor) -> Tensor:
         """Noise (B, 3, H, W) of images in [-1, 1]."""
@@ -81,6 +88,11 @@ class PixelDiffusion(torch.nn.Module):
     def step_error(self, x: Tensor, step: int) -> Tensor:
         """Mean square (B,) of what one step there and back changes, after `step` steps of inversion."""
         return step_error(self.predict, x, self.schedule, step=step)
+
+    def noise_error(self, x: Tensor, *, time: float, draws: int) -> Tensor:
+        """Mean squared error (B,) of the predicted noise, `time` between 0, no noise, and 1; see `inversion`."""
+        t = round(time * len(self.signal))
+        return noise_error(self.predict, x, self.signal[t], t, draws=draws)
 
     def predict(self, x: Tensor, time: int) -> Tensor:
         """The noise in (B, 3, H, W) at a time of the training schedule. A learned variance is left out.

@@ -116,6 +116,16 @@ def test_scores_equal_a_slow_rewrite(pipeline, kind, request):
     assert [model.name for model in result.run.models] == [str(pipeline), f"{pipeline}:unet"]
 
 
+def test_the_error_of_noise_in_latents_is_that_of_rdd(pipeline, picture):
+    """The same function at another time; of an image, not of its turned latents."""
+    set_prediction(pipeline, "epsilon")
+    detector = load_detector("lare", models=pipeline, device="cpu")
+    x = torch.from_numpy(picture(32, 48).transpose(2, 0, 1).copy())[None] / 127.5 - 1
+    with torch.inference_mode():
+        expected = detector.evidence(x).noise_error(time=0.2, draws=4).item()
+    assert detector.score(picture(32, 48)).scores[0] == pytest.approx(-expected, rel=1e-6)
+
+
 @pytest.fixture
 def slow_deep(pipeline):
     """Mean square of (3, H, W) less its deeper reconstruction, through the first `real_step` of the times."""

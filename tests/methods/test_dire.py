@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy import ndimage
+from sklearn.metrics import roc_auc_score
 
 from recon_detect import load_detector
 from recon_detect.errors import UsageError
@@ -79,6 +81,60 @@ def test_the_stepwise_error_equals_a_slow_rewrite(diffusion_model, picture):
     back = move(move(x, 5, signals[5], signals[6]), 5, signals[6], signals[5])
     detector = load_detector("sedid", models=diffusion_model, device="cpu")
     assert detector.score(image).scores[0] == pytest.approx(-((back - x) ** 2).mean(), rel=1e-4)
+
+
+def test_pooled_maps_are_features(diffusion_model, picture):
+    images = [picture(SIDE, SIDE, seed) for seed in range(2)]
+    result = load_detector("dire", models=diffusion_model, device="cpu").score(images, maps=True, progress=False)
+    for row in result.raise_for_errors():
+        found = {name.rpartition(".")[2]: value for name, value in row.details["features"].items()}
+        half = SIDE // 2
+        blurred = ndimage.gaussian_filter(row.map, 1.0, mode="mirror", radius=3)
+        expected = {
+            "deviation": row.map.std(),
+            "median": np.median(row.map),
+            "9": np.quantile(row.map, 0.9),
+            "99": np.quantile(row.map, 0.99),
+            "detail": np.abs(row.map - blurred).mean(),
+            "quarter 0": row.map[:half, :half].mean(),
+            "quarter 1": row.map[:half, half:].mean(),
+            "quarter 2": row.map[half:, :half].mean(),
+            "quarter 3": row.map[half:, half:].mean(),
+        }
+        assert found == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_classifier_of_pooled_maps(diffusion_model, picture):
+    def noisy(seed):
+        return np.random.default_rng(seed).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
+
+    detector = load_detector("dire", models=diffusion_model, device="cpu", inversion=Inversion(20, real_step=1))
+    smooth = [picture(SIDE, SIDE, seed) for seed in range(60)]
+    calibration = detector.calibrate(
+        smooth, map(noisy, range(60, 90)), fpr=0.1, combine="logistic", fit_share=0.3, strata=()
+    )
+    assert len(calibration.combiner.features) == 10
+    judging = detector.with_calibration(calibration)
+    kinds = ([picture(SIDE, SIDE, seed) for seed in range(90, 110)], map(noisy, range(90, 110)))
+    low, high = ([row.verdict.combined for row in judging.score(images, progress=False)] for images in kinds)
+    assert roc_auc_score([0] * 20 + [1] * 20, low + high) > 0.9
+
+
+def test_the_error_of_predicted_noise_equals_a_slow_rewrite(diffusion_model, picture):
+    image = picture(SIDE, SIDE)
+    model = ADM().eval()
+    signal = np.cumprod(1 - np.linspace(1e-4, 0.02, 1000))[200]
+    x = image.transpose(2, 0, 1) / 127.5 - 1
+    generator = torch.Generator().manual_seed(0)
+    errors = []
+    for _ in range(4):
+        noise = torch.randn(x.shape, generator=generator).double().numpy()
+        noisy = np.sqrt(signal) * x + np.sqrt(1 - signal) * noise
+        with torch.inference_mode():
+            found = model(torch.from_numpy(noisy)[None].float(), 200)[0, :3].double().numpy()
+        errors.append(((found - noise) ** 2).mean())
+    detector = load_detector("lare", models=diffusion_model, device="cpu")
+    assert detector.score(image).scores[0] == pytest.approx(-np.mean(errors), rel=1e-5)
 
 
 def test_a_stepwise_error_needs_a_diffusion_model(tiny_model, picture):

@@ -147,6 +147,7 @@ def test_every_method_is_complete_and_rewritten():
         "dire-resnet",
         "embedding",
         "grain",
+        "lare",
         "minder",
         "rdd-latent",
         "rigid",
