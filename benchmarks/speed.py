@@ -90,6 +90,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="of both ways in turn; the best of each counts")
     parser.add_argument("--device", default=None)
     parser.add_argument("--dtypes", default="float32,bfloat16")
+    parser.add_argument("--compile", action="store_true", help="compiled beside not; the compilation is not counted")
     parser.add_argument("--output", type=Path, default=None)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -99,8 +100,12 @@ def main() -> None:
         images = generator.integers(0, 256, (options.images, side, side, 3), np.uint8)
         ways: dict[str, Callable[[], object]] = {}
         for dtype in options.dtypes.split(","):
-            detector = load_detector("dire", models=folder, device=options.device, dtype=dtype)
-            ways[dtype] = lambda detector=detector: detector.score(images, progress=False).raise_for_errors()
+            for compiled in (False, True) if options.compile else (False,):
+                detector = load_detector(
+                    "dire", models=folder, device=options.device, dtype=dtype, compile=compiled, batch_size=len(images)
+                )
+                name = f"{dtype}, compiled" if compiled else dtype
+                ways[name] = lambda detector=detector: detector.score(images, progress=False).raise_for_errors()
         device = detector.device
         model = PixelDiffusion.from_pretrained(folder).to(device).eval()
     ways = {"as published": lambda: published(model, images, device)} | ways

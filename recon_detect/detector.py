@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from recon_detect.calibration import FIT_SHARE, Calibration, calibrate, drift, is_fitted_to
+from recon_detect.calibration import Calibration, calibrate, drift, is_fitted_to
 from recon_detect.devices import find_device, keep_freed_memory, versions
 from recon_detect.distances import Distances, map_scale
 from recon_detect.engine import BatchSizer, Item, run
@@ -165,6 +165,9 @@ class Detector:
             for a in self._autoencoders
             if a.name in denoising and not a.trained_side
         }
+        networks: tuple[Autoencoder | Denoiser, ...] = (*self._autoencoders, *self._denoisers.values())
+        for network in networks if settings.compile else ():
+            network.compile()
         self._classifier = None
         if needing := [use.method.name for use in uses if use.method.classifies]:
             if settings.classifier is None:
@@ -278,8 +281,7 @@ class Detector:
             sources = list(as_sources(images))
             found = self.score(sources).rows
             if augment and options.get("combine"):
-                share = options.get("fit_share", FIT_SHARE)
-                fitted = [sources[row.index] for row in found if is_fitted_to(row.to_dict(""), share)]
+                fitted = [sources[r.index] for r in found if is_fitted_to(r.to_dict(""), options.get("fit_share"))]
                 found += self.score(augmented(fitted, augment, self.settings)).rows
             rows += [row.to_dict("") | {"label": label, "generator": name} for row in found]
         return calibrate(rows, self.run_info, **options)

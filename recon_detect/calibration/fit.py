@@ -144,10 +144,10 @@ def _parts(rows: Rows, share: float) -> tuple[Rows, Rows]:
     ]
 
 
-def is_fitted_to(row: Mapping[str, Any], share: float) -> bool:
+def is_fitted_to(row: Mapping[str, Any], share: float | None = None) -> bool:
     """By the content of an image, so that the parts depend neither on the order nor on the other images."""
     digest = hashlib.sha256(str(row["sha256"] or row["path"]).encode()).hexdigest()
-    return int(digest[:8], 16) < share * 2**32
+    return int(digest[:8], 16) < (share or FIT_SHARE) * 2**32
 
 
 def _with_copies(rows: Rows, copies: Rows) -> Rows:

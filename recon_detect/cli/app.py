@@ -23,9 +23,7 @@ app = typer.Typer(
 )
 models_app = typer.Typer(help="Show, fetch and check pretrained weights.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
-convert_app = typer.Typer(
-    help="Turn checkpoints of other projects into folders that --models takes.", no_args_is_help=True
-)
+convert_app = typer.Typer(help="Turn other projects' checkpoints into folders for --models.", no_args_is_help=True)
 app.add_typer(convert_app, name="convert")
 
 
@@ -115,6 +113,9 @@ def score(
     fail_on: Annotated[
         str | None, typer.Option(help="'generated': exit with 1 if an image is likely generated; for pipelines.")
     ] = None,
+    compile_networks: Annotated[
+        bool, typer.Option("--compile", help="Compile diffusion models: a minute first, then faster. For long runs.")
+    ] = False,
     json_lines: Annotated[bool, typer.Option("--json", help="Print JSON lines on a terminal too.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no remarks.")] = False,
 ) -> None:
@@ -134,6 +135,12 @@ def score(
     from recon_detect.cli.score import run_score
 
     options = {
+        "method": _split(method) or DEFAULT_METHOD,
+        "models": _split(models),
+        "distance": distance,
+        "device": device,
+        "dtype": dtype,
+        "compat": compat,
         "batch_size": batch_size,
         "workers": workers,
         "max_pixels": max_pixels,
@@ -141,19 +148,12 @@ def score(
         "inversion": Inversion(inversion_steps, real_step, prompt),
         "middle_square": middle_square,
         "classifier": classifier,
-    }
-    detector = {
-        "method": _split(method) or DEFAULT_METHOD,
-        "models": _split(models),
-        "distance": distance,
-        "device": device,
-        "dtype": dtype,
-        "compat": compat,
+        "compile": compile_networks,
     }
     raise typer.Exit(
         run_score(
             paths,
-            detector | options,
+            options,
             output=output,
             maps=maps,
             as_json=json_lines,

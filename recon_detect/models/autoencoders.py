@@ -173,6 +173,11 @@ class Autoencoder:
                 return self._in_tiles(self._adapter.decode, z, self.factor, lambda position: position * self.factor)
             return self._adapter.decode(self._module, self._cast(z))
 
+    def compile(self) -> None:
+        """Compiles the network of a diffusion model of pixels when it is first asked; leaves autoencoders alone."""
+        if self.trained_side:
+            self._module.compile()
+
     def step_error(self, x: Tensor, step: int) -> Tensor:
         """Mean square (B,) of what one step of a diffusion model of pixels changes there and back.
 

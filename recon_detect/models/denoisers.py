@@ -66,6 +66,10 @@ class Denoiser:
         self._latent_scale = latent_scale
         self._predicts_velocity = predicts_velocity
 
+    def compile(self) -> None:
+        """Compiles the network when it is first asked."""
+        self._unet.compile()
+
     def noise_error(self, latents: Tensor, *, time: float, draws: int) -> Tensor:
         """Mean squared error of the predicted noise, mean over `draws` noises: (B,).
 

@@ -77,6 +77,10 @@ class PixelDiffusion(torch.nn.Module):
         unet.load_state_dict(state)
         return cls(unet, _training_betas(folder), inversion)
 
+    def compile(self, *_: Any, **__: Any) -> None:
+        """Compiles the network when it is first asked; the loop around it is Python."""
+        self.unet.compile()
+
     def invert(self, x: Tensor) -> Tensor:
         """Noise (B, 3, H, W) of images in [-1, 1]."""
         return dire_inversion(self.predict, x, self.schedule, steps=self.real_step)

@@ -238,3 +238,17 @@ def test_two_diffusion_models_are_not_mistaken_for_one(diffusion_model, tmp_path
     alone = load_detector("dire", models=tmp_path / "other", device="cpu").score(picture(SIDE, SIDE))[0]
     assert both.per_model[str(tmp_path / "other")] == alone.score
     assert len(set(both.per_model.values())) == 2
+
+
+@pytest.mark.slow
+def test_a_compiled_network_says_the_same(diffusion_model, picture):
+    """Half a minute of compilation."""
+    images = [picture(SIDE, SIDE, seed) for seed in range(2)]
+    plain, compiled = (
+        load_detector("lare", models=diffusion_model, device="cpu", compile=compile_, batch_size=2).score(
+            images, progress=False
+        )
+        for compile_ in (False, True)
+    )
+    assert np.allclose(plain.raise_for_errors().scores, compiled.raise_for_errors().scores, rtol=1e-4)
+    assert plain.run.fingerprint == compiled.run.fingerprint
