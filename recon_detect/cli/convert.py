@@ -14,7 +14,7 @@ def run_convert(checkpoint: Path, output: Path, heads: dict[str, Any], options: 
     found = convert(checkpoint, output, heads=Heads(**heads), **options)
     attention = [str(level) for level, attends in enumerate(found.attention) if attends]
     console = stdout_console()
-    console.print(f"{output}: UNet2DModel, every tensor placed", markup=False, soft_wrap=True)
+    console.print(f"{output}: UNet2DModel, every tensor placed")
     console.print(f"channels {', '.join(map(str, found.level_channels))}; {found.blocks} residual blocks a level")
     console.print(f"attention at levels {', '.join(attention) or 'none'} and in the middle")
     changes = "residual blocks" if found.resblock_updown else "convolutions"

@@ -292,7 +292,7 @@ def convert(
 
     Args:
         checkpoint: The ``.pt`` file; read with ``weights_only=True``.
-        output: The folder; replaced as a whole.
+        output: The folder; its files are replaced one by one, the weights first.
         heads: Of attention; by default of 64 channels in the old order, as in all published models but that of 128 px.
         image_size: That the model was trained at; None takes the one that the architecture is the default of.
         noise_schedule: ``"linear"`` or ``"cosine"``.

@@ -1,8 +1,12 @@
 import json
+import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 
 from recon_detect.errors import UsageError, WeightsError
 from recon_detect.models.autoencoders import load_autoencoder
@@ -91,6 +95,28 @@ def test_the_whole_256_px_architecture_has_a_place_for_every_tensor():
     check_shapes(unet, placed)
     assert sum(tensor.numel() for tensor in placed.values()) == sum(tensor.numel() for tensor in state.values())
     assert sum(parameter.numel() for parameter in unet.parameters()) == pytest.approx(553e6, rel=0.01)
+
+
+@pytest.mark.slow
+def test_the_whole_256_px_checkpoint_is_converted(tmp_path):
+    """In a process of its own, whose peak of memory is that of the conversion; a checkpoint in float16."""
+    with torch.device("meta"):
+        state = ADM(256, (1, 1, 2, 2, 4, 4), (False, False, False, True, True, True), 2, head_channels=64).state_dict()
+    torch.manual_seed(0)
+    torch.save({name: torch.randn(tensor.shape, dtype=torch.float16) for name, tensor in state.items()},
+               tmp_path / "adm.pt")  # fmt: skip
+    script = (
+        "import resource, sys; from recon_detect.cli import main\n"
+        "try: main()\n"
+        "finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", script, "convert", "guided-diffusion", tmp_path / "adm.pt", tmp_path / "adm"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    assert "every tensor placed" in done.stdout, done.stderr
+    with safe_open(tmp_path / "adm" / "diffusion_pytorch_model.safetensors", "pt") as written:
+        sizes = [math.prod(written.get_slice(name).get_shape()) for name in written.keys()]  # noqa: SIM118
+    assert sum(sizes) == sum(tensor.numel() for tensor in state.values())
+    assert int(done.stderr.split()[-1]) < 2_500_000  # kB, of a file of 1.1 GB
 
 
 def test_what_cannot_be_placed_is_named(checkpoint, tmp_path):
