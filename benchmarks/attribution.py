@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from sklearn.metrics import classification_report, confusion_matrix
 from sklearn.model_selection import StratifiedKFold
 
 from benchmarks.detection import RESULTS, write_table
-from benchmarks.scored import Row, load
+from benchmarks.scored import Row, computed_by, load
 from recon_detect.calibration.attribution import NONE, ByContrast, ByTypicality
 from recon_detect.files import replacing
 
@@ -138,9 +137,7 @@ def main() -> None:
     write_table(
         stem.with_suffix(".csv"),
         f"{options.data.name}, {options.name}, {len(rows) - len(generated)} photographs and {len(generated)} generated "
-        f"images; none of the known beyond p = {LEVEL}; {', '.join(model.name for model in run.models)} in "
-        f"{run.models[0].dtype}; {run.device} {platform.machine()}; "
-        f"{', '.join(f'{name} {version}' for name, version in run.versions.items())}",
+        f"images; none of the known beyond p = {LEVEL}; {computed_by(run)}",
         table,
     )
     print("\n".join(text))

@@ -13,7 +13,6 @@ with one threshold or one a stratum; "png, used on jpeg-75" is a calibration whe
 from __future__ import annotations
 
 import argparse
-import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +23,7 @@ from scipy.stats import binomtest
 from tqdm import tqdm
 
 from benchmarks.detection import RESULTS, write_table
-from benchmarks.scored import Row, load, only, scores_of
+from benchmarks.scored import Row, computed_by, load, only, scores_of
 from recon_detect.calibration import ALL, FACETS, UNLIKE, Calibration, calibrate, drift
 from recon_detect.results import RunInfo
 
@@ -143,9 +142,7 @@ def main() -> None:
     write_table(
         options.output or RESULTS / f"calibration-{options.scores}.csv",
         f"{options.data.name}, centre crop of 320 px, {counts[0]} photographs and {counts[1]} generated images, "
-        f"{SPLITS} random halves, confidence 0.95; {', '.join(model.name for model in run.models)} in "
-        f"{run.models[0].dtype}; {run.device} {platform.machine()}; "
-        f"{', '.join(f'{name} {version}' for name, version in run.versions.items())}",
+        f"{SPLITS} random halves, confidence 0.95; {computed_by(run)}",
         table,
     )
 

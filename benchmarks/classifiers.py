@@ -10,7 +10,6 @@ training, and on data sets that it was not trained on. No photograph is in train
 from __future__ import annotations
 
 import argparse
-import platform
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from tqdm import tqdm
 
 from benchmarks.detection import RESULTS, interval, write_table
-from benchmarks.scored import Row, load, only
+from benchmarks.scored import Row, computed_by, load, only
 from recon_detect.calibration.classifiers import CLASSIFIERS, EvidenceClassifier
 from recon_detect.calibration.features import feature_matrix, feature_names
 from recon_detect.calibration.fusion import RULES, Fusion
@@ -143,9 +142,7 @@ def main() -> None:
     counts = [sum(row["label"] == label for row in rows) for label in ("real", "generated")]
     conditions = (
         f"{options.data.name}, {options.name}, {counts[0]} photographs and {counts[1]} generated images; features: the "
-        f"score of every model by {', '.join(m.name for m in run.methods)}; "
-        f"{', '.join(model.name for model in run.models)} in {run.models[0].dtype}; {run.device} {platform.machine()}; "
-        f"{', '.join(f'{name} {version}' for name, version in run.versions.items())}"
+        f"score of every model by {', '.join(m.name for m in run.methods)}; {computed_by(run)}"
     )
     write_table(options.output / f"classifiers-{options.name}.csv", conditions, list(families_table(rows)))
     crossed = [line for features in FEATURES for line in crossed_table(rows, "logistic", features)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import platform
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,13 @@ def load(scores: Path, data: Path) -> tuple[RunInfo, list[Row]]:
             more = {"source": about["source"], "made_by": about["generator"]}
             found.append(row | more | {"decoder": DECODERS.get(about["autoencoder"], "photograph")})
     return run, found
+
+
+def computed_by(run: RunInfo) -> str:
+    """Models, precision, device and versions, for the line above a table."""
+    versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
+    models = ", ".join(model.name for model in run.models)
+    return f"{models} in {run.models[0].dtype}; {run.device} {platform.machine()}; {versions}"
 
 
 def only(rows: Sequence[Row], methods: Sequence[str]) -> list[Row]:

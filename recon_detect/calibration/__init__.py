@@ -1,6 +1,14 @@
 """From scores to decisions: thresholds with a bound on false positives, p-values, verdicts, probabilities."""
 
-from recon_detect.calibration.artefact import GENERATED, INCONCLUSIVE, REAL, Calibration, Stratum, Verdict
+from recon_detect.calibration.artefact import (
+    GENERATED,
+    INCONCLUSIVE,
+    REAL,
+    Calibration,
+    Stratum,
+    Verdict,
+    find_calibration,
+)
 from recon_detect.calibration.bounds import needed, upper_threshold
 from recon_detect.calibration.drift import Drift, drift
 from recon_detect.calibration.fit import FIT_SHARE, calibrate, is_fitted_to
@@ -20,6 +28,7 @@ __all__ = [
     "Verdict",
     "calibrate",
     "drift",
+    "find_calibration",
     "is_fitted_to",
     "needed",
     "upper_threshold",

@@ -28,6 +28,8 @@ from recon_detect.files import replacing
 from recon_detect.results import RunInfo
 
 SCHEMA = 2
+# Calibrations that come with the package, by method (benchmarks/shipped.py).
+SHIPPED = Path(__file__).parent / "shipped"
 GENERATED, INCONCLUSIVE, REAL = "likely generated", "inconclusive", "likely real"
 # What of a run's description decides its scores.
 _DECISIVE = ("methods", "compat", "models", "exif_orientation", "alpha", "seed", "inversion", "middle_square")
@@ -196,6 +198,23 @@ class Calibration:
             raise CalibrationError(f"{path}: not a calibration, or damaged ({error})") from error
         _confirm(path, digest, found.digest)
         return found
+
+
+def find_calibration(name: Path, method: str) -> Calibration:
+    """Reads a file, or of the name ``shipped`` what comes with the package for a method.
+
+    Raises:
+        CalibrationError: See `Calibration.read`; or none comes with the package.
+    """
+    if str(name) != "shipped":
+        return Calibration.read(name)
+    known = sorted(path.stem for path in SHIPPED.glob("*.json"))
+    if method not in known:
+        raise CalibrationError(
+            f"no calibration of {method} comes with the package, only of: {', '.join(known) or 'none'}; make one with "
+            "recon-detect calibrate"
+        )
+    return Calibration.read(SHIPPED / f"{method}.json")
 
 
 def judged_scores(rows: Sequence[Mapping[str, Any]], method: str, combiner: Combiner | None) -> NDArray[np.float64]:

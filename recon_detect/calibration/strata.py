@@ -44,7 +44,7 @@ def _size(row: Mapping[str, Any]) -> int:
 
 
 def _texture(row: Mapping[str, Any]) -> int:
-    share = row["texture"] or 0.0
+    share = row.get("texture") or 0.0
     return 0 if share < 0.4 else 1 if share < 0.8 else 2
 
 

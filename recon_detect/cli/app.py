@@ -108,7 +108,9 @@ def score(
     ] = None,
     calibration: Annotated[
         Path | None,
-        typer.Option(help="What 'calibrate' wrote for this method and these models: adds verdict and p-value."),
+        typer.Option(
+            help="What 'calibrate' wrote for this method and these models, or 'shipped': adds verdict and p-value."
+        ),
     ] = None,
     fail_on: Annotated[
         str | None, typer.Option(help="'generated': exit with 1 if an image is likely generated; for pipelines.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from recon_detect.calibration.fit import check_options
 from recon_detect.cli.score import INTERRUPTED, sources_of
 from recon_detect.cli.tables import stdout_console
 from recon_detect.detector import Detector, load_detector
+from recon_detect.errors import UsageError
 from recon_detect.images import Source
 from recon_detect.images.augment import COPY, augmented
 from recon_detect.output import Journal
@@ -31,14 +32,7 @@ def run_calibrate(
     augment: int = 0,
 ) -> int:
     """Scores, fits, writes; returns the exit code."""
-    sources: list[Source] = []
-    generator: dict[str, str] = {}
-    for label, given in (("real", real), ("generated", generated)):
-        for text in given:
-            name, _, path = text.rpartition("=") if label == "generated" and not Path(text).exists() else ("", "", text)
-            labelled = [Source(source.image, source.id, label) for source in sources_of([path])]
-            sources += labelled
-            generator |= {source.id: name for source in labelled if name}
+    sources, generator = _labelled(real, generated)
     check_options(**{name: value for name, value in options.items() if name not in ("pca", "tune", "data")})
     detector = load_detector(**detector_options)
     run = detector.run_info
@@ -61,11 +55,33 @@ def run_calibrate(
     return 0
 
 
+def _labelled(real: list[str], generated: list[str]) -> tuple[list[Source], dict[str, str]]:
+    """The images, each once, and of those given as NAME=PATH the name of what made them, by path."""
+    sources: dict[str, Source] = {}
+    generator: dict[str, str] = {}
+    for label, given in (("real", real), ("generated", generated)):
+        for text in given:
+            name, _, path = text.rpartition("=") if label == "generated" and not Path(text).exists() else ("", "", text)
+            for source in sources_of([path]):
+                if sources.setdefault(source.id, Source(source.image, source.id, label)).label != label:
+                    raise UsageError(f"{source.id} is given as --real and as --generated; leave it out of one")
+                if name:
+                    generator[source.id] = name
+    return list(sources.values()), generator
+
+
 def _score(detector: Detector, sources: Iterable[Source], total: int, journal: Journal) -> None:
     """Scores what is not in the journal yet."""
-    waiting = (source for source in sources if source.id not in journal.done)
     bar = tqdm(total=total, unit="image", disable=None)
-    with bar, closing(detector.stream(waiting)) as stream:
+
+    def waiting() -> Iterator[Source]:
+        for source in sources:
+            if source.id in journal.done:
+                bar.update()
+            else:
+                yield source
+
+    with bar, closing(detector.stream(waiting())) as stream:
         for row in stream:
             journal.add(row.to_dict(journal.run["run"]))
             bar.update()

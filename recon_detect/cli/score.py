@@ -12,11 +12,12 @@ from typing import Any
 
 from PIL import Image
 
-from recon_detect.calibration import GENERATED, Calibration, drift
+from recon_detect.calibration import GENERATED, drift, find_calibration
 from recon_detect.cli.tables import Tally, print_summary, print_table
 from recon_detect.detector import load_detector
 from recon_detect.errors import UsageError
 from recon_detect.images import Source, find_sources
+from recon_detect.methods import find_method
 from recon_detect.output import Journal, save_heatmap
 from recon_detect.results import Row
 
@@ -58,7 +59,8 @@ def run_score(
     if fail_on not in (None, "generated") or (fail_on and calibration is None):
         raise UsageError(f"--fail-on {fail_on}: expected 'generated', with a --calibration that says what that is")
     sources = sources_of(paths)
-    known = Calibration.read(calibration) if calibration else None
+    first = options["method"] if isinstance(options["method"], str) else options["method"][0]
+    known = find_calibration(calibration, find_method(first).name) if calibration else None
     detector = load_detector(**options)
     if known:
         detector = detector.with_calibration(known)

@@ -16,7 +16,7 @@ from recon_detect.images.sources import Source
 from recon_detect.settings import DEFAULTS, Settings
 
 # What stands between the name of an image and the number of its copy.
-COPY = "#copy"
+COPY = "#changed-copy-"
 
 
 def augmented(sources: Iterable[Source], copies: int, settings: Settings = DEFAULTS) -> Iterator[Source]:

@@ -188,7 +188,7 @@ def test_copies_differ_from_the_original_and_are_the_same_again(picture, tmp_pat
     (tmp_path / "broken.png").write_bytes(b"no image")
     sources = [Source(picture(40, 50), "a", "real"), Source(str(tmp_path / "broken.png"), "b")]
     first, again = ([*augmented(sources, 2)] for _ in range(2))
-    assert [(s.id, s.label) for s in first] == [("a#copy0", "real"), ("a#copy1", "real")]
+    assert [(s.id, s.label) for s in first] == [("a#changed-copy-0", "real"), ("a#changed-copy-1", "real")]
     assert first == again and first[0].image != first[1].image
     pixels = open_picture(first[0].image).pixels
     assert pixels.shape == (40, 50, 3) and 0 < np.abs(pixels.astype(float) - picture(40, 50)).mean() < 80

@@ -14,6 +14,7 @@ from PIL import Image
 
 from recon_detect.cli import main
 from recon_detect.cli.app import app
+from recon_detect.output import Journal
 from recon_detect.settings import DEFAULTS
 
 COMMAND = [sys.executable, "-m", "recon_detect"]
@@ -312,3 +313,32 @@ def test_scores_are_combined_generators_named_and_drift_told(cli, tiny_model, tm
     cli(*real, "--fpr", 0.1)
     assert "warning: 100% of the images are of a kind that" in cli(*judge).err
     assert "'best'" in cli(*real, "--combine", "best", code=2).err
+    both = cli(*real, "--generated", tmp_path / "photographs", code=2)
+    assert "0.png is given as --real and as --generated" in both.err
+
+
+def test_a_calibration_that_was_interrupted_goes_on(cli, tiny_model, tmp_path, picture, monkeypatch):
+    (tmp_path / "photographs").mkdir()
+    for seed in range(12):
+        Image.fromarray(picture(seed=seed)).save(tmp_path / "photographs" / f"{seed}.png")
+    added = []
+    add = Journal.add
+
+    def at_most(self, row):
+        if len(added) == 5:
+            raise KeyboardInterrupt
+        added.append(row["path"])
+        add(self, row)
+
+    calibration = tmp_path / "cal.json"
+    command = ("calibrate", "--real", tmp_path / "photographs", "--output", calibration, "--method", "aeroblade",
+               "--models", tiny_model, "--distance", "l2", "--device", "cpu", "--fpr", 0.3)  # fmt: skip
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "add", at_most)
+        assert "the same command goes on after" in cli(*command, code=130).err
+    assert not calibration.exists() and len(added) == 5
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "add", lambda self, row: added.append(row["path"]) or add(self, row))
+        cli(*command)
+    assert len(added) == len(set(added)) == 12
+    assert len(json.loads(calibration.read_text())["strata"]["all"]["scores"]) == 12
