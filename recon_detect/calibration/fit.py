@@ -152,8 +152,8 @@ def is_fitted_to(row: Mapping[str, Any], share: float | None = None) -> bool:
 
 def _with_copies(rows: Rows, copies: Rows) -> Rows:
     """With the changed copies of the same images (`recon_detect.images.augment`)."""
-    names = {row["path"] for row in rows}
-    return rows + [row for row in copies if row["path"].rpartition(COPY)[0] in names]
+    originals = {(row["path"], row["label"]) for row in rows}
+    return rows + [row for row in copies if (row["path"].rpartition(COPY)[0], row["label"]) in originals]
 
 
 def _by_stratum(

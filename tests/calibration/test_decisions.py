@@ -184,6 +184,17 @@ def test_changed_copies_are_fitted_to_and_nothing_else(tiny_model, picture):
     assert detector.calibrate(real, augment=2, fpr=0.1).strata == detector.calibrate(real, fpr=0.1).strata
 
 
+def test_copies_of_one_name_stay_in_their_class(run):
+    """Arrays are named by their place: the first photograph and the first generated image have one name."""
+    real = [row | {"path": f"image {n}"} for n, row in enumerate(rows(several(200, 0)))]
+    fake = [row | {"path": f"image {n}"} for n, row in enumerate(rows(several(200, 1, (6, 0, 0)), "generated"))]
+    copies = [row | {"path": f"{row['path']}#changed-copy-0"} for row in real + fake]
+    plain, more = (calibrate(given, run, combine="lda", strata=()) for given in (real + fake, real + fake + copies))
+    # The same images twice: the same classes, not a mixture of both.
+    slopes = [np.array(found.combiner.parameters["coefficients"]) for found in (plain, more)]
+    assert np.allclose(*slopes, rtol=0.1, atol=0.1) and slopes[0][0, 0] > 4
+
+
 def test_copies_differ_from_the_original_and_are_the_same_again(picture, tmp_path):
     (tmp_path / "broken.png").write_bytes(b"no image")
     sources = [Source(picture(40, 50), "a", "real"), Source(str(tmp_path / "broken.png"), "b")]
