@@ -2,6 +2,7 @@
 
     python -m benchmarks.photographs --packages . --output photographs/
     python -m benchmarks.shipped --photographs photographs/
+    python -m benchmarks.shipped --data ../shared/eval  # what it says of images that benchmarks.detection has scored
 
 Each photograph in four forms, each of which is a stratum of its own: PNG, JPEG 75, JPEG 50, WebP 80. Of middle crops of
 320 px: what is larger has more blocks to average over, and passes the threshold more seldom.
@@ -13,12 +14,17 @@ import argparse
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from scipy.stats import binomtest
 from tqdm import tqdm
 
-from benchmarks.detection import RESULTS, prepare
+from benchmarks.calibration import flagged
+from benchmarks.detection import RESULTS, prepare, write_table
+from benchmarks.scored import load, scores_of
 from recon_detect import Source, load_detector
-from recon_detect.calibration import calibrate
+from recon_detect.calibration import Calibration, calibrate
 from recon_detect.calibration.artefact import SHIPPED
 from recon_detect.output import Journal
 
@@ -32,27 +38,63 @@ def sources(photographs: list[Path], crop: int, done: set[str]) -> Iterator[Sour
             yield Source(prepare(path, crop, form), name, "real")
 
 
+def tried(found: Calibration, data: Path, name: str) -> list[dict[str, Any]]:
+    """Shares of photographs and of generated images above the thresholds, by encoding."""
+    table = []
+    for encoding in ("png", "jpeg-75"):
+        run, rows = load(scores_of(encoding, name), data)
+        real = np.array([row["label"] == "real" for row in rows])
+        hits = flagged(found, rows)
+        test = binomtest(int(hits[real].sum()), int(real.sum()))
+        interval = test.proportion_ci(0.95)
+        table.append(
+            {
+                "images": encoding,
+                "scored in": run.models[0].dtype,
+                "photographs": test.n,
+                "false positives": round(float(test.statistic), 4),
+                "low": round(interval.low, 4),
+                "high": round(interval.high, 4),
+                "generated": int((~real).sum()),
+                "true positives": round(float(hits[~real].mean()), 4),
+            }
+        )
+    return table
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photographs", type=Path, required=True, help="folder that benchmarks.photographs wrote")
+    parser.add_argument("--photographs", type=Path, default=None, help="folder that benchmarks.photographs wrote")
+    parser.add_argument("--data", type=Path, default=None, help="folder with manifest.csv: tries what is there")
+    parser.add_argument("--scores", default="evidence", help="results/NAME-ENCODING.csv were made by detection")
     parser.add_argument("--method", default="contrast")
     parser.add_argument("--models", default="tiny")
     parser.add_argument("--fpr", type=float, default=0.1)
     parser.add_argument("--crop", type=int, default=320)
-    parser.add_argument("--output", type=Path, default=None, help="default: where the package looks for it")
     options = parser.parse_args()
-    photographs = sorted(options.photographs.glob("*.png"))
+    output = SHIPPED / f"{options.method}.json"
+    if options.photographs:
+        make(sorted(options.photographs.glob("*.png")), output, options)
+    if options.data:
+        found = Calibration.read(output)
+        conditions = f"{options.data.name}, middle crops of 320 px; {found.data}, in {found.run['models'][0]['dtype']}"
+        table = tried(found, options.data, options.scores)
+        write_table(RESULTS / f"shipped-{options.method}.csv", conditions, table)
+
+
+def make(photographs: list[Path], output: Path, options: argparse.Namespace) -> None:
+    """Scores the photographs in all forms, and writes the calibration."""
     detector = load_detector(options.method, models=options.models, device="cpu")
-    output = options.output or SHIPPED / f"{options.method}.json"
-    with Journal(RESULTS / f"shipped-{options.method}.scores.jsonl", detector.run_info.to_dict()) as journal:
+    run = detector.run_info
+    with Journal(RESULTS / f"shipped-{options.method}.scores.jsonl", run.to_dict()) as journal:
         total = len(photographs) * len(FORMS)
         waiting = sources(photographs, options.crop, journal.done)
         for row in tqdm(detector.stream(waiting), total=total, initial=len(journal.done), unit="image"):
-            journal.add(row.to_dict(detector.run_info.fingerprint))
+            journal.add(row.to_dict(run.fingerprint))
         rows = list(journal.rows())
     found = calibrate(
         rows,
-        detector.run_info,
+        run,
         fpr=options.fpr,
         strata=("compression",),
         data=f"{len(photographs)} openly licensed photographs of Debian packages (benchmarks/photographs.py), middle "

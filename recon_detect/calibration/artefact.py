@@ -25,6 +25,7 @@ from recon_detect.calibration.probability import probability_of
 from recon_detect.calibration.strata import ALL, UNLIKE, cell_of
 from recon_detect.errors import CalibrationError
 from recon_detect.files import replacing
+from recon_detect.models.registry import same_weights
 from recon_detect.results import RunInfo
 
 SCHEMA = 2
@@ -269,7 +270,7 @@ def _decisive(value: Any) -> Any:
     if isinstance(value, list):
         return [_decisive(part) for part in value]
     if isinstance(value, dict) and "sha256" in value:
-        return value["sha256"], value["dtype"]
+        return same_weights(value["sha256"]), value["dtype"]
     return value
 
 

@@ -223,6 +223,14 @@ def family_of(model: str) -> str:
     return AUTOENCODERS[model].family if model in AUTOENCODERS else model
 
 
+def same_weights(sha256: str) -> str:
+    """The sum of the file on the hub, of one of a copy that is known to hold the same weights; any other as it is."""
+    for row in AUTOENCODERS.values():
+        if sha256 in row.local_sha256:
+            return row.files[0].sha256 or sha256
+    return sha256
+
+
 def expand(names: tuple[str, ...]) -> tuple[str, ...]:
     """Replaces names of sets by their members; keeps the order and drops repetitions."""
     members = (member for name in names for member in MODEL_SETS.get(name, (name,)))

@@ -26,6 +26,7 @@ from recon_detect.calibration import (
 )
 from recon_detect.calibration.strata import cell_of, strata_of
 from recon_detect.errors import CalibrationError, UsageError
+from recon_detect.models.registry import AUTOENCODERS
 from tests.calibration.scored import rows
 
 
@@ -245,6 +246,11 @@ def test_another_detector_is_refused_with_what_differs(run, tiny_model, kl_model
         low.with_calibration(found)
     with pytest.raises(CalibrationError, match="methods was aeroblade l2, is aeroblade l1"):
         found.check(dataclasses.replace(run, methods=(dataclasses.replace(run.methods[0], distance="l1"),)))
+    # A copy that is known to hold the same weights is no other model.
+    there, here = AUTOENCODERS["taesd"].files[0].sha256, AUTOENCODERS["taesd"].local_sha256[0]
+    model = dataclasses.replace(run.models[0], sha256=here)
+    copied = calibrate(rows([0.0]), dataclasses.replace(run, models=(model,)))
+    copied.check(dataclasses.replace(run, models=(dataclasses.replace(model, sha256=there),)))
     # Neither device nor versions decide.
     found.check(dataclasses.replace(run, device="cuda", versions={}))
 
