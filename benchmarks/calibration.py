@@ -25,6 +25,7 @@ from tqdm import tqdm
 from benchmarks.detection import RESULTS, write_table
 from benchmarks.scored import Row, computed_by, load, only, scores_of
 from recon_detect.calibration import ALL, FACETS, UNLIKE, Calibration, calibrate, drift
+from recon_detect.calibration.probability import probability_of
 from recon_detect.results import RunInfo
 
 SPLITS = 200
@@ -68,6 +69,13 @@ def flagged(calibration: Calibration, rows: Sequence[Row]) -> np.ndarray[Any, An
     return calibration.scores(rows) > np.array([np.inf if t is None else t for t in thresholds])
 
 
+def expected_calibration_error(probabilities: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> float:
+    """Mean distance of probability and frequency over ten bins of equal width, weighted by their images (Guo, 2017)."""
+    bins = np.minimum((probabilities * 10).astype(int), 9)
+    inside = [bins == number for number in np.unique(bins)]
+    return sum(abs(probabilities[own].mean() - labels[own].mean()) * float(own.mean()) for own in inside)
+
+
 def trials(
     rows: dict[str, list[Row]], run: RunInfo, judged: Judged, form: str, **options: Any
 ) -> Iterator[dict[str, float]]:
@@ -83,6 +91,8 @@ def trials(
         hits = flagged(found, tried)
         real = np.array([row["label"] == "real" for row in tried])
         told = drift(found, tried)
+        assert found.odds is not None
+        p = np.array([probability_of(found.odds, score, 0.5) for score in found.scores(tried)])
         yield {
             "false": float(hits[real].sum()),
             "photographs": float(real.sum()),
@@ -90,6 +100,8 @@ def trials(
             "without": float(all(stratum.threshold is None for stratum in found.strata.values())),
             "strata": float(max(len(found.strata) - 1, 1)),
             "drift": float(bool(told and told.warnings)),
+            "brier": float(np.mean((p - ~real) ** 2)),
+            "ece": expected_calibration_error(p, ~real),
         }
 
 
@@ -113,6 +125,8 @@ def line(results: list[dict[str, float]], fpr: float) -> dict[str, Any]:
         "splits_above": np.mean([test.pvalue < 0.05 for test in tests]),
         "tpr": column["tpr"].mean(),
         "drift_told": column["drift"].mean(),
+        "brier": column["brier"].mean(),
+        "ece": column["ece"].mean(),
         "first_split_fpr": first[0],
         "first_split_low": interval.low,
         "first_split_high": interval.high,

@@ -143,14 +143,25 @@ def thresholds(path: Path) -> str:
             f"{float(line['splits_above']):.3f}",
             f"{float(line['tpr']):.2f}",
             f"{float(line['drift_told']):.2f}",
+            f"{float(line['brier']):.2f}, {float(line['ece']):.2f}",
             "{:.3f} [{:.2f}, {:.2f}]".format(*(float(line[f"first_split_{name}"]) for name in ("fpr", "low", "high"))),
             f"{float(line['first_split_tpr']):.2f}",
         ]
         for line in lines
     ]
     promised = f"false positives, {float(lines[0]['target']):.0%} promised"
-    head = ["score", "images", "strata (found)", f"{promised}: mean [95 % of splits]", "splits above it beyond chance",
-            "true positives", "drift told", "first split: false positives [95 %]", "true positives"]  # fmt: skip
+    head = [
+        "score",
+        "images",
+        "strata (found)",
+        f"{promised}: mean [95 % of splits]",
+        "splits above it beyond chance",
+        "true positives",
+        "drift told",
+        "probability: Brier score, calibration error",
+        "first split: false positives [95 %]",
+        "true positives",
+    ]
     return f"{markdown(head, rows)}\nConditions: {conditions}.\n"
 
 
