@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from benchmarks.detection import RESULTS, write_table
 from benchmarks.scored import Row, computed_by, load, only, scores_of
-from recon_detect.calibration import ALL, FACETS, UNLIKE, Calibration, calibrate, drift
+from recon_detect.calibration import FACETS, Calibration, calibrate, drift
 from recon_detect.calibration.probability import probability_of
 from recon_detect.results import RunInfo
 
@@ -64,8 +64,7 @@ def halves(rows: dict[str, list[Row]], seed: int) -> tuple[set[str], set[str]]:
 
 def flagged(calibration: Calibration, rows: Sequence[Row]) -> np.ndarray[Any, Any]:
     """(N,) whether each is likely generated; never without a threshold."""
-    names = [calibration.stratum_of(row) for row in rows]
-    thresholds = [calibration.strata[ALL if name == UNLIKE else name].threshold for name in names]
+    thresholds = [calibration.held_against(calibration.stratum_of(row)).threshold for row in rows]
     return calibration.scores(rows) > np.array([np.inf if t is None else t for t in thresholds])
 
 

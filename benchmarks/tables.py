@@ -30,11 +30,16 @@ def markdown(head: list[str], rows: list[list[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
+def read(path: Path) -> tuple[str, list[dict[str, str]]]:
+    """The conditions above a table of results, and its lines."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return file.readline().lstrip("# ").strip(), list(csv.DictReader(file))
+
+
 def detection(path: Path) -> str:
     """Families only; the generators are in the CSV."""
-    with path.open(newline="", encoding="utf-8") as file:
-        conditions = file.readline().lstrip("# ").strip()
-        lines = [line for line in csv.DictReader(file) if not line["group"].startswith("generator")]
+    conditions, every = read(path)
+    lines = [line for line in every if not line["group"].startswith("generator")]
     rows = [
         [
             line["group"].removeprefix("autoencoder: "),
@@ -52,9 +57,7 @@ def comparison(pattern: str) -> str:
     """One line per method and model: the AUROC of each decoder family."""
     rows, conditions = [], ""
     for path in sorted(RESULTS.glob(pattern)):
-        with path.open(newline="", encoding="utf-8") as file:
-            conditions = file.readline().lstrip("# ").strip()
-            every = list(csv.DictReader(file))
+        conditions, every = read(path)
         for method in dict.fromkeys(line["method"] for line in every):
             lines = {line["group"].removeprefix("autoencoder: "): line for line in every if line["method"] == method}
             settings = [lines["all"][column] for column in ("method", "distance", "models", "dtype")]
@@ -71,9 +74,7 @@ def area(line: dict[str, str]) -> str:
 
 def robustness(path: Path, method: str | None) -> str:
     """One method, a line per condition; or all methods, their AUROC by condition."""
-    with path.open(newline="", encoding="utf-8") as file:
-        settings = file.readline().lstrip("# ").strip()
-        lines = list(csv.DictReader(file))
+    settings, lines = read(path)
     conditions = list(dict.fromkeys(line["condition"] for line in lines))
     counts = {line["condition"]: f"{line['real']} + {line['generated']}" for line in lines}
     if method is None:
@@ -104,9 +105,7 @@ def robustness(path: Path, method: str | None) -> str:
 
 def ablation(path: Path, best: int = 10) -> str:
     """The best candidates, then the best of every other pooling."""
-    with path.open(newline="", encoding="utf-8") as file:
-        conditions = file.readline().lstrip("# ").strip()
-        lines = list(csv.DictReader(file))
+    conditions, lines = read(path)
     best_of: dict[str, dict[str, str]] = {}
     for line in lines:
         best_of.setdefault(line["pooling"], line)
@@ -123,17 +122,14 @@ def ablation(path: Path, best: int = 10) -> str:
 
 def plain(path: Path) -> str:
     """Every line and column, as they are."""
-    with path.open(newline="", encoding="utf-8") as file:
-        conditions = file.readline().lstrip("# ").strip()
-        head, *rows = csv.reader(file)
-    return f"{markdown([name.replace('_', ' ') for name in head], rows)}\nConditions: {conditions}.\n"
+    conditions, lines = read(path)
+    rows = [list(line.values()) for line in lines]
+    return f"{markdown([name.replace('_', ' ') for name in lines[0]], rows)}\nConditions: {conditions}.\n"
 
 
 def thresholds(path: Path) -> str:
     """What was promised, what came of it over all splits, and in the first by itself."""
-    with path.open(newline="", encoding="utf-8") as file:
-        conditions = file.readline().lstrip("# ").strip()
-        lines = list(csv.DictReader(file))
+    conditions, lines = read(path)
     rows = [
         [
             line["score"],

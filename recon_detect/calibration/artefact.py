@@ -119,7 +119,7 @@ class Calibration:
     @property
     def digest(self) -> str:
         """Twelve hexadecimal digits, for results."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
+        return _digest(asdict(self))
 
     def scores(self, rows: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
         """(N,) what is judged of rows, as `Row.to_dict` gives them; NaN of those without it."""
@@ -129,12 +129,16 @@ class Calibration:
         """The stratum of a row; `UNLIKE` of a kind that no photograph had."""
         return self.cells.get(cell_of(row, self.facets), UNLIKE) if self.facets else ALL
 
+    def held_against(self, stratum: str) -> Stratum:
+        """The photographs of a stratum, by what `stratum_of` gave: all of them for `UNLIKE`."""
+        return self.strata[ALL if stratum == UNLIKE else stratum]
+
     def judge(self, row: Mapping[str, Any]) -> Verdict | None:
         """The verdict of a row, as `Row.to_dict` gives it; None of a row without a score."""
         if not row["scores"] or not math.isfinite(score := float(self.scores([row])[0])):
             return None
         name = self.stratum_of(row)
-        stratum = self.strata[ALL if name == UNLIKE else name]
+        stratum = self.held_against(name)
         verdict = INCONCLUSIVE
         if stratum.threshold is not None and score > stratum.threshold:
             verdict = GENERATED
@@ -187,18 +191,15 @@ class Calibration:
             schema, digest = content.pop("schema"), content.pop("digest")
             if schema not in (*_UPGRADES, SCHEMA):
                 raise CalibrationError(f"{path}: schema {schema}, this version reads up to {SCHEMA}; calibrate anew")
-            if schema in _UPGRADES:
-                _confirm(path, digest, hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12])
-                return _from_json(_UPGRADES[schema](content))
-            found = _from_json(content)
+            if _digest(content) != digest:
+                raise CalibrationError(f"{path}: its content is not what its digest {digest} says: damaged, or edited")
+            return _from_json(_UPGRADES[schema](content) if schema in _UPGRADES else content)
         except OSError as error:
             raise CalibrationError(f"{path}: {error.strerror or error}") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             if isinstance(error, CalibrationError):
                 raise
             raise CalibrationError(f"{path}: not a calibration, or damaged ({error})") from error
-        _confirm(path, digest, found.digest)
-        return found
 
 
 def find_calibration(name: Path, method: str) -> Calibration:
@@ -226,9 +227,8 @@ def judged_scores(rows: Sequence[Mapping[str, Any]], method: str, combiner: Comb
     return np.array([np.nan if score is None else score for score in found], dtype=np.float64)
 
 
-def _confirm(path: Path, digest: str, actual: str) -> None:
-    if actual != digest:
-        raise CalibrationError(f"{path}: its content is not what its digest {digest} says: damaged, or edited")
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _from_json(content: dict[str, Any]) -> Calibration:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t
 
-from recon_detect.calibration.bounds import conformal_p_value
+from recon_detect.calibration.bounds import conformal_p_value, predictive_t
 from recon_detect.calibration.features import feature_matrix, feature_names
 from recon_detect.errors import UsageError
 from recon_detect.methods import find_method
@@ -86,7 +86,7 @@ class ByContrast:
         for model, (mean, deviation, n) in self.photographs.items():
             value = row["per_model"][self.method].get(model)
             if value is not None:
-                found[model] = float(t.logsf((value - mean) / (deviation * np.sqrt(1 + 1 / n)), n - 1))
+                found[model] = float(t.logsf(predictive_t(value, mean, deviation, n), n - 1))
         likeness = {model: float(np.exp(log_p)) for model, log_p in found.items()}
         best = min(found, key=found.__getitem__) if found else None
         if best is None or likeness[best] > 1 - (1 - self.level) ** (1 / len(self.photographs)):

@@ -27,6 +27,16 @@ def upper_threshold(scores: NDArray[np.float64], rate: float, confidence: float)
     return float(np.sort(scores)[-k]) if k else None
 
 
+def predictive_t(
+    values: NDArray[np.float64] | float,
+    mean: NDArray[np.float64] | float,
+    deviation: NDArray[np.float64] | float,
+    n: int,
+) -> NDArray[np.float64]:
+    """(x - mean) / (s sqrt(1 + 1/n)): Student's t with n - 1 degrees of freedom, of one more like n normal ones."""
+    return np.asarray((values - mean) / (deviation * np.sqrt(1 + 1 / n)))
+
+
 def conformal_p_value(photographs: Sequence[float], score: float) -> float:
     """(1 + number of photographs that score as high) / (1 + n), of ascending scores (Vovk et al., 2005)."""
     as_high = len(photographs) - int(np.searchsorted(photographs, score, side="left"))

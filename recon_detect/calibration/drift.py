@@ -70,7 +70,7 @@ def drift(calibration: Calibration, rows: Sequence[Mapping[str, Any]]) -> Drift 
     used, known = [], []
     for name in dict.fromkeys(names):
         # Each stratum on its own scale: its place among the photographs of that stratum.
-        photographs = np.array(calibration.strata[ALL if name == UNLIKE else name].scores)
+        photographs = np.array(calibration.held_against(name).scores)
         middle = np.median(photographs)
         own = scores[np.array(names) == name]
         used.append(_places(photographs, own[own <= middle]))

@@ -16,6 +16,8 @@ from scipy import stats
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from recon_detect.calibration.bounds import predictive_t
+
 # Smaller p-values are the same to a threshold, and their combinations stay finite.
 _LEAST = 1e-250
 
@@ -72,7 +74,7 @@ class Fusion(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         values = validate_data(self, X, dtype=np.float64, reset=False)
         n = self.n_photographs_
-        t = (values - self.mean_) / (self.deviation_ * np.sqrt(1 + 1 / n))
+        t = predictive_t(values, self.mean_, self.deviation_, n)
         p = 2 * stats.t.sf(np.abs(t), n - 1) if self.two_sided else stats.t.sf(t, n - 1)
         return np.asarray(np.clip(p, _LEAST, 1.0))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,18 +61,6 @@ def classified(e: Evidence) -> Tensor:
     return torch.stack(columns, dim=1)
 
 
-DIRE_RESNET = Method(
-    name="dire-resnet",
-    title="the classifier of DIRE's authors on that error's map",
-    statistic=classified,
-    higher_is_generated=True,
-    distance="l1",
-    models=(),
-    trained_size=True,
-    paper="arXiv:2303.09295",
-    shown={"view": TRAINED},
-    classifies=True,
-)
 DIRE = Method(
     name="dire",
     title="error of a reconstruction by inverting a diffusion model of pixels",
@@ -82,4 +71,11 @@ DIRE = Method(
     trained_size=True,
     paper="arXiv:2303.09295",
     shown={"view": TRAINED},
+)
+DIRE_RESNET = replace(
+    DIRE,
+    name="dire-resnet",
+    title="the classifier of DIRE's authors on that error's map",
+    statistic=classified,
+    classifies=True,
 )

@@ -15,13 +15,10 @@ if TYPE_CHECKING:
 
 def embedding(e: Evidence) -> Finding:
     """Nothing by itself, so 0 for every image; the numbers are features for `calibrate --combine`."""
-    named = [
-        {f"{backbone.name}.{place}": float(value) for place, value in enumerate(row)}
-        for backbone, values in zip(e.backbones, e.embeddings(SEEN), strict=True)
-        for row in values.cpu().numpy()
-    ]
-    # Backbone after backbone, image after image.
-    features = [dict(item for part in named[image :: len(e)] for item in part.items()) for image in range(len(e))]
+    features: list[dict[str, float]] = [{} for _ in range(len(e))]
+    for backbone, values in zip(e.backbones, e.embeddings(SEEN), strict=True):
+        for found, row in zip(features, values.tolist(), strict=True):
+            found |= {f"{backbone.name}.{place}": value for place, value in enumerate(row)}
     nothing = np.zeros((len(e), len(e.backbones)))
     return Finding(nothing, nothing[:, 0], [{"features": found} for found in features], [""] * len(e))
 
