@@ -9,7 +9,7 @@ import typer
 
 from recon_detect._version import __version__
 from recon_detect.cli.arguments import BatchSize, Device, Dtype, Models, Quiet, split
-from recon_detect.cli.labelled import calibrate
+from recon_detect.cli.labelled import audit, calibrate
 from recon_detect.methods import DEFAULT_METHOD, METHODS
 from recon_detect.settings import DEFAULTS, Inversion
 
@@ -169,6 +169,7 @@ def score(
 
 
 app.command()(calibrate)
+app.command()(audit)
 
 
 @app.command()

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from recon_detect.cli.arguments import BatchSize, Device, Distance, Dtype, Methods, Models, split
+from recon_detect.cli.arguments import BatchSize, Device, Distance, Dtype, Methods, Models, Quiet, split
 from recon_detect.methods import DEFAULT_METHOD
-from recon_detect.settings import DEFAULTS
+from recon_detect.settings import DEFAULTS, Settings
 
 
 def calibrate(
@@ -93,3 +93,65 @@ def calibrate(
         "data": data,
     }
     raise typer.Exit(run_calibrate(real, generated or [], detector, options, output, augment))
+
+
+def audit(
+    dataset: Annotated[
+        str | None,
+        typer.Argument(
+            help="A manifest (.csv or .jsonl, with 'path' and 'label'), a folder with a manifest.csv, or a folder with "
+            "subfolders real and generated (0_real and 1_fake, nature and ai)."
+        ),
+    ] = None,
+    real: Annotated[list[str] | None, typer.Option("--real", help="Photographs, instead of a data set.")] = None,
+    generated: Annotated[list[str] | None, typer.Option("--generated", help="Generated images, besides.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the table as .csv or .json.")] = None,
+    measurements: Annotated[
+        Path | None,
+        typer.Option(help="Write what was measured of each image as .jsonl. A run that was killed goes on."),
+    ] = None,
+    match: Annotated[
+        Path | None,
+        typer.Option(
+            "--match",
+            help="Folder for a matched version: manifest.csv, transform.json and its audit.csv. The transform gives "
+            "both classes the same crop, format and quality.",
+        ),
+    ] = None,
+    crop: Annotated[
+        int | None, typer.Option(min=32, help="Side of its crop. Without it: what 95 % of each class hold.")
+    ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option(help="png, jpeg-75, webp-80, ... Without it: png, or jpeg where compression tells the classes."),
+    ] = None,
+    balance: Annotated[
+        bool, typer.Option("--balance", help="Leave out images until both classes have as many of each size.")
+    ] = False,
+    write_images: Annotated[bool, typer.Option("--write-images", help="Write the matched images too.")] = False,
+    fail_on: Annotated[
+        str | None, typer.Option(help="'shortcut': exit with 1 if one is found, after matching where that is asked.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Threads that read images.")] = DEFAULTS.workers,
+    max_pixels: Annotated[int, typer.Option(min=1, help="Refuse larger images.")] = DEFAULTS.max_pixels,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on a terminal too.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Find what separates photographs from generated images in a data set without looking at what they show.
+
+    File format, JPEG quality, size, metadata, bytes per pixel, traces of compression and others: an AUROC each, and of
+    all together. A detector that is measured on a set with such a shortcut may have learned the shortcut.
+
+    Examples:
+      recon-detect audit dataset/
+
+      recon-detect audit --real photos/ --generated fakes/ --output audit.csv
+
+      recon-detect audit dataset/ --match matched/ --write-images
+    """
+    from recon_detect.cli.audit import Outputs, run_audit
+
+    settings = Settings(workers=workers, max_pixels=max_pixels)
+    outputs = Outputs(output, measurements, match, write_images, as_json, quiet)
+    matching = {"crop": crop, "encoding": encoding, "balance": balance}
+    raise typer.Exit(run_audit(dataset, real or [], generated or [], settings, outputs, matching, fail_on))
