@@ -16,7 +16,7 @@ from recon_detect.settings import DEFAULTS, Inversion
 app = typer.Typer(
     name="recon-detect",
     help="Tell images made by generative models from photographs, without training a network.",
-    epilog="Exit codes: 0 done, 1 an image is likely generated (--fail-on), 2 wrong usage, "
+    epilog="Exit codes: 0 done, 1 what --fail-on names was found, 2 wrong usage, "
     "3 some images could not be scored (the others were), 4 weights not available, 5 device or memory, "
     "130 interrupted.",
     no_args_is_help=True,

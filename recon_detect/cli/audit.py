@@ -62,17 +62,19 @@ def run_audit(
     if outputs.matched is None and (outputs.images or any(matching.values())):
         raise UsageError("--crop, --encoding, --balance and --write-images belong to --match FOLDER")
     sources = _sources(dataset, real, generated)
+    name = ", ".join(map(_name, [dataset] if dataset else [*real, *generated]))
     try:
         rows = _measure(sources, settings, outputs)
         found = Audit.of(rows)
         after = None
         if outputs.matched:
             after = _write_matched(match(rows, found, **matching), outputs.matched, settings, outputs)
+            _write(outputs.matched / "audit.csv", after, f"{name}, matched")
     except KeyboardInterrupt:
         print("recon-detect: interrupted; with --measurements the same command goes on", file=sys.stderr)
         return INTERRUPTED
     if outputs.table:
-        _write(outputs.table, found)
+        _write(outputs.table, found, name)
     if outputs.as_json or not sys.stdout.isatty():
         print(json.dumps(found.to_dict() | {"matched": after.to_dict() if after else None}, ensure_ascii=False))
     else:
@@ -124,17 +126,21 @@ def _write_matched(matched: Matched, folder: Path, settings: Settings, outputs: 
     with closing(measured(images, settings, None if outputs.images else transform)) as measuring:
         found = Audit.of(tqdm(measuring, total=len(images), unit="image", disable=quiet), transform)
     write_manifest(matched, images, folder, written=outputs.images)
-    _write(folder / "audit.csv", found)
     return found
 
 
-def _write(path: Path, found: Audit) -> None:
+def _name(given: str) -> str:
+    path = Path(given).resolve()
+    return path.parent.name if path.is_file() else path.name
+
+
+def _write(path: Path, found: Audit, name: str) -> None:
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         if path.suffix.lower() == ".json":
             file.write(json.dumps(found.to_dict(), indent=2, ensure_ascii=False) + "\n")
             return
         rows = [finding.to_dict() for finding in (*found.findings, *found.together)]
-        file.write(f"# {found.verdict} {found.conditions}\n")
+        file.write(f"# {name}: {found.verdict} {found.conditions}\n")
         writer = csv.DictWriter(file, list(rows[0]) if rows else [])
         writer.writeheader()
         writer.writerows(rows)

@@ -52,7 +52,10 @@ def test_tables_in_files(audit, tmp_path):
     for suffix in ("csv", "json"):
         audit(folder, "--output", tmp_path / f"out.{suffix}")
     conditions, *lines = (tmp_path / "out.csv").read_text().splitlines()
-    assert conditions.startswith("# This set can be solved") and "24 photographs and 24 generated images" in conditions
+    assert (
+        conditions.startswith("# data: This set can be solved")
+        and "24 photographs and 24 generated images" in conditions
+    )
     table = {line["measurement"]: line for line in csv.DictReader(lines)}
     assert table["file format"]["shortcut"] == "solves the set" and table["file format"]["photographs"] == "JPEG 100%"
     assert json.loads((tmp_path / "out.json").read_text())["findings"] == [
@@ -95,7 +98,9 @@ def test_matching_removes_what_was_planted(audit, tmp_path):
     assert found["matched"]["verdict"].startswith("No shortcut found among") and found["matched"]["verdict"] in said
     assert f"benchmarks read it with --data {out} --crop 160 --encoding jpeg-90" in said
     assert read_transform(out / "transform.json") == Transform(160, "jpeg-90")
-    assert (out / "audit.csv").read_text().startswith("# No shortcut found") and not (out / "images").exists()
+    assert (out / "audit.csv").read_text().startswith("# data, matched: No shortcut found") and not (
+        out / "images"
+    ).exists()
 
 
 def test_matched_images_are_written_and_can_be_audited(audit, tmp_path):
