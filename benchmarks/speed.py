@@ -74,9 +74,7 @@ def aeroblade(options: argparse.Namespace) -> Measured:
     device, side = find_device(options.device), options.size or 512
     with tempfile.TemporaryDirectory() as temporary:
         files = pictures(options.data, Path(temporary, "images"), side, options.images)
-        recons = Path(temporary, "reconstructions")
-        recons.mkdir()
-        dtypes = options.dtypes.split(",")
+        dtypes, recons = options.dtypes.split(","), Path(temporary)
         ways = speed_aeroblade.ways(files, options.models, device, dtypes, recons, options.batch_size)
         if options.memory_of:
             ways[options.memory_of].run(Clock(device))
@@ -85,9 +83,7 @@ def aeroblade(options: argparse.Namespace) -> Measured:
         first = {name: counted(way, device) for name, way in ways.items()}
         best = best_of(options.rounds, {name: way.run for name, way in ways.items()}, device)
         stages = {name: staged(way, device) for name, way in ways.items()}
-        memory = {
-            name: allocated(way, device) if device.type == "cuda" else resident(name) for name, way in ways.items()
-        }
+        memory = {name: most_memory(name, way, device) for name, way in ways.items()}
     peaks = {dtype: peak(device, dtype) for dtype in dict.fromkeys(way.dtype for way in ways.values())}
     base = next(iter(best))
     loaded = {name: taken - clock.stages["load"] for name, (taken, clock) in best.items()}
@@ -150,8 +146,10 @@ def staged(way: Way, device: torch.device) -> Mapping[str, float]:
     return clock.stages
 
 
-def allocated(way: Way, device: torch.device) -> int:
-    """Bytes that tensors took on a GPU at most."""
+def most_memory(name: str, way: Way, device: torch.device) -> int:
+    """Bytes that tensors took on a GPU at most, or a process that does nothing else."""
+    if device.type != "cuda":
+        return resident(name)
     torch.cuda.reset_peak_memory_stats(device)
     way.run(Clock(device))
     return torch.cuda.max_memory_allocated(device)
