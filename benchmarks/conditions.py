@@ -13,16 +13,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
-GRID = 32
+from recon_detect.images.transform import Transform, encode
 
 Step = Callable[[Image.Image, float, int], Image.Image]
 
 
 def _encoded(codec: str) -> Step:
     def step(image: Image.Image, quality: float, seed: int) -> Image.Image:
-        buffer = io.BytesIO()
-        image.save(buffer, codec, quality=int(quality))
-        return Image.open(buffer).convert("RGB")
+        return Image.open(io.BytesIO(encode(image, f"{codec}-{quality:.0f}"))).convert("RGB")
 
     return step
 
@@ -72,18 +70,9 @@ def parse(condition: str) -> list[tuple[Step, float]]:
     return steps
 
 
-def cropped(path: Path, crop: int | None) -> Image.Image:
-    """The centre of an image, on the grid."""
-    image = Image.open(path).convert("RGB")
-    if not crop:
-        return image
-    left, top = ((side - crop) // 2 // GRID * GRID for side in image.size)
-    return image.crop((left, top, left + crop, top + crop))
-
-
 def prepare(path: Path, crop: int | None, condition: str) -> Image.Image:
     """The image as both classes are given to the detector: cropped at the centre, on the grid, and processed."""
-    image = cropped(path, crop)
+    image = Transform(crop or None).image(path)
     seed = zlib.crc32(path.name.encode())
     for step, value in parse(condition):
         image = step(image, value, seed)

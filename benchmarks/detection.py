@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import io
 import platform
 import sys
 from collections.abc import Iterator
@@ -22,9 +21,9 @@ import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 from tqdm import tqdm
 
-from benchmarks.conditions import GRID, cropped
 from recon_detect import Source, load_detector
 from recon_detect.files import replacing
+from recon_detect.images.transform import GRID, Transform
 from recon_detect.methods import METHODS, find_method
 from recon_detect.output import Journal
 from recon_detect.results import MethodInfo, RunInfo
@@ -35,11 +34,7 @@ RESULTS = Path(__file__).parent / "results"
 
 def prepare(path: Path, crop: int | None, encoding: str) -> bytes:
     """The image as both classes are given to the detector: cropped at the centre, on the grid, and encoded anew."""
-    image = cropped(path, crop)
-    name, _, quality = encoding.partition("-")
-    buffer = io.BytesIO()
-    image.save(buffer, name, **({"quality": int(quality)} if quality else {}))
-    return buffer.getvalue()
+    return Transform(crop, encoding).encoded(path)
 
 
 def sources(data: Path, rows: list[dict[str, str]], crop: int | None, encoding: str) -> Iterator[Source]:

@@ -27,10 +27,11 @@ from scipy.stats import norm
 from tqdm import tqdm
 
 from benchmarks.ablation import FAMILIES, summary
-from benchmarks.conditions import GRID, prepare
+from benchmarks.conditions import prepare
 from benchmarks.detection import RESAMPLES, RESULTS, known_methods, write_table
 from benchmarks.scored import read_journal
 from recon_detect import Source, load_detector
+from recon_detect.images.transform import GRID
 from recon_detect.methods import find_method
 from recon_detect.output import Journal
 

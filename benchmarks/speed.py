@@ -1,144 +1,197 @@
-"""Images per second of DIRE, beside the published schedule, in turn in one run.
+"""Images per second beside the published schedules, in turn in one run, with the same weights and images.
 
-    python -m benchmarks.speed --size 64 --channels 64
-    python -m benchmarks.speed --model adm256/ --device cuda --images 64
+    python -m benchmarks.speed --method aeroblade --models taesd --data ../shared/eval --images 8
+    python -m benchmarks.speed --method aeroblade --models sd1,sd2,kandinsky21 --device cuda --images 64
+    python -m benchmarks.speed --method dire --size 64 --channels 64
+    python -m benchmarks.speed --method dire --model adm256/ --device cuda --images 64
 
-The published schedule takes one image through all evaluations of the network before the next, in float32 on a CPU and
-in float16 on a GPU, with the weights in channels-first memory. Time does not depend on the values of the weights, so
-without ``--model`` a network of random weights with OpenAI's architecture of the given size is taken. On a GPU, what
-share of its measured bfloat16 matrix peak is used is written too.
+`benchmarks.speed_aeroblade` and `benchmarks.speed_dire` say what is compared. The share of the peak is that of a large
+matrix product in the same precision, measured in the same run. Memory is the peak of a process of its own on a CPU
+(resident, with all libraries), and what was allocated at most on a GPU.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
+import csv
+import subprocess
+import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks import speed_aeroblade, speed_dire
 from benchmarks.detection import RESULTS, write_table
-from recon_detect import load_detector
-from recon_detect.devices import autocast
-from recon_detect.inversion import dire_inversion, dire_sampling
-from recon_detect.models.guided_diffusion import Architecture, Heads
-from recon_detect.models.pixel_diffusion import SCHEDULER, WEIGHTS, PixelDiffusion, build_unet
+from benchmarks.speed_aeroblade import STAGES, Way
+from benchmarks.timing import Clock, best_of, hardware, peak
+from recon_detect.devices import find_device
+from recon_detect.errors import UsageError
+from recon_detect.images.transform import Transform
 
-# OpenAI's: channels, multiples of them, levels with attention, residual blocks.
-SIZES = {
-    64: (192, (1, 2, 3, 4), (False, True, True, True), 3),
-    256: (256, (1, 1, 2, 2, 4, 4), (False, False, False, True, True, True), 2),
-}
+# Where to write, under which conditions, and one line a way.
+Measured = tuple[Path, str, list[dict[str, object]]]
 
 
-def random_model(folder: Path, size: int, fewer: int | None) -> Path:
-    """Writes a network of random weights."""
-    channels, multiples, attention, blocks = SIZES[size]
-    channels = fewer or channels
-    levels = tuple(channels * multiple for multiple in multiples)
-    architecture = Architecture(
-        channels, levels, attention, blocks, 3, 6, classes=None, scale_shift=True, resblock_updown=True
+def dire(options: argparse.Namespace) -> Measured:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.model or speed_dire.random_model(Path(temporary), options.size or 64, options.channels)
+        ways, precision, model, device = speed_dire.ways(
+            folder, options.images, options.device, options.dtypes.split(","), compiled=options.compile
+        )
+    side = model.config["sample_size"]
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        model.predict(torch.zeros(1, 3, side, side, device=device), 0)
+    work = counter.get_total_flops() * 2 * len(model.schedule) * options.images
+    best_of(1, ways, device)  # warms up
+    best = {name: taken for name, (taken, _) in best_of(options.rounds, ways, device).items()}
+    peaks = {dtype: peak(device, dtype) for dtype in dict.fromkeys(precision.values())}
+    table: list[dict[str, object]] = [
+        {
+            "way": name,
+            "images_per_s": round(options.images / taken, 4),
+            "ratio": round(best["as published"] / taken, 2),
+            "teraflop_per_s": round(work / taken / 1e12, 3),
+            "share_of_peak": round(work / taken / peaks[precision[name]], 3),
+        }
+        for name, taken in best.items()
+    ]
+    parameters = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+    return (
+        RESULTS / f"speed-dire-{side}-{device.type}.csv",
+        f"DIRE with a network of {parameters:.0f} million parameters at {side} px, {2 * len(model.schedule)} "
+        f"evaluations an image, {options.images} images, best of {options.rounds} rounds in turn; {told(peaks)}; "
+        f"{hardware(device)}",
+        table,
     )
-    config = architecture.config(image_size=size, heads=Heads())
-    torch.manual_seed(0)
-    save_file({name: value.contiguous() for name, value in build_unet(config).state_dict().items()}, folder / WEIGHTS)
-    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    (folder / SCHEDULER).write_text("{}", encoding="utf-8")
-    return folder
 
 
-def published(model: PixelDiffusion, images: np.ndarray[Any, Any], device: torch.device) -> None:
-    """One image at a time, forty evaluations each."""
-    with torch.inference_mode(), autocast(device, torch.float16 if device.type == "cuda" else torch.float32):
-        for image in images:
-            x = torch.from_numpy(image).permute(2, 0, 1)[None].float().to(device) / 127.5 - 1
-            recon = dire_sampling(model.predict, dire_inversion(model.predict, x, model.schedule), model.schedule)
-            (x - recon).abs().mean().item()
+def aeroblade(options: argparse.Namespace) -> Measured:
+    device, side = find_device(options.device), options.size or 512
+    with tempfile.TemporaryDirectory() as temporary:
+        files = pictures(options.data, Path(temporary, "images"), side, options.images)
+        dtypes, recons = options.dtypes.split(","), Path(temporary)
+        ways = speed_aeroblade.ways(files, options.models, device, dtypes, recons, options.batch_size)
+        if options.memory_of:
+            ways[options.memory_of].run(Clock(device))
+            print(high_water_mark())
+            raise SystemExit
+        first = {name: counted(way, device) for name, way in ways.items()}
+        best = best_of(options.rounds, {name: way.run for name, way in ways.items()}, device)
+        stages = {name: staged(way, device) for name, way in ways.items()}
+        memory = {name: most_memory(name, way, device) for name, way in ways.items()}
+    peaks = {dtype: peak(device, dtype) for dtype in dict.fromkeys(way.dtype for way in ways.values())}
+    base = next(iter(best))
+    loaded = {name: taken - clock.stages["load"] for name, (taken, clock) in best.items()}
+    table: list[dict[str, object]] = [
+        {
+            "way": name,
+            "images_per_s": round(len(files) / taken, 4),
+            "ratio": round(best[base][0] / taken, 2),
+            "images_per_s_without_loading": round(len(files) / loaded[name], 4),
+            "ratio_without_loading": round(loaded[base] / loaded[name], 2),
+            **{f"{stage}_s": round(stages[name][stage] / len(files), 4) for stage in STAGES},
+            "peak_memory_gb": round(memory[name] / 1e9, 2),
+            "teraflop_an_image": round(first[name][1] / len(files) / 1e12, 4),
+            "share_of_peak": round(first[name][1] / loaded[name] / peaks[ways[name].dtype], 3),
+        }
+        for name, (taken, _) in best.items()
+    ]
+    apart = max(float(np.abs(scores / first[base][0] - 1).max()) for scores, _ in first.values())
+    models = "+".join(Path(model).name for model in options.models.split(","))
+    return (
+        RESULTS / f"speed-aeroblade-{models}-{side}-{device.type}.csv",
+        f"AEROBLADE with {models}, {len(files)} PNG files of {side} px, from files to scores; seconds an image by "
+        f"stage; best of {options.rounds} rounds in turn; all scores within {apart:.1%} of the published; "
+        f"{told(peaks)}; {hardware(device)}",
+        table,
+    )
 
 
-def seconds(function: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    function()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - started
+def pictures(data: Path | None, folder: Path, side: int, number: int) -> list[Path]:
+    """So many PNG files of one size: centre crops of a data set, or smooth noise where there is none."""
+    folder.mkdir()
+    draw = np.random.default_rng(0)
+    images = []
+    if data:
+        with (data / "manifest.csv").open(newline="", encoding="utf-8") as file:
+            rows = [row for row in csv.DictReader(file) if min(int(row["width"]), int(row["height"])) >= side]
+        if len(rows) < number:
+            raise UsageError(f"{data}: {len(rows)} images of {side} px or more; {number} wanted")
+        images = [Transform(side).image(data / rows[i]["path"]) for i in draw.permutation(len(rows))[:number]]
+    else:
+        coarse = draw.integers(0, 256, (number, max(side // 16, 1), max(side // 16, 1), 3), np.uint8)
+        images = [Image.fromarray(one).resize((side, side), Image.Resampling.BICUBIC) for one in coarse]
+    for place, image in enumerate(images):
+        image.save(folder / f"{place:04}.png")
+    return sorted(folder.glob("*.png"))
 
 
-def peak(device: torch.device) -> float:
-    """Operations per second of a large bfloat16 matrix product."""
-    a = torch.randn(8192, 8192, device=device, dtype=torch.bfloat16)
-    seconds(lambda: a @ a)
-    return 10 * 2 * 8192**3 / seconds(lambda: [a @ a for _ in range(10)])
+def counted(way: Way, device: torch.device) -> tuple[np.ndarray, float]:
+    """Scores, and operations of convolutions and matrix products; warms up besides."""
+    with FlopCounterMode(display=False) as counter:
+        scores = way.run(Clock(device))
+    return scores, counter.get_total_flops()
+
+
+def staged(way: Way, device: torch.device) -> Mapping[str, float]:
+    """Seconds of a run by stage."""
+    clock = Clock(device)
+    with speed_aeroblade.stages_of(clock):
+        way.run(clock)
+    return clock.stages
+
+
+def most_memory(name: str, way: Way, device: torch.device) -> int:
+    """Bytes that tensors took on a GPU at most, or a process that does nothing else."""
+    if device.type != "cuda":
+        return resident(name)
+    torch.cuda.reset_peak_memory_stats(device)
+    way.run(Clock(device))
+    return torch.cuda.max_memory_allocated(device)
+
+
+def resident(name: str) -> int:
+    """Bytes that a process takes at most which does nothing else."""
+    command = [sys.executable, "-m", "benchmarks.speed", *sys.argv[1:], "--memory-of", name]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return int(done.stdout.split()[-1])
+
+
+def high_water_mark() -> int:
+    """Bytes that this process had in memory at most; Linux alone keeps it apart from its parent's."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+
+
+def told(peaks: Mapping[torch.dtype, float]) -> str:
+    return "measured peak " + ", ".join(f"{value / 1e12:.3g} TFLOP/s in {str(dtype).removeprefix('torch.')}"
+                                        for dtype, value in peaks.items())  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--method", choices=["dire"], default="dire")
-    parser.add_argument("--model", type=Path, default=None, help="folder in diffusers' format")
-    parser.add_argument("--size", type=int, choices=SIZES, default=64, help="of a random model")
+    parser.add_argument("--method", choices=["aeroblade", "dire"], default="dire")
+    parser.add_argument("--models", default="taesd", help="of aeroblade: names, sets, folders, separated by commas")
+    parser.add_argument("--data", type=Path, default=None, help="for aeroblade: folder with manifest.csv")
+    parser.add_argument("--batch-size", type=int, default=None, help="of aeroblade; without it: by free memory")
+    parser.add_argument("--model", type=Path, default=None, help="of dire: folder in diffusers' format")
     parser.add_argument("--channels", type=int, default=None, help="of a random model, for one smaller than OpenAI's")
+    parser.add_argument("--size", type=int, default=None, help="of the images; of a random model 64 or 256")
     parser.add_argument("--images", type=int, default=4)
-    parser.add_argument("--rounds", type=int, default=3, help="of both ways in turn; the best of each counts")
+    parser.add_argument("--rounds", type=int, default=3, help="of all ways in turn; the best of each counts")
     parser.add_argument("--device", default=None)
     parser.add_argument("--dtypes", default="float32,bfloat16")
-    parser.add_argument("--compile", action="store_true", help="compiled beside not; the compilation is not counted")
+    parser.add_argument("--compile", action="store_true", help="dire compiled beside not; compiling is not counted")
     parser.add_argument("--output", type=Path, default=None)
+    parser.add_argument("--memory-of", default=None, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = options.model or random_model(Path(temporary), options.size, options.channels)
-        side = json.loads((folder / "config.json").read_text(encoding="utf-8"))["sample_size"]
-        generator = np.random.default_rng(0)
-        images = generator.integers(0, 256, (options.images, side, side, 3), np.uint8)
-        ways: dict[str, Callable[[], object]] = {}
-        for dtype in options.dtypes.split(","):
-            for compiled in (False, True) if options.compile else (False,):
-                detector = load_detector(
-                    "dire", models=folder, device=options.device, dtype=dtype, compile=compiled, batch_size=len(images)
-                )
-                name = f"{dtype}, compiled" if compiled else dtype
-                ways[name] = lambda detector=detector: detector.score(images, progress=False).raise_for_errors()
-        device = detector.device
-        model = PixelDiffusion.from_pretrained(folder).to(device).eval()
-    ways = {"as published": lambda: published(model, images, device)} | ways
-    with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        model.predict(torch.zeros(1, 3, side, side, device=device), 0)
-    work = counter.get_total_flops() * 2 * len(model.schedule) * len(images)
-    best = dict.fromkeys(ways, float("inf"))
-    for number in range(options.rounds + 1):
-        for name, way in ways.items():
-            taken = seconds(way)
-            best[name] = min(best[name], taken) if number else best[name]  # the first round warms up
-    top = peak(device) if device.type == "cuda" else None
-    table = [
-        {
-            "way": name if name == "as published" else f"recon_detect, {name}",
-            "images_per_s": round(len(images) / taken, 4),
-            "ratio": round(best["as published"] / taken, 2),
-            "teraflop_per_s": round(work / taken / 1e12, 3),
-            "share_of_peak": round(work / taken / top, 3) if top else "",
-        }
-        for name, taken in best.items()
-    ]
-    kind = (
-        torch.cuda.get_device_name(device) if device.type == "cuda" else f"{os.cpu_count()} cores {platform.machine()}"
-    )
-    parameters = sum(parameter.numel() for parameter in model.parameters()) / 1e6
-    write_table(
-        options.output or RESULTS / f"speed-dire-{side}-{device.type}.csv",
-        f"DIRE with a network of {parameters:.0f} million parameters at {side} px, {2 * len(model.schedule)} "
-        f"evaluations an image, {len(images)} images, best of {options.rounds} rounds in turn; {kind}; "
-        f"torch {torch.__version__}",
-        table,
-    )
+    output, conditions, table = {"aeroblade": aeroblade, "dire": dire}[options.method](options)
+    write_table(options.output or output, conditions, table)
     for line in table:
         print(line)
 

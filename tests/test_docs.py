@@ -47,9 +47,17 @@ def test_options_named_in_the_docs_exist():
     known = {option for command in commands.values() for parameter in command.params for option in parameter.opts}
     for page in PAGES:
         for line in re.findall(
-            r"recon-detect (?:score|demo|calibrate|reconstruct)[^`\n]*", page.read_text(encoding="utf-8")
+            r"recon-detect (?:score|demo|calibrate|audit|reconstruct)[^`\n]*", page.read_text(encoding="utf-8")
         ):
             assert set(re.findall(r"--[a-z-]+", line)) <= known | {"--help"}, line
+
+
+def test_every_measurement_of_an_audit_is_named():
+    from recon_detect.audit import FEATURES
+
+    lines = (ROOT / "docs" / "audit.md").read_text(encoding="utf-8").splitlines()
+    for feature in FEATURES:
+        assert any(line.startswith(f"| {feature.group} |") and feature.title in line for line in lines), feature
 
 
 @pytest.mark.parametrize("example", sorted((ROOT / "docs" / "examples").glob("*.py")), ids=lambda p: p.name)
@@ -62,11 +70,12 @@ def test_examples_run(example, shared_weights, tmp_path, picture):
         "calibrate.py": [image, image],
         "inversion.py": [image, tmp_path / "adm"],
         "combine.py": [photographs, generated, image],
+        "audit.py": [photographs, generated, tmp_path / "picture-matched"],
     }.get(example.name, [image])
     if example.name == "inversion.py":
         torch.save(ADM().state_dict(), tmp_path / "adm.pt")
         convert(tmp_path / "adm.pt", tmp_path / "adm", heads=Heads(16), image_size=16)
-    if example.name == "combine.py":
+    if example.name in ("combine.py", "audit.py"):
         for folder, seeds in ((photographs, range(30)), (generated, range(30, 42))):
             folder.mkdir()
             for seed in seeds:

@@ -6,6 +6,11 @@ import sys
 
 from recon_detect.errors import ReconDetectError
 
+# Exit codes; those of errors are in recon_detect.errors.
+FOUND = 1  # what --fail-on asks for
+SOME_FAILED = 3
+INTERRUPTED = 130
+
 
 def main() -> None:
     """Runs the command line and turns errors into messages and exit codes."""

@@ -8,13 +8,15 @@ from typing import Annotated
 import typer
 
 from recon_detect._version import __version__
+from recon_detect.cli.arguments import BatchSize, Device, Dtype, Models, Quiet, split
+from recon_detect.cli.labelled import audit, calibrate
 from recon_detect.methods import DEFAULT_METHOD, METHODS
 from recon_detect.settings import DEFAULTS, Inversion
 
 app = typer.Typer(
     name="recon-detect",
     help="Tell images made by generative models from photographs, without training a network.",
-    epilog="Exit codes: 0 done, 1 an image is likely generated (--fail-on), 2 wrong usage, "
+    epilog="Exit codes: 0 done, 1 what --fail-on names was found, 2 wrong usage, "
     "3 some images could not be scored (the others were), 4 weights not available, 5 device or memory, "
     "130 interrupted.",
     no_args_is_help=True,
@@ -119,7 +121,7 @@ def score(
         bool, typer.Option("--compile", help="Compile diffusion models: a minute first, then faster. For long runs.")
     ] = False,
     json_lines: Annotated[bool, typer.Option("--json", help="Print JSON lines on a terminal too.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no remarks.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Score images: higher means more likely generated.
 
@@ -137,8 +139,8 @@ def score(
     from recon_detect.cli.score import run_score
 
     options = {
-        "method": _split(method) or DEFAULT_METHOD,
-        "models": _split(models),
+        "method": split(method) or DEFAULT_METHOD,
+        "models": split(models),
         "distance": distance,
         "device": device,
         "dtype": dtype,
@@ -166,88 +168,8 @@ def score(
     )
 
 
-@app.command()
-def calibrate(
-    real: Annotated[list[str], typer.Option("--real", help="Photographs like those to be judged: as in 'score'.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The .json file to write.")],
-    generated: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--generated",
-            help="Generated images, for probabilities, classifiers and the verdict 'likely real'; NAME=PATH where "
-            "generators are to be told apart.",
-        ),
-    ] = None,
-    fpr: Annotated[float, typer.Option(help="Share of photographs that may be called generated.")] = 0.01,
-    confidence: Annotated[float, typer.Option(help="That this share is kept.")] = 0.95,
-    strata: Annotated[
-        str, typer.Option(help="What photographs are divided by; 'none' judges all alike. Thin strata are pooled.")
-    ] = "compression,size,texture",
-    combine: Annotated[
-        str | None,
-        typer.Option(
-            help="Judge one score made of every method's score of every model. From photographs alone: min-p, fisher, "
-            "stouffer, cauchy, harmonic, each also as two-sided-...; trained on both: logistic, lda, linear-svm, "
-            "polynomial-svm, knn, random-forest, gradient-boosting, naive-bayes, bagging, tree, qda."
-        ),
-    ] = None,
-    fit_share: Annotated[
-        float, typer.Option(help="Share of the images that --combine is fitted to; the others give the threshold.")
-    ] = 0.5,
-    pca: Annotated[int | None, typer.Option(min=1, help="Principal components that a classifier keeps.")] = None,
-    tune: Annotated[bool, typer.Option("--tune", help="Choose a classifier's parameters by cross-validation.")] = False,
-    augment: Annotated[
-        int, typer.Option(min=0, help="Changed copies (blur, jitter, JPEG) of each image that --combine is fitted to.")
-    ] = 0,
-    probability: Annotated[
-        str, typer.Option(help="platt, isotonic, or temperature (of a logistic or lda score).")
-    ] = "platt",
-    prior: Annotated[float, typer.Option(help="Share of generated images to expect, for probabilities.")] = 0.5,
-    data: Annotated[str, typer.Option(help="What the images are, in words, for the file.")] = "",
-    method: Annotated[list[str] | None, typer.Option("--method", "-m", help="As in 'score'.")] = None,
-    models: Annotated[list[str] | None, typer.Option("--models", help="As in 'score'.")] = None,
-    distance: Annotated[str | None, typer.Option(help="As in 'score'.")] = None,
-    device: Annotated[str | None, typer.Option(help="As in 'score'.")] = None,
-    dtype: Annotated[str, typer.Option(help="As in 'score'.")] = DEFAULTS.dtype,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="As in 'score'.")] = None,
-) -> None:
-    """Find a threshold on photographs, with a bound on false positives.
-
-    Of photographs like those given, at most the share --fpr passes the threshold, with the given confidence. Says how
-    many photographs are needed where these are too few. Photographs are judged among those of their own compression,
-    size and texture where there are enough of them. A run that was killed goes on.
-
-    Examples:
-      recon-detect calibrate --real photos/ --fpr 0.01 --output cal.json
-
-      recon-detect score inbox/ --calibration cal.json
-
-      recon-detect calibrate --real photos/ --generated sd=a/ --generated flux=b/ --method contrast,aedr --models tiny
-      --combine logistic --output cal.json
-    """
-    from recon_detect.cli.calibrate import run_calibrate
-
-    detector = {
-        "method": _split(method) or DEFAULT_METHOD,
-        "models": _split(models),
-        "distance": distance,
-        "device": device,
-        "dtype": dtype,
-        "batch_size": batch_size,
-    }
-    options = {
-        "fpr": fpr,
-        "confidence": confidence,
-        "strata": () if strata == "none" else tuple(strata.split(",")),
-        "combine": combine,
-        "fit_share": fit_share,
-        "pca": pca,
-        "tune": tune,
-        "probability": probability,
-        "prior": prior,
-        "data": data,
-    }
-    raise typer.Exit(run_calibrate(real, generated or [], detector, options, output, augment))
+app.command()(calibrate)
+app.command()(audit)
 
 
 @app.command()
@@ -266,10 +188,10 @@ def reconstruct(
     ] = False,
     inversion_steps: Annotated[int, typer.Option(min=1, help="As in 'score'.")] = DEFAULTS.inversion.steps,
     real_step: Annotated[int, typer.Option(min=0, help="As in 'score'.")] = DEFAULTS.inversion.real_step,
-    device: Annotated[str | None, typer.Option(help="As in 'score'.")] = None,
-    dtype: Annotated[str, typer.Option(help="As in 'score'.")] = DEFAULTS.dtype,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="As in 'score'.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no remarks.")] = False,
+    device: Device = None,
+    dtype: Dtype = DEFAULTS.dtype,
+    batch_size: BatchSize = None,
+    quiet: Quiet = False,
 ) -> None:
     """Write what a model makes of images, and the differences (DIRE maps), for training a classifier on them.
 
@@ -293,7 +215,7 @@ def reconstruct(
 @app.command()
 def demo(
     keep: Annotated[Path | None, typer.Option(help="Keep the images in this folder.")] = None,
-    models: Annotated[list[str] | None, typer.Option("--models", help="As in 'score'.")] = None,
+    models: Models = None,
 ) -> None:
     """Score two photographs, and the same two pictures as an image generator's decoder writes them.
 
@@ -301,7 +223,7 @@ def demo(
     """
     from recon_detect.cli.demo import run_demo
 
-    run_demo(keep, _split(models))
+    run_demo(keep, split(models))
 
 
 @app.command()
@@ -327,7 +249,7 @@ def download_models(
     """Fetch weights from the hub, and nothing but the autoencoder. A broken transfer goes on where it stopped."""
     from recon_detect.cli.models import run_download
 
-    run_download(_split(names) or [])
+    run_download(split(names) or [])
 
 
 @models_app.command("verify")
@@ -337,7 +259,7 @@ def verify_models(
     """Check the SHA-256 of weights on this machine."""
     from recon_detect.cli.models import run_verify
 
-    raise typer.Exit(run_verify(_split(names)))
+    raise typer.Exit(run_verify(split(names)))
 
 
 @convert_app.command("guided-diffusion")
@@ -396,7 +318,3 @@ def convert_dire_classifier(
 
     convert_classifier(checkpoint, output)
     print(f"{output}: ResNetForImageClassification, every tensor placed")
-
-
-def _split(names: list[str] | None) -> list[str] | None:
-    return [part for name in names for part in name.split(",") if part] if names else None

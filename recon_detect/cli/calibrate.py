@@ -14,10 +14,10 @@ from tqdm.auto import tqdm
 
 from recon_detect.calibration import ALL, Calibration, calibrate, is_fitted_to, needed
 from recon_detect.calibration.fit import check_options
-from recon_detect.cli.score import INTERRUPTED, sources_of
+from recon_detect.cli import INTERRUPTED
+from recon_detect.cli.sources import labelled
 from recon_detect.cli.tables import stdout_console
 from recon_detect.detector import Detector, load_detector
-from recon_detect.errors import UsageError
 from recon_detect.images import Source
 from recon_detect.images.augment import COPY, augmented
 from recon_detect.output import Journal
@@ -32,7 +32,7 @@ def run_calibrate(
     augment: int = 0,
 ) -> int:
     """Scores, fits, writes; returns the exit code."""
-    sources, generator = _labelled(real, generated)
+    sources, generator = labelled(real, generated)
     check_options(**{name: value for name, value in options.items() if name not in ("pca", "tune", "data")})
     detector = load_detector(**detector_options)
     run = detector.run_info
@@ -53,21 +53,6 @@ def run_calibrate(
         journal.finish()
     _tell(found, sum(row["error"] is not None for row in rows), output)
     return 0
-
-
-def _labelled(real: list[str], generated: list[str]) -> tuple[list[Source], dict[str, str]]:
-    """The images, each once, and of those given as NAME=PATH the name of what made them, by path."""
-    sources: dict[str, Source] = {}
-    generator: dict[str, str] = {}
-    for label, given in (("real", real), ("generated", generated)):
-        for text in given:
-            name, _, path = text.rpartition("=") if label == "generated" and not Path(text).exists() else ("", "", text)
-            for source in sources_of([path]):
-                if sources.setdefault(source.id, Source(source.image, source.id, label)).label != label:
-                    raise UsageError(f"{source.id} is given as --real and as --generated; leave it out of one")
-                if name:
-                    generator[source.id] = name
-    return list(sources.values()), generator
 
 
 def _score(detector: Detector, sources: Iterable[Source], total: int, journal: Journal) -> None:

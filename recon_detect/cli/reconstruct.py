@@ -7,7 +7,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from recon_detect.cli.score import INTERRUPTED, SOME_FAILED, sources_of
+from recon_detect.cli import INTERRUPTED, SOME_FAILED
+from recon_detect.cli.sources import sources_of
 from recon_detect.detector import load_detector
 from recon_detect.output import ReconstructionFolder
 

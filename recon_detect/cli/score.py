@@ -4,42 +4,24 @@ from __future__ import annotations
 
 import json
 import sys
-import warnings
 from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from recon_detect.calibration import GENERATED, drift, find_calibration
+from recon_detect.cli import FOUND, INTERRUPTED, SOME_FAILED
+from recon_detect.cli.sources import sources_of
 from recon_detect.cli.tables import Tally, print_summary, print_table
 from recon_detect.detector import load_detector
 from recon_detect.errors import UsageError
-from recon_detect.images import Source, find_sources
+from recon_detect.images import Source
 from recon_detect.methods import find_method
 from recon_detect.output import Journal, save_heatmap
 from recon_detect.results import Row
 
-_FOUND = 1
-SOME_FAILED = 3
-INTERRUPTED = 130
 # A table is for reading; beyond this the file or the pipe is.
 _TABLE_ROWS = 200
-
-
-def sources_of(paths: list[str]) -> list[Source]:
-    """The images, each once: what is on disk already is looked up by path when a run goes on.
-
-    Raises:
-        UsageError: There are none.
-    """
-    # The package has a limit of its own, and says so in the row.
-    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-    sources = list({source.id: source for source in find_sources(paths)}.values())
-    if not sources:
-        raise UsageError(f"no images in {', '.join(paths)}")
-    return sources
 
 
 def run_score(
@@ -104,5 +86,5 @@ def run_score(
         for warning in found.warnings if known and (found := drift(known, tally.sample)) else ():
             print(f"recon-detect: warning: {warning}", file=sys.stderr)
     if fail_on and tally.verdicts[GENERATED]:
-        return _FOUND
+        return FOUND
     return SOME_FAILED if tally.failed else 0

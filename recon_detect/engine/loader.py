@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 
 from recon_detect.errors import InputError, UsageError
 from recon_detect.images import Picture, Source, open_picture
 from recon_detect.settings import Settings
+from recon_detect.threads import ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +32,8 @@ class Item:
 
 
 def load(sources: Iterable[Source], settings: Settings) -> Generator[Item, None, None]:
-    """Opens images in threads; yields them in input order, at most ``2 * workers`` ahead of the consumer."""
-    numbered = enumerate(sources)
-    pool = ThreadPoolExecutor(max_workers=settings.workers, thread_name_prefix="recon_detect-decode")
-    waiting: deque[Future[Item]] = deque()
-    try:
-        while True:
-            for index, source in islice(numbered, 2 * settings.workers - len(waiting)):
-                waiting.append(pool.submit(_open, index, source, settings))
-            if not waiting:
-                return
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    """Opens images in threads, in input order; see `ahead`."""
+    yield from ahead(lambda numbered: _open(*numbered, settings), enumerate(sources), settings.workers)
 
 
 def _open(index: int, source: Source, settings: Settings) -> Item:

@@ -29,9 +29,20 @@ def estimate_quality(tables: Mapping[int, Sequence[int]] | None) -> int | None:
 
     Encoders with tables of their own (cameras, Photoshop) get the nearest quality, which is what strata need.
     """
-    if not tables:
-        return None
-    first = np.asarray(tables[min(tables)])
+    nearest = _nearest(tables)
+    return nearest[0] if nearest else None
+
+
+def is_libjpeg(tables: Mapping[int, Sequence[int]] | None) -> bool:
+    """Whether the luminance table is exactly one of those that libjpeg writes."""
+    nearest = _nearest(tables)
+    return nearest is not None and nearest[1] == 0
+
+
+def _nearest(tables: Mapping[int, Sequence[int]] | None) -> tuple[int, int] | None:
+    """The libjpeg quality with the nearest luminance table, and how far that is in L1; None without tables."""
+    first = np.asarray(tables[min(tables)]) if tables else np.empty(0)
     if first.size != 64:
         return None
-    return min(range(100, 0, -1), key=lambda quality: int(np.abs(_table(quality) - first).sum()))
+    quality = min(range(100, 0, -1), key=lambda quality: int(np.abs(_table(quality) - first).sum()))
+    return quality, int(np.abs(_table(quality) - first).sum())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -114,11 +116,11 @@ def open_picture(source: ImageLike, settings: Settings = DEFAULTS) -> Picture:
         UsageError: A type, shape or value range that is not described above.
     """
     if isinstance(source, str | Path):
-        return _from_bytes(_read(Path(source), settings.max_bytes), settings)
+        return _from_bytes(read_file(Path(source), settings), settings)
     if isinstance(source, bytes | bytearray | memoryview):
         return _from_bytes(bytes(source), settings)
     if isinstance(source, Image.Image):
-        return _from_pil(source, settings, format=source.format or "PIL", file_bytes=None)
+        return picture_of(source, settings)
     if isinstance(source, np.ndarray):
         return _from_array(source, settings, format="array")
     if hasattr(source, "detach") and hasattr(source, "cpu"):
@@ -130,22 +132,35 @@ def open_picture(source: ImageLike, settings: Settings = DEFAULTS) -> Picture:
     raise UsageError(f"expected a path, bytes, a PIL image, an array or a tensor; got {type(source).__name__}")
 
 
-def _read(path: Path, max_bytes: int) -> bytes:
+def read_file(path: Path, settings: Settings = DEFAULTS) -> bytes:
+    """The bytes of an image file.
+
+    Raises:
+        UnreadableImage: There is no such file, or it cannot be read.
+        ImageTooLarge: More bytes than the settings allow.
+    """
     try:
         size = path.stat().st_size
-        if size > max_bytes:
-            raise ImageTooLarge(f"{path}: {size:,} bytes, limit {max_bytes:,}; raise max_bytes to read it")
+        if size > settings.max_bytes:
+            raise ImageTooLarge(f"{path}: {size:,} bytes, limit {settings.max_bytes:,}; raise max_bytes to read it")
         return path.read_bytes()
     except OSError as error:
         raise UnreadableImage(f"{path}: {error.strerror or error}") from error
 
 
-def _from_bytes(data: bytes, settings: Settings) -> Picture:
+@contextmanager
+def opened(data: bytes, settings: Settings = DEFAULTS) -> Iterator[Image.Image]:
+    """An encoded image, opened by Pillow; whatever its decoder raises inside the block is one kind of error.
+
+    Raises:
+        UnreadableImage: Not an image, truncated, or in a format that this Pillow lacks.
+        ImageTooLarge: More pixels or bytes than the settings, or Pillow, allow.
+    """
     if len(data) > settings.max_bytes:
         raise ImageTooLarge(f"{len(data):,} bytes, limit {settings.max_bytes:,}; raise max_bytes to read it")
     try:
         with Image.open(io.BytesIO(data)) as image:
-            return _from_pil(image, settings, format=image.format or "unknown", file_bytes=len(data))
+            yield image
     except Image.DecompressionBombError as error:
         raise ImageTooLarge(f"{error} This limit is Pillow's: PIL.Image.MAX_IMAGE_PIXELS") from error
     except UnidentifiedImageError as error:
@@ -160,9 +175,16 @@ def _from_bytes(data: bytes, settings: Settings) -> Picture:
         raise UnreadableImage(f"broken or truncated: {type(error).__name__}: {error}") from error
 
 
-def _from_pil(image: Image.Image, settings: Settings, *, format: str, file_bytes: int | None) -> Picture:
+def _from_bytes(data: bytes, settings: Settings) -> Picture:
+    with opened(data, settings) as image:
+        return picture_of(image, settings, file_bytes=len(data))
+
+
+def picture_of(image: Image.Image, settings: Settings = DEFAULTS, *, file_bytes: int | None = None) -> Picture:
+    """Reads what Pillow has opened; see `open_picture`. Decoding errors are Pillow's: see `opened`."""
     _check_pixels(image.width, image.height, settings)
     quality = estimate_quality(getattr(image, "quantization", None))
+    kind = image.format or "PIL"  # of a turned image it is lost
     notes = []
     if (frames := getattr(image, "n_frames", 1)) > 1:
         image.seek(0)
@@ -173,7 +195,7 @@ def _from_pil(image: Image.Image, settings: Settings, *, format: str, file_bytes
         image = ImageOps.exif_transpose(image)
         notes.append("turned as EXIF says")
     pixels, how = _to_rgb(image, settings.alpha)
-    picture = _picture(pixels, format=format, mode=mode, notes=(*notes, *how))
+    picture = _picture(pixels, format=kind, mode=mode, notes=(*notes, *how))
     return replace(
         picture,
         provenance=replace(

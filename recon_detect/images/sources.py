@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import glob
+import json
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,19 +31,27 @@ _LABEL_COLUMNS = ("label", "class", "target")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One image to score: what to open, what to call it in the results, and its label where one is known."""
+    """One image to score.
+
+    Attributes:
+        image: What to open.
+        id: What to call it in the results.
+        label: ``"real"`` or ``"generated"`` where it is known.
+        about: What else its manifest says of it, by column.
+    """
 
     image: ImageLike
     id: str
     label: str | None = None
+    about: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 def find_sources(inputs: Iterable[str | Path]) -> Iterator[Source]:
     """Expands paths in the order given; within a folder, sorted by path.
 
     Each input is a file of any suffix, a folder (searched recursively for image suffixes), a glob pattern, a list file
-    (``.txt``: one path a line) or a manifest (``.csv`` with a column ``path`` and perhaps ``label``). Paths in list
-    files and manifests are relative to the file that names them. Labels come from the manifest or from the nearest
+    (``.txt``: one path a line) or a manifest (``.csv`` or ``.jsonl``, with ``path`` and perhaps ``label``). Paths in
+    list files and manifests are relative to the file that names them. Labels come from the manifest or from the nearest
     folder named real|fake, 0_real|1_fake or nature|ai; 'real' and 'generated' are what they become.
 
     Raises:
@@ -56,7 +65,7 @@ def find_sources(inputs: Iterable[str | Path]) -> Iterator[Source]:
                 _folder(path), f"{text}: no images in this folder ({' '.join(sorted(IMAGE_SUFFIXES))})"
             )
         elif path.is_file():
-            if path.suffix.lower() == ".csv":
+            if path.suffix.lower() in (".csv", ".jsonl"):
                 yield from _manifest(path)
             elif path.suffix.lower() == ".txt":
                 yield from _list_file(path)
@@ -94,8 +103,8 @@ def _nonempty(sources: Iterable[Source], message: str) -> Iterator[Source]:
         raise UsageError(message)
 
 
-def _file(path: Path, label: str | None = None) -> Source:
-    return Source(path, str(path), label or _label_of(path))
+def _file(path: Path, label: str | None = None, about: Mapping[str, Any] | None = None) -> Source:
+    return Source(path, str(path), label or _label_of(path), about or {})
 
 
 def _label_of(path: Path) -> str | None:
@@ -121,15 +130,32 @@ def _list_file(path: Path) -> Iterator[Source]:
 
 
 def _manifest(path: Path) -> Iterator[Source]:
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        reader = csv.DictReader(lines)
-        columns = {name.strip().lower(): name for name in reader.fieldnames or ()}
+    for row in _json_lines(path) if path.suffix.lower() == ".jsonl" else _table(path):
+        columns = {name.strip().lower(): name for name in row}
         path_column = next((columns[c] for c in _PATH_COLUMNS if c in columns), None)
         label_column = next((columns[c] for c in _LABEL_COLUMNS if c in columns), None)
         if path_column is None:
             got = ", ".join(columns) or "none"
             raise UsageError(f"{path}: expected a column {' or '.join(_PATH_COLUMNS)}; got {got}")
-        for row in reader:
-            if name := (row[path_column] or "").strip():
-                label = _LABELS.get((row[label_column] or "").strip().lower()) if label_column else None
-                yield _file(path.parent / name, label)
+        if name := str(row[path_column] or "").strip():
+            label = _LABELS.get(str(row[label_column]).strip().lower()) if label_column else None
+            about = {name: value for name, value in row.items() if name not in (path_column, label_column)}
+            yield _file(path.parent / name, label, about)
+
+
+def _table(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open(encoding="utf-8-sig", newline="") as lines:
+        yield from csv.DictReader(lines, restkey="")
+
+
+def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open(encoding="utf-8-sig") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                row = json.loads(line) if line.strip() else None
+            except ValueError as error:
+                raise UsageError(f"{path}, line {number}: expected a JSON object ({error})") from error
+            if isinstance(row, dict):
+                yield row
+            elif row is not None:
+                raise UsageError(f"{path}, line {number}: expected a JSON object; got {type(row).__name__}")

@@ -60,6 +60,24 @@ def test_manifest_has_paths_and_labels(tmp_path):
     assert listed(tmp_path / "m.csv") == [("a.png", "real"), ("b.png", "generated"), ("c.png", None)]
 
 
+def test_json_lines_are_manifests_too_and_other_columns_are_kept(tmp_path):
+    make(tmp_path, "a.png", "b.png")
+    (tmp_path / "m.jsonl").write_text('{"path": "a.png", "label": "real", "generator": null}\n\n{"path": "b.png"}\n')
+    (tmp_path / "m.csv").write_text("path,label,generator\na.png,fake,sd,and more\nb.png\n")
+    assert listed(tmp_path / "m.jsonl") == [("a.png", "real"), ("b.png", None)]
+    assert listed(tmp_path / "m.csv") == [("a.png", "generated"), ("b.png", None)]
+    about = [dict(source.about) for name in ("m.jsonl", "m.csv") for source in find_sources([tmp_path / name])]
+    assert about[:2] == [{"generator": None}, {}]
+    assert about[2]["generator"] == "sd" and about[3] == {"generator": None}
+
+
+@pytest.mark.parametrize("line", ["not json", "[1]"])
+def test_a_broken_line_of_json_is_named(tmp_path, line):
+    (tmp_path / "m.jsonl").write_text('{"path": "a.png"}\n' + line + "\n")
+    with pytest.raises(UsageError, match="line 2: expected a JSON object"):
+        listed(tmp_path / "m.jsonl")
+
+
 def test_manifest_without_path_column_says_what_it_has(tmp_path):
     (tmp_path / "m.csv").write_text("name,label\na,real\n")
     with pytest.raises(UsageError, match="expected a column path or file.*got name, label"):

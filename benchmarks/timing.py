@@ -1,0 +1,90 @@
+"""Clocks, and what a machine can do at most."""
+
+from __future__ import annotations
+
+import os
+import platform
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+# Sides of the matrices whose product is timed.
+_SIDES = {"cuda": 8192, "mps": 4096, "cpu": 2048}
+
+
+def synchronize(device: torch.device) -> None:
+    """Waits for what a GPU has been told to do."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def seconds(function: Callable[[], object], device: torch.device) -> float:
+    started = time.perf_counter()
+    function()
+    synchronize(device)
+    return time.perf_counter() - started
+
+
+def peak(device: torch.device, dtype: torch.dtype) -> float:
+    """Operations per second of a large matrix product in this precision, the best of ten."""
+    side = _SIDES[device.type]
+    a = torch.randn(side, side, device=device).to(dtype)
+    seconds(lambda: a @ a, device)
+    return 2 * side**3 / min(seconds(lambda: a @ a, device) for _ in range(10))
+
+
+def hardware(device: torch.device) -> str:
+    """In words, with the version of torch that used it."""
+    kind = f"{os.cpu_count()} cores {platform.machine()}, {torch.get_num_threads()} threads"
+    if device.type == "cuda":
+        kind = torch.cuda.get_device_name(device)
+    return f"{kind}; torch {torch.__version__}"
+
+
+class Clock:
+    """Seconds by stage; stages of several threads add up."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.stages: defaultdict[str, float] = defaultdict(float)
+        self._device = device
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Counts what happens inside as a stage."""
+        synchronize(self._device)
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            synchronize(self._device)
+            with self._lock:
+                self.stages[stage] += time.perf_counter() - started
+
+    def timed(self, function: Callable[..., Any], stage: str) -> Callable[..., Any]:
+        """The function, under the clock."""
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            with self(stage):
+                return function(*arguments, **options)
+
+        return call
+
+
+def best_of(
+    rounds: int, ways: Mapping[str, Callable[[Clock], object]], device: torch.device
+) -> dict[str, tuple[float, Clock]]:
+    """The shortest time of each way and the clock of that run; all ways in turn in each round."""
+    best: dict[str, tuple[float, Clock]] = {}
+    for _ in range(rounds):
+        for name, way in ways.items():
+            clock = Clock(device)
+            taken = seconds(lambda way=way, clock=clock: way(clock), device)
+            if name not in best or taken < best[name][0]:
+                best[name] = taken, clock
+    return best
