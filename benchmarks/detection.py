@@ -4,7 +4,8 @@
 
 The manifest is a ``manifest.csv`` with the columns path, label, generator and autoencoder. Both classes go through the
 same centre crop on the 32-pixel grid and the same re-encoding, so that neither size nor file format can separate them.
-Scores are kept beside the results, and a run that was killed goes on where it stopped.
+Scores are kept beside the results by the content of the images, and a run that was killed goes on where it stopped.
+Writes a table (CSV), ROC curves (PNG) and a report (HTML).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from benchmarks.conditions import GRID
 from benchmarks.files import RESULTS, read_manifest, write_table
 from benchmarks.metrics import CONFIDENCE, FOLDS, RESAMPLES, summary
+from benchmarks.report import accompany
 from benchmarks.scored import computed_by
 from benchmarks.scoring import Input, batch_size, score
 from recon_detect import load_detector
@@ -120,6 +122,7 @@ def main() -> None:
     failed = sum(entry["error"] is not None for entry in entries)
     table = [line for method in run.methods for line in lines_of(method, entries, rows, run, options.fpr)]
     write_table(output, conditions_of(run, options, len(every) - len(rows), failed), table)
+    accompany(output, options.data)
     for line in table:
         print(f"{line['method']:18} {line['group']:45} n={line['generated']:3} AUROC {line['auroc']:.3f} "
               f"[{line['auroc_low']:.3f}, {line['auroc_high']:.3f}] TPR@5%FPR {line['tpr_at_5_fpr']:.2f}")  # fmt: skip

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from recon_detect.calibration.bounds import upper_threshold
+from recon_detect.calibration.probability import fit_probability, probability_of
 
 Scores = NDArray[np.float64]
 
@@ -127,6 +128,19 @@ def summary(real: Scores, generated: Scores, rate: float) -> dict[str, float | i
     for column in ("fpr", "tpr", "balanced_accuracy"):
         found[f"{column}_at_threshold"] = round(getattr(decided, column), 4) if decided else ""
     return found
+
+
+def probabilities(real: Scores, generated: Scores, kind: str = "platt", seed: int = 0) -> Scores:
+    """(N,) of being generated, photographs first, each from a fit to the other folds, at the share of both classes."""
+    generator = np.random.default_rng(seed)
+    folds = [generator.permutation(len(scores)) % FOLDS for scores in (real, generated)]
+    share = len(generated) / (len(real) + len(generated))
+    found = [np.zeros(len(scores)) for scores in (real, generated)]
+    for number in range(FOLDS):
+        fitted = fit_probability(kind, real[folds[0] != number], generated[folds[1] != number])
+        for scores, fold, own in zip((real, generated), folds, found, strict=True):
+            own[fold == number] = [probability_of(fitted, score, share) for score in scores[fold == number]]
+    return np.concatenate(found)
 
 
 def reliability(probabilities: Scores, generated: NDArray[np.bool_]) -> list[tuple[float, int, int]]:

@@ -4,8 +4,8 @@
 
 The detectors are those that users run. Photographs and generated images are taken in turn, in random order with each
 decoder family in its share, and each under all conditions before the next, so that a run that is stopped early is a
-sample of the whole; a run that was killed goes on where it stopped. ``--report`` writes the tables of what is there
-already.
+sample of the whole; a run that was killed goes on where it stopped. ``--report`` writes the results of what is there
+already: a table (CSV), the AUROC against the strength of each family of conditions (PNG), and a report (HTML).
 
 Thresholds at a nominal rate are those of scores in standard deviations of photographs, which come from other
 photographs than these; the other methods have none.
@@ -28,6 +28,7 @@ from benchmarks.conditions import FAMILIES, GRID, SINGLE, expand, family_of
 from benchmarks.detection import known_methods
 from benchmarks.files import RESULTS, journal_of, read_manifest, write_table
 from benchmarks.metrics import RESAMPLES
+from benchmarks.report import accompany
 from benchmarks.scored import computed_by, read_journal
 from benchmarks.scoring import Input, batch_size, score
 from recon_detect import load_detector
@@ -146,6 +147,7 @@ def main() -> None:
         f"{RESAMPLES} bootstrap resamples; {computed_by(run)}",
         report(entries, rows, conditions),
     )
+    accompany(options.output, options.data)
 
 
 if __name__ == "__main__":

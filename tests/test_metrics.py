@@ -115,6 +115,22 @@ def test_a_summary_has_every_figure_with_its_interval(scores):
     assert line["auroc"] == round(metrics.auroc(*scores), 4)
 
 
+def test_probabilities_are_those_of_fits_to_other_images(scores):
+    real, generated = scores
+    p = metrics.probabilities(real, generated)
+    assert p.shape == (230,) and ((p > 0) & (p < 1)).all()
+    assert p.mean() == pytest.approx(90 / 230, abs=0.03)
+    assert np.corrcoef(p, np.r_[real, generated])[0, 1] > 0.9
+    # An image that lies far off moves the others' probabilities, not its own.
+    moved = real.copy()
+    moved[0] = 30.0
+    changed = metrics.probabilities(moved, generated)
+    fold = np.random.default_rng(0).permutation(len(real)) % metrics.FOLDS
+    own = np.flatnonzero(fold == fold[0])[1:]
+    assert np.array_equal(changed[own], p[own]) and changed[0] > 0.99
+    assert not np.allclose(changed[np.flatnonzero(fold != fold[0])], p[np.flatnonzero(fold != fold[0])])
+
+
 def test_the_error_of_probabilities():
     p, error = np.array([0.05, 0.05, 0.95, 0.95]), metrics.expected_calibration_error
     assert error(p, np.array([False, False, True, True])) == pytest.approx(0.05)
