@@ -64,8 +64,7 @@ def scores_in(journal):
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("benchmark, arguments, count", [
-    ("detection", ("--encoding", "jpeg-75"), IMAGES),
-    ("detection", ("--batch-size", "5"), IMAGES),
+    ("detection", ("--encoding", "jpeg-75", "--batch-size", "5"), IMAGES),
     ("robustness", ("--conditions", "png,jpeg-75,noise-2,crop-0.75", "--batch-size", "1"), 4 * IMAGES),
 ])  # fmt: skip
 def test_killed_at_random_and_restarted(benchmark, arguments, count, data, tiny_model, tmp_path):
