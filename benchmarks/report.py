@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks import figures, layouts, sections
 from benchmarks.files import RESULTS
-from benchmarks.gathered import Result, read_audits, read_result
+from benchmarks.gathered import Result, read_result
 from benchmarks.parts import Chart, Gallery, Matrix, Part, Section
 from recon_detect import __version__
 from recon_detect.files import replacing
@@ -30,7 +30,7 @@ TEMPLATE = Path(__file__).parent / "templates" / "report.html"
 
 def gather(paths: Sequence[Path], data: Path | None) -> list[Result]:
     """The results that can be shown; what is not compressed comes first."""
-    found = [read_result(path, data) for path in sorted(paths, key=lambda path: ("jpeg" in path.name, path.name))]
+    found = [read_result(path, data) for path in sorted(paths, key=lambda path: ("jpeg" in path.stem, path.stem))]
     return [result for result in found if result and result.kind]
 
 
@@ -49,11 +49,8 @@ def chapters(results: Sequence[Result], folder: Path | None, data: Path | None) 
 
 
 def audits(results: Sequence[Result], folder: Path | None) -> Section:
-    """What separates the classes of a data set without looking."""
-    tables = [layouts.plain(r.conditions, r.lines) for r in results if r.kind == "audit"]
-    told = [sections.audit(path, content) for path, content in (read_audits(folder) if folder else [])]
     intro = "What separates photographs and generated images of a data set without looking at what they show."
-    return Section("Audit of the data", intro, [*told, *tables])
+    return Section("Audit of the data", intro, [*sections.audits(results, folder)])
 
 
 def detection(results: Sequence[Result], data: Path | None) -> list[Section]:
@@ -122,9 +119,9 @@ def cost(results: Sequence[Result]) -> Section:
     return Section("Cost, and what was tried", "Time, memory, and candidates that were compared.", tables, ablations)
 
 
-def summary(results: Sequence[Result]) -> list[str]:
+def summary(results: Sequence[Result], folder: Path | None) -> list[str]:
     """What the tables say first."""
-    found = []
+    found = [f"Audit, {table.note.partition('. ')[0]}." for table in sections.audits(results, folder)]
     for name, of in sections.by_data(results, "detection").items():
         best = sections.pooled(of)[0]
         found.append(
@@ -179,7 +176,7 @@ def write(output: Path, paths: Sequence[Path], folder: Path | None = None, data:
     """The page of some tables, whole or not at all; gives what is on it."""
     results = gather(paths, data)
     found = chapters(results, folder, data)
-    text = page(found, summary(results), [result.path.name for result in results])
+    text = page(found, summary(results, folder), [result.path.name for result in results])
     with replacing(output) as temporary:
         temporary.write_text(text, encoding="utf-8")
     print(f"written to {output}", file=sys.stderr)

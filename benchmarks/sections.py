@@ -5,16 +5,16 @@ from __future__ import annotations
 import base64
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from benchmarks import figures, layouts
 from benchmarks.conditions import FAMILIES, family_of
-from benchmarks.gathered import PHOTOGRAPHS, Result
+from benchmarks.gathered import PHOTOGRAPHS, Result, read_audits
 from benchmarks.layouts import Lines, Table, figure, spread
 from benchmarks.metrics import (
     BINS,
@@ -327,9 +327,26 @@ def _ours(line: dict[str, str] | None, column: str) -> str:
     return f"{spread(line, column)}, {layouts.models_of(line)}" if line and line.get(column) else "not measured"
 
 
-def audit(path: Path, content: dict[str, Any]) -> Table:
-    """What separates the classes without looking at the images, and the verdict."""
-    findings = content["findings"]
-    head = [name.replace("_", " ") for name in findings[0]] if findings else ["measurement"]
-    rows = [[str(value) for value in found.values()] for found in findings]
-    return Table(head, rows, f"Verdict: {content['verdict']} Conditions: {content['conditions']}.", path.stem)
+def audits(results: Iterable[Result], folder: Path | None) -> list[Table]:
+    """What separates the classes of data sets without looking at the images, each with its verdict.
+
+    As ``recon-detect audit`` writes it: a table under a line that begins with the verdict, or ``audit*.json``.
+    """
+    found = []
+    for result in results:
+        if result.kind == "audit":
+            counts = re.search(r"\d+ photographs and ", result.conditions)
+            at = counts.start() if counts else len(result.conditions)
+            found.append((result.path, result.lines, result.conditions[:at], result.conditions[at:]))
+    for path, content in read_audits(folder) if folder else ():
+        found.append((path, content["findings"], f"{path.stem}: {content['verdict']}", content["conditions"]))
+    return [
+        Table(
+            [name.replace("_", " ") for name in lines[0]],
+            [[str(value) for value in line.values()] for line in lines],
+            f"{verdict.strip()} Conditions: {conditions}.",
+            path.stem,
+        )
+        for path, lines, verdict, conditions in found
+        if lines
+    ]

@@ -157,12 +157,17 @@ def test_the_verdict_of_an_audit(table):
     finding = {"measurement": "file format", "group": "file", "auroc": 1.0, "shortcut": "solves the set"}
     told = {"verdict": "This set can be solved by file format alone.", "conditions": "5 + 5", "findings": [finding]}
     (table.parent / "audit-set.json").write_text(json.dumps(told))
-    write_table(table.parent / "audit-other.csv", "Nothing was found. 9 + 9", [finding])
-    found = report.chapters(report.gather(sorted(table.parent.glob("*.csv")), None), table.parent, None)
-    page = check(report.page(found, [], []))
-    text = " ".join(page.texts)
-    assert "solved by file format alone" in text and "Nothing was found" in text
-    assert found[0].title == "Audit of the data"
+    told_of_table = "other: Nothing was found. But beware. 9 photographs and 9 generated images as is"
+    write_table(table.parent / "audit-other.csv", told_of_table, [finding])
+    paths = sorted(table.parent.glob("*.csv"))
+    first, *_ = report.write(table.parent / "report.html", paths, table.parent)
+    assert [part.title for part in first.parts] == ["audit-other", "audit-set"]
+    assert first.parts[0].note == (
+        "other: Nothing was found. But beware. Conditions: 9 photographs and 9 generated images as is."
+    )
+    texts = check((table.parent / "report.html").read_text()).texts
+    assert "Audit, audit-set: This set can be solved by file format alone." in texts
+    assert "Audit, other: Nothing was found." in texts
 
 
 def test_curves_of_robustness(tmp_path):
