@@ -13,7 +13,6 @@ one is kept.
 from __future__ import annotations
 
 import argparse
-import csv
 import itertools
 from collections.abc import Callable
 from pathlib import Path
@@ -21,9 +20,9 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file
 from scipy.stats import trim_mean
-from sklearn.metrics import roc_auc_score
 
-from benchmarks.detection import RESULTS, interval, tpr_at_fpr, write_table
+from benchmarks.files import RESULTS, read_manifest, write_table
+from benchmarks.metrics import auroc, intervals, tpr_at_fpr
 from benchmarks.nulls import distances_of
 from recon_detect.models.registry import MODEL_SETS
 
@@ -133,19 +132,17 @@ def candidates(rows: list[dict[str, str]], evidence: list[Blocks]) -> dict[Candi
 def summary(score: np.ndarray, rows: list[dict[str, str]]) -> dict[str, object]:
     real = np.array([row["label"] == "real" for row in rows])
     family = np.array([row["autoencoder"] for row in rows])
-    labels = ~real
-    low, high = interval(score[real], score[labels])
+    low, high = intervals(score[real], score[~real])["auroc"]
     line: dict[str, object] = {
-        "auroc": round(float(roc_auc_score(labels, score)), 4),
+        "auroc": round(auroc(score[real], score[~real]), 4),
         "auroc_low": round(low, 4),
         "auroc_high": round(high, 4),
-        "tpr_at_1_fpr": round(tpr_at_fpr(labels, score, 0.01), 4),
-        "tpr_at_5_fpr": round(tpr_at_fpr(labels, score, 0.05), 4),
+        "tpr_at_1_fpr": round(tpr_at_fpr(score[real], score[~real], 0.01), 4),
+        "tpr_at_5_fpr": round(tpr_at_fpr(score[real], score[~real], 0.05), 4),
     }
     for name in FAMILIES:
-        chosen = real | (family == name)
-        some = (family == name).any()
-        line[name] = round(float(roc_auc_score(labels[chosen], score[chosen])), 4) if some else ""
+        own = score[family == name]
+        line[name] = round(auroc(score[real], own), 4) if len(own) else ""
     return line
 
 
@@ -170,8 +167,7 @@ def main() -> None:
     parser.add_argument("--condition", default="png")
     parser.add_argument("--output", type=Path, default=None)
     options = parser.parse_args()
-    with (options.data / "manifest.csv").open(newline="", encoding="utf-8") as file:
-        rows, evidence = read(options.evidence / options.condition, list(csv.DictReader(file)), options.scale)
+    rows, evidence = read(options.evidence / options.condition, read_manifest(options.data), options.scale)
     found = candidates(rows, evidence)
     table = [
         {"views": views, "distance": distance, "floor": floor, "pooling": pooling} | summary(z.max(axis=1), rows)

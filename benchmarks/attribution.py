@@ -19,7 +19,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import classification_report, confusion_matrix
 from sklearn.model_selection import StratifiedKFold
 
-from benchmarks.detection import RESULTS, write_table
+from benchmarks.files import RESULTS, write_table
 from benchmarks.scored import Row, computed_by, load
 from recon_detect.calibration.attribution import NONE, ByContrast, ByTypicality
 from recon_detect.files import replacing

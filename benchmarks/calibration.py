@@ -22,7 +22,8 @@ import numpy as np
 from scipy.stats import binomtest
 from tqdm import tqdm
 
-from benchmarks.detection import RESULTS, write_table
+from benchmarks.files import RESULTS, write_table
+from benchmarks.metrics import expected_calibration_error
 from benchmarks.scored import Row, computed_by, load, only, scores_of
 from recon_detect.calibration import FACETS, Calibration, calibrate, drift
 from recon_detect.calibration.probability import probability_of
@@ -66,13 +67,6 @@ def flagged(calibration: Calibration, rows: Sequence[Row]) -> np.ndarray[Any, An
     """(N,) whether each is likely generated; never without a threshold."""
     thresholds = [calibration.held_against(calibration.stratum_of(row)).threshold for row in rows]
     return calibration.scores(rows) > np.array([np.inf if t is None else t for t in thresholds])
-
-
-def expected_calibration_error(probabilities: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> float:
-    """Mean distance of probability and frequency over ten bins of equal width, weighted by their images (Guo, 2017)."""
-    bins = np.minimum((probabilities * 10).astype(int), 9)
-    inside = [bins == number for number in np.unique(bins)]
-    return sum(abs(probabilities[own].mean() - labels[own].mean()) * float(own.mean()) for own in inside)
 
 
 def trials(

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from tqdm import tqdm
 
-from benchmarks.detection import RESULTS, interval, write_table
+from benchmarks.files import RESULTS, write_table
+from benchmarks.metrics import auroc, intervals
 from benchmarks.scored import Row, computed_by, load, only
 from recon_detect.calibration.classifiers import CLASSIFIERS, EvidenceClassifier
 from recon_detect.calibration.features import feature_matrix, feature_names
@@ -48,10 +48,6 @@ SCORERS: dict[str, Scorer] = {
 }
 
 
-def area(real: np.ndarray, generated: np.ndarray) -> float:
-    return float(roc_auc_score(np.r_[np.zeros(len(real)), np.ones(len(generated))], np.r_[real, generated]))
-
-
 def left_out(scorer: Scorer, x: np.ndarray, decoders: np.ndarray, fold: np.ndarray) -> dict[str, float]:
     """AUROC of each family that the training had no image of; photographs in two folds."""
     found = {}
@@ -61,7 +57,7 @@ def left_out(scorer: Scorer, x: np.ndarray, decoders: np.ndarray, fold: np.ndarr
             real = decoders == "photograph"
             training = np.where(real, fold == side, decoders != family)
             scores = scorer(x[training], ~real[training], x)
-            areas.append(area(scores[real & (fold != side)], scores[decoders == family]))
+            areas.append(auroc(scores[real & (fold != side)], scores[decoders == family]))
         found[family] = float(np.mean(areas))
     return found
 
@@ -87,10 +83,10 @@ def families_table(rows: list[Row]) -> Iterator[dict[str, Any]]:
         for name, scorer in tqdm(SCORERS.items(), desc=features):
             cross = known(scorer, x, decoders)
             real, generated = cross[decoders == "photograph"], cross[decoders != "photograph"]
-            low, high = interval(real, generated)
+            low, high = intervals(real, generated)["auroc"]
             without = left_out(scorer, x, decoders, fold)
             line = {"features": features, "count": x.shape[1], "classifier": name}
-            line |= {"trained on all": area(real, generated), "low": low, "high": high}
+            line |= {"trained on all": auroc(real, generated), "low": low, "high": high}
             line |= {f"without {family}": value for family, value in without.items()}
             yield {k: round(v, 4) if isinstance(v, float) else v for k, v in line.items()}
 
@@ -127,7 +123,7 @@ def crossed_table(rows: list[Row], scorer: str, features: str) -> Iterator[dict[
                                            method="decision_function")  # fmt: skip
             else:
                 scores = SCORERS[scorer](x[own], generated[own], x[test])
-            line[target] = round(area(scores[~generated[test]], scores[generated[test]]), 4)
+            line[target] = round(auroc(scores[~generated[test]], scores[generated[test]]), 4)
         yield line
 
 

@@ -1,13 +1,16 @@
 """What both classes go through before they are scored: the same crop, then the same processing and encoding.
 
-A condition is a chain of steps joined by ``+``, such as ``resize-0.75+jpeg-75``; ``png`` does nothing.
+A condition is a chain of steps joined by ``+``, such as ``resize-0.75+jpeg-75``; ``png`` does nothing. What is random
+in a step is drawn from a seed that is the image's own: it is treated alike under whatever name, in any order.
 """
 
 from __future__ import annotations
 
 import io
+import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,19 +18,29 @@ from PIL import Image, ImageFilter
 
 from recon_detect.images.transform import Transform, encode
 
+# The end of a chain is stored in its own encoding, or losslessly.
+CODECS = ("png", "jpeg", "webp")
+
 Step = Callable[[Image.Image, float, int], Image.Image]
 
 
-def _encoded(codec: str) -> Step:
-    def step(image: Image.Image, quality: float, seed: int) -> Image.Image:
-        return Image.open(io.BytesIO(encode(image, f"{codec}-{quality:.0f}"))).convert("RGB")
-
-    return step
+def _encoded(image: Image.Image, codec: str, quality: float) -> bytes:
+    return encode(image, codec if codec == "png" else f"{codec}-{quality:.0f}")
 
 
 def _resize(image: Image.Image, factor: float, seed: int) -> Image.Image:
-    width, height = (max(round(side * factor), 1) for side in image.size)
-    return image.resize((width, height), Image.Resampling.LANCZOS)
+    return image.resize(_scaled(image, factor), Image.Resampling.LANCZOS)
+
+
+def _scaled(image: Image.Image, factor: float) -> tuple[int, int]:
+    return max(round(image.width * factor), 1), max(round(image.height * factor), 1)
+
+
+def _crop(image: Image.Image, share: float, seed: int) -> Image.Image:
+    """A share of each side, at a random place, which seldom is on the decoder's grid."""
+    width, height = _scaled(image, share)
+    left, top = np.random.default_rng(seed).integers(0, (image.width - width + 1, image.height - height + 1)).tolist()
+    return image.crop((left, top, left + width, top + height))
 
 
 def _off_grid(image: Image.Image, margin: float, seed: int) -> Image.Image:
@@ -42,38 +55,124 @@ def _noise(image: Image.Image, deviation: float, seed: int) -> Image.Image:
     return Image.fromarray(noisy.round().clip(0, 255).astype(np.uint8))
 
 
+def _display_values() -> list[int]:
+    """What a display of gamma 2.2 is sent for each value of an sRGB image (IEC 61966-2-1), rounded to 8 bits."""
+    value = np.arange(256) / 255
+    light = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+    found: list[int] = (255 * light ** (1 / 2.2)).round().astype(int).tolist()
+    return found
+
+
+def _screenshot(image: Image.Image, factor: float, seed: int) -> Image.Image:
+    """As a viewer shows it: brought to the size on the screen bilinearly, and to the values that the display gets."""
+    shown = image.resize(_scaled(image, factor), Image.Resampling.BILINEAR)
+    return shown.point(_display_values() * 3)
+
+
 STEPS: dict[str, Step] = {
-    "png": lambda image, value, seed: image,
-    "jpeg": _encoded("jpeg"),
-    "webp": _encoded("webp"),
     "resize": _resize,
+    "crop": _crop,
     "offgrid": _off_grid,
     "mirror": lambda image, value, seed: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
     "turn": lambda image, value, seed: image.transpose(Image.Transpose.ROTATE_90),
     "blur": lambda image, value, seed: image.filter(ImageFilter.GaussianBlur(value)),
     "noise": _noise,
+    "screenshot": _screenshot,
 }
 
 
-def parse(condition: str) -> list[tuple[Step, float]]:
-    """The steps of a condition with their values.
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Conditions that differ in their strength alone: a curve.
+
+    Attributes:
+        title: What is done.
+        axis: What the strength is.
+        chain: The condition of a strength.
+        strengths: From weak to strong.
+        none: The strength at which nothing happens, where there is one.
+    """
+
+    title: str
+    axis: str
+    chain: str
+    strengths: tuple[float, ...]
+    none: float | None = None
+
+    def conditions(self) -> list[str]:
+        """From weak to strong."""
+        return [self.chain.format(strength) for strength in self.strengths]
+
+    def strength_of(self, condition: str) -> float | None:
+        """Of a condition of this family, also of strengths that are not among its own."""
+        before, _, after = self.chain.partition("{:g}")
+        found = re.fullmatch(f"{re.escape(before)}([0-9.]+){re.escape(after)}", condition)
+        return float(found[1]) if found else None
+
+
+FAMILIES = {
+    "jpeg": Family("JPEG", "quality", "jpeg-{:g}", (90, 75, 60, 50)),
+    "webp": Family("WebP", "quality", "webp-{:g}", (90, 80, 60)),
+    "resize": Family("Resizing (Lanczos)", "factor", "resize-{:g}", (1.5, 1.25, 0.75, 0.5), none=1),
+    "crop": Family("Crop at a random place", "share of each side", "crop-{:g}", (0.9, 0.75, 0.5), none=1),
+    "blur": Family("Gaussian blur", "standard deviation, px", "blur-{:g}", (0.5, 1, 2), none=0),
+    "noise": Family("Gaussian noise", "standard deviation, of 255", "noise-{:g}", (2, 5, 10), none=0),
+    "screenshot": Family("Screenshot, PNG", "size on the screen", "screenshot-{:g}", (1, 0.8, 0.6)),
+    "screenshot-jpeg": Family("Screenshot, JPEG 90", "size on the screen", "screenshot-{:g}+jpeg-90", (1, 0.8, 0.6)),
+    "double-jpeg": Family(
+        "JPEG 75, cropped off its grid, JPEG again", "second quality", "jpeg-75+offgrid-7+jpeg-{:g}", (90, 75, 50)
+    ),
+}  # fmt: skip
+# What has no strength, or one alone.
+SINGLE = ("png", "offgrid-7", "mirror", "turn")
+
+
+def expand(names: Iterable[str]) -> list[str]:
+    """Conditions, each once; the name of a family stands for all of its strengths.
 
     Raises:
         ValueError: An unknown step.
     """
+    found = [chain for name in names for chain in (FAMILIES[name].conditions() if name in FAMILIES else [name])]
+    for condition in found:
+        parse(condition)
+    return list(dict.fromkeys(found))
+
+
+def family_of(condition: str) -> tuple[str, float] | None:
+    """The family of a condition and its strength; None of one that is in none."""
+    found = ((name, family.strength_of(condition)) for name, family in FAMILIES.items())
+    return next(((name, strength) for name, strength in found if strength is not None), None)
+
+
+def parse(condition: str) -> list[tuple[str, float]]:
+    """The steps of a condition with their values.
+
+    Raises:
+        ValueError: An unknown step, or a value that is no number.
+    """
     steps = []
     for part in condition.split("+"):
         name, _, value = part.partition("-")
-        if name not in STEPS:
-            raise ValueError(f"unknown step {name!r}; known: {', '.join(STEPS)}")
-        steps.append((STEPS[name], float(value or 0)))
+        if name not in STEPS and name not in CODECS:
+            raise ValueError(f"unknown step {name!r} in {condition!r}; known: {', '.join([*CODECS, *STEPS])}")
+        steps.append((name, float(value or 0)))
     return steps
 
 
-def prepare(path: Path, crop: int | None, condition: str) -> Image.Image:
-    """The image as both classes are given to the detector: cropped at the centre, on the grid, and processed."""
+def prepare(path: Path, crop: int | None, condition: str) -> bytes:
+    """The image as both classes are given to the detector: cropped at the centre, on the grid, processed and encoded.
+
+    Raises:
+        InputError: The image cannot be read.
+    """
     image = Transform(crop or None).image(path)
-    seed = zlib.crc32(path.name.encode())
-    for step, value in parse(condition):
-        image = step(image, value, seed)
-    return image
+    seed = zlib.crc32(image.tobytes())
+    stored = None
+    for name, value in parse(condition):
+        if name in CODECS:
+            stored = _encoded(image, name, value)
+            image = Image.open(io.BytesIO(stored)).convert("RGB")
+        else:
+            stored, image = None, STEPS[name](image, value, seed)
+    return stored or _encoded(image, "png", 0)

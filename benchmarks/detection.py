@@ -4,43 +4,29 @@
 
 The manifest is a ``manifest.csv`` with the columns path, label, generator and autoencoder. Both classes go through the
 same centre crop on the 32-pixel grid and the same re-encoding, so that neither size nor file format can separate them.
-Scores are kept beside the results, and a run that was killed goes on where it stopped.
+Scores are kept beside the results by the content of the images, and a run that was killed goes on where it stopped.
+Writes a table (CSV), ROC curves (PNG) and a report (HTML).
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import platform
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
-from tqdm import tqdm
 
-from recon_detect import Source, load_detector
-from recon_detect.files import replacing
-from recon_detect.images.transform import GRID, Transform
+from benchmarks.files import RESULTS, read_manifest, write_table
+from benchmarks.metrics import CONFIDENCE, FOLDS, RESAMPLES, summary
+from benchmarks.report import accompany
+from benchmarks.scored import computed_by
+from benchmarks.scoring import Input, batch_size, score
+from recon_detect import load_detector
+from recon_detect.images.transform import GRID
 from recon_detect.methods import METHODS, find_method
-from recon_detect.output import Journal
 from recon_detect.results import MethodInfo, RunInfo
 
-RESAMPLES = 2000
-RESULTS = Path(__file__).parent / "results"
-
-
-def prepare(path: Path, crop: int | None, encoding: str) -> bytes:
-    """The image as both classes are given to the detector: cropped at the centre, on the grid, and encoded anew."""
-    return Transform(crop, encoding).encoded(path)
-
-
-def sources(data: Path, rows: list[dict[str, str]], crop: int | None, encoding: str) -> Iterator[Source]:
-    """Prepared images, read as they are needed."""
-    for row in rows:
-        yield Source(prepare(data / row["path"], crop, encoding), row["path"], row["label"])
+Row = dict[str, str]
 
 
 def known_methods() -> list[str]:
@@ -49,65 +35,56 @@ def known_methods() -> list[str]:
     return [m.name for m in methods if m.models and not (m.embeds or m.denoises)]
 
 
-def tpr_at_fpr(labels: np.ndarray, scores: np.ndarray, max_fpr: float) -> float:
-    """True-positive rate at the last threshold whose false-positive rate is at most `max_fpr`, not interpolated."""
-    fpr, tpr, _ = roc_curve(labels, scores, drop_intermediate=False)
-    return float(tpr[np.searchsorted(fpr, max_fpr, side="right") - 1])
-
-
-def interval(real: np.ndarray, generated: np.ndarray, seed: int = 0) -> tuple[float, float]:
-    """95 % percentile bootstrap of the AUROC, resampled within each class.
-
-    The AUROC is the share of pairs in the right order, so a resample is a weighting of the pairs.
-    """
-    generator = np.random.default_rng(seed)
-    right = (generated > real[:, None]) + 0.5 * (generated == real[:, None])
-    weights = [generator.multinomial(n, np.full(n, 1 / n), RESAMPLES) / n for n in (len(real), len(generated))]
-    areas = np.einsum("br,rg,bg->b", weights[0], right, weights[1], optimize=True)
-    low, high = np.quantile(areas, [0.025, 0.975])
-    return float(low), float(high)
-
-
-def evaluate(rows: list[dict[str, str]], scores: dict[str, float]) -> list[dict[str, object]]:
-    """One line per decoder family, one for all of them, one per generator; the photographs are always all."""
-    real = np.array([scores[row["path"]] for row in rows if row["label"] == "real"])
-    groups: dict[str, list[float]] = {"all": []}
+def evaluate(rows: list[Row], scores: list[float], fpr: float) -> list[dict[str, object]]:
+    """One line for all images, one per decoder family, one per generator; the photographs are always all."""
+    real = np.array([value for row, value in zip(rows, scores, strict=True) if row["label"] == "real"])
+    generated = [(row, value) for row, value in zip(rows, scores, strict=True) if row["label"] != "real"]
+    groups = {"all": [value for _, value in generated]}
     for column in ("autoencoder", "generator"):
-        for row in rows:
-            if row["label"] != "real":
-                groups.setdefault(f"{column}: {row[column]}", []).append(scores[row["path"]])
-    groups["all"] = [score for name, values in groups.items() if name.startswith("autoencoder") for score in values]
-    table = []
-    for name, values in groups.items():
-        generated = np.array(values)
-        labels, both = np.r_[np.zeros(len(real)), np.ones(len(generated))], np.r_[real, generated]
-        low, high = interval(real, generated)
-        table.append(
-            {
-                "group": name,
-                "real": len(real),
-                "generated": len(generated),
-                "auroc": round(float(roc_auc_score(labels, both)), 4),
-                "auroc_low": round(low, 4),
-                "auroc_high": round(high, 4),
-                "ap": round(float(average_precision_score(labels, both)), 4),
-                "tpr_at_5_fpr": round(tpr_at_fpr(labels, both, 0.05), 4),
-            }
-        )
-    return table
+        for row, value in generated:
+            groups.setdefault(f"{column}: {row[column]}", []).append(value)
+    return [{"group": name} | summary(real, np.array(values), fpr) for name, values in groups.items()]
 
 
-def write_table(output: Path, conditions: str, table: list[dict[str, object]]) -> None:
-    """A CSV under a line that says under which conditions its numbers hold."""
-    with replacing(output) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        file.write(f"# {conditions}\n")
-        writer = csv.DictWriter(file, list(table[0]))
-        writer.writeheader()
-        writer.writerows(table)
-    print(f"written to {output}", file=sys.stderr)
+def lines_of(
+    method: MethodInfo, entries: list[dict[str, Any]], rows: list[Row], run: RunInfo, fpr: float
+) -> list[dict[str, object]]:
+    """The lines of one method, each with what it was computed by."""
+    found = [(row, entry["scores"].get(method.name)) for row, entry in zip(rows, entries, strict=True)]
+    found = [(row, score) for row, score in found if score is not None]
+    settings = {
+        "method": f"{method.name}, as published" if run.compat else method.name,
+        "distance": method.distance,
+        "models": "+".join(method.models).replace("/", "_"),
+        "dtype": run.models[0].dtype,
+    }
+    if len({row["label"] for row, _ in found}) < 2:
+        raise SystemExit(f"{method.name}: expected scores of photographs and of generated images; look at the journal")
+    kept, scores = zip(*found, strict=True)
+    return [settings | line for line in evaluate(list(kept), list(scores), fpr)]
 
 
-def main() -> None:
+def name_of(run: RunInfo, options: argparse.Namespace) -> str:
+    """Of the results: what they were computed by, and from what."""
+    names = "all" if options.methods == "all" else "+".join(method.name for method in run.methods)
+    distance = run.methods[0].distance if len(run.methods) == 1 else None
+    models = "+".join(model.name for model in run.models).replace("/", "_")
+    device = run.device.split(":")[0]
+    parts = (names, run.compat, distance, models, run.models[0].dtype, f"crop{options.crop}", options.encoding, device)
+    return "detection-" + "-".join(part for part in parts if part)
+
+
+def conditions_of(run: RunInfo, options: argparse.Namespace, small: int, failed: int) -> str:
+    """The line above the table."""
+    return (
+        f"{options.data.resolve().name}, centre crop of {options.crop} px on the {GRID}-px grid, both classes as "
+        f"{options.encoding}, {small} smaller images left out, {failed} failed; intervals by {RESAMPLES} bootstrap "
+        f"resamples; thresholds for {options.fpr:.0%} false positives with {CONFIDENCE:.0%} confidence, each "
+        f"photograph held against that of the other {FOLDS - 1} of {FOLDS} folds; {computed_by(run)}"
+    )
+
+
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
     parser.add_argument("--methods", default="aeroblade", help="separated by commas: one pass for all; or 'all'")
@@ -115,16 +92,17 @@ def main() -> None:
     parser.add_argument("--distance", default=None)
     parser.add_argument("--crop", type=int, default=320, help="side of the centre crop; 0 keeps images whole")
     parser.add_argument("--encoding", default="png", help="png, jpeg-75, webp-80, ...: applied to both classes")
+    parser.add_argument("--fpr", type=float, default=0.05, help="what thresholds are calibrated for")
     parser.add_argument("--device", default=None)
     parser.add_argument("--dtype", default="auto")
+    parser.add_argument("--batch-size", type=int, default=None, help="default: 1 on the CPU")
     parser.add_argument("--compat", default=None, help="published")
     parser.add_argument("--output", type=Path, default=None, help="default: a name with the conditions in results/")
-    options = parser.parse_args()
+    return parser.parse_args()
 
-    with (options.data / "manifest.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    small = [row for row in rows if options.crop and min(int(row["width"]), int(row["height"])) < options.crop]
-    rows = [row for row in rows if row not in small]
+
+def main() -> None:
+    options = arguments()
     detector = load_detector(
         known_methods() if options.methods == "all" else options.methods.split(","),
         models=options.models.split(",") if options.models else None,
@@ -132,54 +110,22 @@ def main() -> None:
         device=options.device,
         dtype=options.dtype,
         compat=options.compat,
+        batch_size=batch_size(options.device, options.batch_size),
     )
-    run = detector.run_info
-    models = "+".join(model.name for model in run.models).replace("/", "_")
-    device = run.device.split(":")[0]
-    names = "+".join(method.name for method in run.methods)
-    conditions = "-".join(
-        part
-        for part in ("all" if options.methods == "all" else names, run.compat,
-                     run.methods[0].distance if len(run.methods) == 1 else None, models, run.models[0].dtype,
-                     f"crop{options.crop}", options.encoding, device)
-        if part
-    )  # fmt: skip
-    output = options.output or RESULTS / f"detection-{conditions}.csv"
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with Journal(output.with_suffix(".scores.jsonl"), run.to_dict(), resume=run.compat is None) as journal:
-        waiting = [row for row in rows if row["path"] not in journal.done]
-        stream = detector.stream(sources(options.data, waiting, options.crop or None, options.encoding))
-        for result in tqdm(stream, total=len(rows), initial=len(rows) - len(waiting), unit="image"):
-            journal.add(result.to_dict(run.fingerprint))
-        entries = list(journal.rows())
-    failed = [entry["path"] for entry in entries if entry["error"]]
-    table = [line for method in run.methods for line in lines_of(method, entries, rows, run)]
-    write_table(
-        output,
-        f"{options.data.name}, centre crop of {options.crop} px on the {GRID}-px grid, both classes as "
-        f"{options.encoding}, {len(small)} smaller images left out, {len(failed)} failed; intervals by "
-        f"{RESAMPLES} bootstrap resamples; {device} {platform.machine()}; "
-        f"{', '.join(f'{name} {version}' for name, version in run.versions.items())}",
-        table,
-    )
+    every = read_manifest(options.data)
+    rows = [row for row in every if min(int(row["width"]), int(row["height"])) >= options.crop]
+    output = options.output or RESULTS / f"{name_of(detector.run_info, options)}.csv"
+    inputs = [
+        Input(options.data / row["path"], row["path"], row["label"], options.crop, options.encoding) for row in rows
+    ]
+    run, entries = score(detector, inputs, output)
+    failed = sum(entry["error"] is not None for entry in entries)
+    table = [line for method in run.methods for line in lines_of(method, entries, rows, run, options.fpr)]
+    write_table(output, conditions_of(run, options, len(every) - len(rows), failed), table)
+    accompany(output, options.data)
     for line in table:
         print(f"{line['method']:18} {line['group']:45} n={line['generated']:3} AUROC {line['auroc']:.3f} "
               f"[{line['auroc_low']:.3f}, {line['auroc_high']:.3f}] TPR@5%FPR {line['tpr_at_5_fpr']:.2f}")  # fmt: skip
-
-
-def lines_of(
-    method: MethodInfo, entries: list[dict[str, Any]], rows: list[dict[str, str]], run: RunInfo
-) -> list[dict[str, object]]:
-    """The lines of one method, each with what it was computed by."""
-    scores = {entry["path"]: entry["scores"][method.name] for entry in entries if not entry["error"]}
-    scores = {path: score for path, score in scores.items() if score is not None}
-    settings = {
-        "method": f"{method.name}, as published" if run.compat else method.name,
-        "distance": method.distance,
-        "models": "+".join(method.models).replace("/", "_"),
-        "dtype": run.models[0].dtype,
-    }
-    return [settings | line for line in evaluate([row for row in rows if row["path"] in scores], scores)]
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ see `benchmarks.nulls`) less its mean over the phases. Written as CSV, and as a 
 from __future__ import annotations
 
 import argparse
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from PIL import Image, ImageDraw
 from tqdm import tqdm
 
 from benchmarks.conditions import prepare
-from benchmarks.detection import RESULTS, write_table
+from benchmarks.files import RESULTS, read_manifest, write_table
 from benchmarks.robustness import DECODERS
 from recon_detect import load_detector, open_picture
 from recon_detect.files import replacing
@@ -60,8 +59,7 @@ def main() -> None:
     parser.add_argument("--crop", type=int, default=256)
     parser.add_argument("--dtype", default="auto")
     options = parser.parse_args()
-    with (options.data / "manifest.csv").open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if min(int(row["width"]), int(row["height"])) >= options.crop]
+    rows = [row for row in read_manifest(options.data) if min(int(row["width"]), int(row["height"])) >= options.crop]
     rows = [rows[number] for number in np.random.default_rng(0).permutation(len(rows))]
     detector = load_detector("grain", dtype=options.dtype, device="cpu")
     lines, panels = [], []

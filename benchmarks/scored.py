@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import platform
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.detection import RESULTS
+from benchmarks.files import RESULTS, journal_of, read_manifest
 from recon_detect.results import RunInfo
 
 Row = dict[str, Any]
@@ -26,21 +25,19 @@ DECODERS = {
 
 
 def read_journal(path: Path) -> tuple[RunInfo, list[Row]]:
-    """The run and the rows so far of partial results, also while another process is writing."""
+    """The run and the last row of each path, of partial results, also while another process is writing."""
     with path.open(encoding="utf-8") as file:
         lines = [json.loads(text) for text in file if text.endswith("\n")]
-    return RunInfo.from_dict(lines[0]), lines[1:]
+    return RunInfo.from_dict(lines[0]), list({row["path"]: row for row in lines[1:]}.values())
 
 
 def load(scores: Path, data: Path) -> tuple[RunInfo, list[Row]]:
     """Rows without errors, with ``source``, ``made_by`` and ``decoder`` of the manifest; sorted by path."""
-    with (data / "manifest.csv").open(newline="", encoding="utf-8") as file:
-        known = {row["path"]: row for row in csv.DictReader(file)}
+    known = {row["path"]: row for row in read_manifest(data)}
     run, rows = read_journal(scores)
     found = []
     for row in sorted(rows, key=lambda row: row["path"]):
-        about = known[row["path"]]
-        if row["error"] is None:
+        if row["error"] is None and (about := known.get(row["path"])):
             more = {"source": about["source"], "made_by": about["generator"]}
             found.append(row | more | {"decoder": DECODERS.get(about["autoencoder"], "photograph")})
     return run, found
@@ -63,4 +60,4 @@ def only(rows: Sequence[Row], methods: Sequence[str]) -> list[Row]:
 
 def scores_of(encoding: str, name: str = "evidence") -> Path:
     """Where ``benchmarks.detection --output results/NAME-ENCODING.csv`` keeps scores."""
-    return RESULTS / f"{name}-{encoding}.scores.jsonl.partial"
+    return journal_of(RESULTS / f"{name}-{encoding}.csv")

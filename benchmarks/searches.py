@@ -10,7 +10,6 @@ trials are kept, and a run that was killed goes on where it stopped.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 from pathlib import Path
@@ -21,6 +20,7 @@ import torch
 from tqdm import tqdm
 
 from benchmarks.conditions import prepare
+from benchmarks.files import read_manifest
 from recon_detect import load_detector, nulls, open_picture
 from recon_detect.files import replacing
 from recon_detect.methods.grain import GRAIN, STAGES, Looks
@@ -57,8 +57,7 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--trials", type=Path, required=True, help="where the trials are kept")
     options = parser.parse_args()
-    with (options.data / "manifest.csv").open(newline="", encoding="utf-8") as file:
-        paths = [row["path"] for row in csv.DictReader(file)]
+    paths = [row["path"] for row in read_manifest(options.data)]
     wanted = [(f"{condition}:{path}", condition, path) for path in paths for condition in options.conditions.split(",")]
     done = read(options.trials)
     detector = load_detector(GRAIN.name, models=MODELS, dtype=options.dtype, device="cpu")

@@ -12,30 +12,21 @@ from __future__ import annotations
 
 import argparse
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest
-from tqdm import tqdm
 
 from benchmarks.calibration import flagged
-from benchmarks.detection import RESULTS, prepare, write_table
+from benchmarks.files import RESULTS, write_table
 from benchmarks.scored import load, scores_of
-from recon_detect import Source, load_detector
+from benchmarks.scoring import Input, batch_size, score
+from recon_detect import load_detector
 from recon_detect.calibration import Calibration, calibrate
 from recon_detect.calibration.artefact import SHIPPED
-from recon_detect.output import Journal
 
 FORMS = ("png", "jpeg-75", "jpeg-50", "webp-80")
-
-
-def sources(photographs: list[Path], crop: int, done: set[str]) -> Iterator[Source]:
-    """Form after form of what is not scored yet."""
-    for form, path in itertools.product(FORMS, photographs):
-        if (name := f"{form}:{path.name}") not in done:
-            yield Source(prepare(path, crop, form), name, "real")
 
 
 def tried(found: Calibration, data: Path, name: str) -> list[dict[str, Any]]:
@@ -84,14 +75,12 @@ def main() -> None:
 
 def make(photographs: list[Path], output: Path, options: argparse.Namespace) -> None:
     """Scores the photographs in all forms, and writes the calibration."""
-    detector = load_detector(options.method, models=options.models, device="cpu")
-    run = detector.run_info
-    with Journal(RESULTS / f"shipped-{options.method}.scores.jsonl", run.to_dict()) as journal:
-        total = len(photographs) * len(FORMS)
-        waiting = sources(photographs, options.crop, journal.done)
-        for row in tqdm(detector.stream(waiting), total=total, initial=len(journal.done), unit="image"):
-            journal.add(row.to_dict(run.fingerprint))
-        rows = list(journal.rows())
+    detector = load_detector(options.method, models=options.models, device="cpu", batch_size=batch_size("cpu", None))
+    inputs = [
+        Input(path, f"{form}:{path.name}", "real", options.crop, form)
+        for form, path in itertools.product(FORMS, photographs)
+    ]
+    run, rows = score(detector, inputs, RESULTS / f"shipped-{options.method}.csv")
     found = calibrate(
         rows,
         run,

@@ -79,13 +79,6 @@ def test_thresholds_on_halves(data, monkeypatch):
     assert float(found["contrast", "png, used on jpeg-75", "with"]["drift_told"]) == 1
 
 
-def test_the_error_of_probabilities():
-    p = np.array([0.05, 0.05, 0.95, 0.95])
-    assert calibration.expected_calibration_error(p, np.array([0, 0, 1, 1])) == pytest.approx(0.05)
-    assert calibration.expected_calibration_error(p, np.array([1, 1, 0, 0])) == pytest.approx(0.95)
-    assert calibration.expected_calibration_error(np.ones(2), np.array([1, 0])) == pytest.approx(0.5)
-
-
 def test_classifiers_on_what_they_do_not_know(data, monkeypatch):
     quick = {name: classifiers.SCORERS[name] for name in ("cauchy (photographs alone)", "logistic", "tree")}
     monkeypatch.setattr(classifiers, "SCORERS", quick)

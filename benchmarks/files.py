@@ -1,0 +1,40 @@
+"""Where data and results lie, and how their tables are read and written."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from recon_detect.files import replacing
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def journal_of(output: Path) -> Path:
+    """Where the scores that a table is of are kept (`recon_detect.output.Journal`)."""
+    return output.with_suffix(".scores.jsonl.partial")
+
+
+def read_manifest(data: Path) -> list[dict[str, str]]:
+    """The rows of the ``manifest.csv`` of a folder; columns path, label, generator, autoencoder and others."""
+    with (data / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def read_table(path: Path) -> tuple[str, list[dict[str, str]]]:
+    """The conditions above a table of results, and its lines."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return file.readline().lstrip("# ").strip(), list(csv.DictReader(file))
+
+
+def write_table(output: Path, conditions: str, table: Sequence[Mapping[str, Any]]) -> None:
+    """A CSV under a line that says under which conditions its numbers hold."""
+    with replacing(output) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        file.write(f"# {conditions}\n")
+        writer = csv.DictWriter(file, list(table[0]))
+        writer.writeheader()
+        writer.writerows(table)
+    print(f"written to {output}", file=sys.stderr)

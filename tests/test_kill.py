@@ -1,0 +1,91 @@
+"""Benchmarks whose process is killed at random moments and started again end with the bytes of an undisturbed run."""
+
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+IMAGES, KILLS = 16, 3
+
+
+@pytest.fixture
+def data(tmp_path, picture):
+    folder = tmp_path / "set"
+    folder.mkdir()
+    rows = []
+    for number in range(IMAGES):
+        Image.fromarray(picture(48, 48, seed=number)).save(folder / f"{number}.png")
+        label, family = ("generated", "SD kl-f8") if number % 2 else ("real", "")
+        rows.append({"path": f"{number}.png", "label": label, "generator": family, "autoencoder": family,
+                     "width": 48, "height": 48})  # fmt: skip
+    with (folder / "manifest.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return folder
+
+
+def start(benchmark, data, model, output, *arguments):
+    command = [sys.executable, "-m", f"benchmarks.{benchmark}", "--data", data, "--models", model, "--crop", "32"]
+    command += ["--methods", "aedr,aedr-homogeneity,did", "--device", "cpu", "--output", output, *arguments]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(list(map(str, command)), cwd=ROOT, env=environment, stdout=subprocess.DEVNULL,
+                            stderr=subprocess.PIPE, text=True)  # fmt: skip
+
+
+def finish(process):
+    _, errors = process.communicate(timeout=200)
+    assert process.returncode == 0, errors
+
+
+def kill_at(process, journal, size, wait):
+    """As soon as the journal has this size, or a little later."""
+    while process.poll() is None and not (journal.exists() and journal.stat().st_size >= size):
+        time.sleep(0.001)
+    time.sleep(wait)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+
+def scores_in(journal):
+    lines = journal.read_text(encoding="utf-8", errors="replace").splitlines() if journal.exists() else []
+    return len(lines) - 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("benchmark, arguments, count", [
+    ("detection", ("--encoding", "jpeg-75", "--batch-size", "5"), IMAGES),
+    ("robustness", ("--conditions", "png,jpeg-75,noise-2,crop-0.75", "--batch-size", "1"), 4 * IMAGES),
+])  # fmt: skip
+def test_killed_at_random_and_restarted(benchmark, arguments, count, data, tiny_model, tmp_path):
+    whole, broken = tmp_path / "whole" / "out.csv", tmp_path / "broken" / "out.csv"
+    finish(start(benchmark, data, tiny_model, whole, *arguments))
+    journals = [output.with_suffix(".scores.jsonl.partial") for output in (whole, broken)]
+    assert scores_in(journals[0]) == count
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    size, before = journals[0].stat().st_size, []
+    for part in range(KILLS):
+        process = start(benchmark, data, tiny_model, broken, *arguments)
+        kill_at(process, journals[1], (part + chance.random()) / (KILLS + 1) * size, chance.uniform(0, 0.02))
+        assert process.returncode == -signal.SIGKILL and not broken.exists()
+        before.append(scores_in(journals[1]))
+    assert before == sorted(before) and before[0] < count
+    finish(start(benchmark, data, tiny_model, broken, *arguments))
+    names = {path.name for path in whole.parent.iterdir()}
+    assert names == {path.name for path in broken.parent.iterdir()} and {"out.csv"} < names
+    for name in names - {journals[0].name}:
+        assert (broken.parent / name).read_bytes() == (whole.parent / name).read_bytes(), name
+    rows = [{json.loads(line)["path"] for line in path.read_text().splitlines()[1:]} for path in journals]
+    assert rows[0] == rows[1]
