@@ -231,6 +231,7 @@ def test_places_are_all_phases_of_the_grid_the_turns_and_the_mirror():
 def test_the_grain_of_a_decoder_is_found_mirrored_resized_and_off_its_grid(shared_weights, picture, monkeypatch):
     """What the real decoder wrote, from a smooth picture with some texture: found by its own model wherever it is."""
     monkeypatch.setattr(module, "SCALES", (1.0, 4 / 3))
+    monkeypatch.setattr(module, "PLACES", ("shift1,0", "shift3,5", "shift5,3", "shift4,4", "rot90", "rot180", "hflip"))
     detector = load_detector("grain", models=["taesd", "taesdxl"], device="cpu")
     base = picture(192, 192).astype(np.float64)
     noise = ndimage.gaussian_filter(np.random.default_rng(0).normal(0, 60, base.shape), (1, 1, 0))
