@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.files import RESULTS, read_manifest, write_table
+from benchmarks.files import RESULTS, large_enough, read_manifest, write_table
 from benchmarks.metrics import CONFIDENCE, FOLDS, RESAMPLES, summary
 from benchmarks.report import accompany
 from benchmarks.scored import computed_by
@@ -113,7 +113,7 @@ def main() -> None:
         batch_size=batch_size(options.device, options.batch_size),
     )
     every = read_manifest(options.data)
-    rows = [row for row in every if min(int(row["width"]), int(row["height"])) >= options.crop]
+    rows = large_enough(every, options.crop)
     output = options.output or RESULTS / f"{name_of(detector.run_info, options)}.csv"
     inputs = [
         Input(options.data / row["path"], row["path"], row["label"], options.crop, options.encoding) for row in rows

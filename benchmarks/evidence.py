@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from benchmarks.ablation import VIEWS as ABLATION_VIEWS
 from benchmarks.conditions import prepare
-from benchmarks.files import read_manifest
+from benchmarks.files import large_enough, read_manifest
 from recon_detect import load_detector, open_picture
 from recon_detect.distances import Distances
 from recon_detect.evidence import Evidence
@@ -72,7 +72,7 @@ def main() -> None:
     options = parser.parse_args()
     part, parts = map(int, options.part.split("/"))
 
-    rows = [row for row in read_manifest(options.data) if min(int(row["width"]), int(row["height"])) >= options.crop]
+    rows = large_enough(read_manifest(options.data), options.crop)
     # In random order, so that a part of the work is a sample of the whole.
     order = np.random.default_rng(0).permutation(len(rows))[: options.images][part::parts]
     detector = load_detector("aeroblade", models=options.models.split(","), dtype=options.dtype, device="cpu")

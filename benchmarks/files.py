@@ -24,6 +24,19 @@ def read_manifest(data: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def write_manifest(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """What `read_manifest` reads, with the columns of the first row."""
+    with replacing(folder / "manifest.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def large_enough(rows: Sequence[dict[str, str]], side: int) -> list[dict[str, str]]:
+    """The rows of images from which a square of this side can be cropped."""
+    return [row for row in rows if min(int(row["width"]), int(row["height"])) >= side]
+
+
 def read_table(path: Path) -> tuple[str, list[dict[str, str]]]:
     """The conditions above a table of results, and its lines."""
     with path.open(newline="", encoding="utf-8") as file:

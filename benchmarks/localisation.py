@@ -14,7 +14,6 @@ touched, so it is the easiest case. Inpainting tools that decode the whole image
 from __future__ import annotations
 
 import argparse
-import csv
 import platform
 import sys
 import zlib
@@ -31,8 +30,8 @@ from scipy import stats
 from sklearn.metrics import average_precision_score, roc_auc_score
 from tqdm import tqdm
 
-from benchmarks.detection import RESULTS, write_table
 from benchmarks.evidence import BACK
+from benchmarks.files import RESULTS, large_enough, read_manifest, write_manifest, write_table
 from recon_detect import Detector, Evidence, load_detector, open_picture
 from recon_detect.distances import map_scale
 from recon_detect.errors import ReconDetectError, UsageError
@@ -134,17 +133,12 @@ def plant(data: Path, output: Path, model: str, images: int, crop: int, device: 
                 Image.fromarray(content).save(temporary, format="PNG")
     if not rows:
         raise UsageError(f"{data}: no photographs of {crop} px or more in its manifest")
-    with replacing(output / "manifest.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    write_manifest(output, rows)
 
 
 def _photographs(data: Path, crop: int) -> list[dict[str, str]]:
     """In random order, the same each time."""
-    with (data / "manifest.csv").open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["label"] == "real"]
-    rows = [row for row in rows if min(int(row["width"]), int(row["height"])) >= crop]
+    rows = large_enough([row for row in read_manifest(data) if row["label"] == "real"], crop)
     return [rows[i] for i in np.random.default_rng(0).permutation(len(rows))]
 
 
@@ -217,8 +211,7 @@ def main() -> None:
     options = arguments().parse_args()
     if options.plant:
         plant(options.plant, options.data, options.planted_by, options.images, options.crop or 512, options.device)
-    with (options.data / "manifest.csv").open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row.get("mask")][: options.images]
+    rows = [row for row in read_manifest(options.data) if row.get("mask")][: options.images]
     if not rows:
         raise UsageError(f"{options.data}: no row of its manifest.csv has a mask")
     detector = load_detector("contrast", models=options.models.split(","), distance=options.distance,

@@ -10,14 +10,13 @@ so what is found was planted.
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from benchmarks.detection import RESULTS, write_table
+from benchmarks.files import RESULTS, large_enough, read_manifest, write_table
 from recon_detect import Source, __version__
 from recon_detect.audit import Audit, audit
 from recon_detect.images.transform import Transform, encode
@@ -67,9 +66,8 @@ def main() -> None:
     parser.add_argument("--crop", type=int, default=320)
     parser.add_argument("--output", type=Path, default=RESULTS / "matching.csv")
     options = parser.parse_args()
-    with (options.data / "manifest.csv").open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["label"] == "real" and row["format"] in LOSSLESS]
-    rows = [row for row in rows if min(int(row["width"]), int(row["height"])) >= options.crop]
+    rows = [row for row in read_manifest(options.data) if row["label"] == "real" and row["format"] in LOSSLESS]
+    rows = large_enough(rows, options.crop)
     order = np.random.default_rng(0).permutation(len(rows))
     images = [Transform().image(options.data / rows[i]["path"]) for i in order]
     table = []

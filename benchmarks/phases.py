@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw
 from tqdm import tqdm
 
 from benchmarks.conditions import prepare
-from benchmarks.files import RESULTS, read_manifest, write_table
+from benchmarks.files import RESULTS, large_enough, read_manifest, write_table
 from benchmarks.robustness import DECODERS
 from recon_detect import load_detector, open_picture
 from recon_detect.files import replacing
@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--crop", type=int, default=256)
     parser.add_argument("--dtype", default="auto")
     options = parser.parse_args()
-    rows = [row for row in read_manifest(options.data) if min(int(row["width"]), int(row["height"])) >= options.crop]
+    rows = large_enough(read_manifest(options.data), options.crop)
     rows = [rows[number] for number in np.random.default_rng(0).permutation(len(rows))]
     detector = load_detector("grain", dtype=options.dtype, device="cpu")
     lines, panels = [], []

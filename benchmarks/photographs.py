@@ -12,12 +12,13 @@ or 1600 px and cropped at random on the 32-px grid.
 from __future__ import annotations
 
 import argparse
-import csv
 import hashlib
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from benchmarks.files import write_manifest
 
 CROP = 512
 SIDES = (1024, 1280, 1600)
@@ -84,10 +85,7 @@ def main() -> None:
             image.crop((left, top, left + CROP, top + CROP)).save(path)
             sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
             rows.append({"path": path.name, "label": "real", "width": CROP, "height": CROP, "sha256": sha256})
-    with (options.output / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    write_manifest(options.output, rows)
     print(f"{len(rows)} crops in {options.output}")
 
 

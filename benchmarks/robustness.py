@@ -26,7 +26,7 @@ from benchmarks.ablation import FAMILIES as DECODER_FAMILIES
 from benchmarks.ablation import summary
 from benchmarks.conditions import FAMILIES, SINGLE, expand, family_of
 from benchmarks.detection import known_methods
-from benchmarks.files import RESULTS, journal_of, read_manifest, write_table
+from benchmarks.files import RESULTS, journal_of, large_enough, read_manifest, write_table
 from benchmarks.metrics import RESAMPLES
 from benchmarks.report import accompany
 from benchmarks.scored import computed_by, read_journal
@@ -124,7 +124,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     options = arguments()
     conditions = expand(options.conditions.split(","))
-    rows = [row for row in read_manifest(options.data) if min(int(row["width"]), int(row["height"])) >= options.crop]
+    rows = large_enough(read_manifest(options.data), options.crop)
     rows = in_turn(rows)[: options.images]
     if options.report:
         run, entries = read_journal(journal_of(options.output))

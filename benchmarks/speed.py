@@ -13,7 +13,6 @@ matrix product in the same precision, measured in the same run. Memory is the pe
 from __future__ import annotations
 
 import argparse
-import csv
 import subprocess
 import sys
 import tempfile
@@ -26,7 +25,7 @@ from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import speed_aeroblade, speed_dire
-from benchmarks.detection import RESULTS, write_table
+from benchmarks.files import RESULTS, large_enough, read_manifest, write_table
 from benchmarks.speed_aeroblade import STAGES, Way
 from benchmarks.timing import Clock, best_of, hardware, peak
 from recon_detect.devices import find_device
@@ -118,8 +117,7 @@ def pictures(data: Path | None, folder: Path, side: int, number: int) -> list[Pa
     draw = np.random.default_rng(0)
     images = []
     if data:
-        with (data / "manifest.csv").open(newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if min(int(row["width"]), int(row["height"])) >= side]
+        rows = large_enough(read_manifest(data), side)
         if len(rows) < number:
             raise UsageError(f"{data}: {len(rows)} images of {side} px or more; {number} wanted")
         images = [Transform(side).image(data / rows[i]["path"]) for i in draw.permutation(len(rows))[:number]]

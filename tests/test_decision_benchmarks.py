@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import attribution, calibration, classifiers
+from benchmarks.files import write_manifest
 from recon_detect import load_detector
 from recon_detect.results import RunInfo
 from tests.calibration.scored import rows
@@ -42,10 +43,7 @@ def data(tmp_path, run):
             by = {"contrast": dict(zip(MODELS, values, strict=True)), "aedr": dict.fromkeys(MODELS, values[0])}
             scores = {name: max(of.values()) for name, of in by.items()}
             lines[encoding].append(json.dumps(row | {"per_model": by, "scores": scores, "error": None}))
-    with (tmp_path / "manifest.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(manifest[0]))
-        writer.writeheader()
-        writer.writerows(manifest)
+    write_manifest(tmp_path, manifest)
     for encoding, of in lines.items():
         (tmp_path / f"scores-{encoding}").write_text("\n".join(of) + "\n")
     return tmp_path

@@ -1,6 +1,5 @@
 """Benchmarks whose process is killed at random moments and started again end with the bytes of an undisturbed run."""
 
-import csv
 import json
 import os
 import random
@@ -12,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+
+from benchmarks.files import write_manifest
 
 ROOT = Path(__file__).parents[1]
 IMAGES, KILLS = 16, 3
@@ -27,10 +28,7 @@ def data(tmp_path, picture):
         label, family = ("generated", "SD kl-f8") if number % 2 else ("real", "")
         rows.append({"path": f"{number}.png", "label": label, "generator": family, "autoencoder": family,
                      "width": 48, "height": 48})  # fmt: skip
-    with (folder / "manifest.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    write_manifest(folder, rows)
     return folder
 
 

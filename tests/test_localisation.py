@@ -9,6 +9,7 @@ from PIL import Image
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from benchmarks import localisation
+from benchmarks.files import write_manifest
 from recon_detect import load_detector, open_picture
 from recon_detect.errors import UsageError
 from recon_detect.images.transform import Transform
@@ -25,10 +26,7 @@ def photographs(tmp_path, picture):
         Image.fromarray(picture(side, side, seed=number)).save(folder / f"{number}.png")
         label = "generated" if number == 5 else "real"
         rows.append({"path": f"{number}.png", "label": label, "width": side, "height": side})
-    with (folder / "manifest.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    write_manifest(folder, rows)
     return folder
 
 

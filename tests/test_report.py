@@ -1,6 +1,5 @@
 """The report: one file that asks nothing of the network, whatever results there are."""
 
-import csv
 import json
 import shutil
 import subprocess
@@ -15,7 +14,7 @@ from PIL import Image
 pytest.importorskip("matplotlib")
 
 from benchmarks import detection, figures, report
-from benchmarks.files import RESULTS, journal_of, write_table
+from benchmarks.files import RESULTS, journal_of, write_manifest, write_table
 from benchmarks.metrics import auroc
 from recon_detect import load_detector
 
@@ -82,10 +81,7 @@ def data(tmp_path, picture):
         Image.fromarray(picture(40, 40, seed=number)).save(folder / f"{number}.png")
         rows.append({"path": f"{number}.png", "label": label, "generator": family and f"<{family}>", "width": 40,
                      "autoencoder": family, "height": 40})  # fmt: skip
-    with (folder / "manifest.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    write_manifest(folder, rows)
     return folder
 
 

@@ -7,6 +7,7 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from benchmarks import robustness
+from benchmarks.files import write_manifest
 from recon_detect import nulls
 from recon_detect.looks import SCALES
 
@@ -20,10 +21,7 @@ def data(tmp_path, picture):
         family = "" if number % 5 < 3 else "SD kl-f8"
         label = "generated" if family else "real"
         rows.append({"path": f"{number}.png", "label": label, "autoencoder": family, "width": 40, "height": 40})
-    with (tmp_path / "manifest.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    write_manifest(tmp_path, rows)
     return tmp_path
 
 
