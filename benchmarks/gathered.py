@@ -28,6 +28,7 @@ KINDS = {
     "crossed": ("classifier", "trained on"),
     "attribution": ("by", "true"),
     "audit": ("measurement", "shortcut"),
+    "localisation": ("map", "changed"),
     "footprint": ("what", "value", "unit"),
     "speed": ("images_per_s",),
 }

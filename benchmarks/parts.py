@@ -48,11 +48,12 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Gallery:
-    """Thumbnails in a row."""
+    """Thumbnails in a row; wide ones below each other."""
 
     title: str
     pictures: Sequence[Picture]
     note: str
+    wide: bool = False
 
 
 Part = Table | Matrix | Chart | Gallery

@@ -43,6 +43,7 @@ def chapters(results: Sequence[Result], folder: Path | None, data: Path | None) 
         decisions(results),
         attribution(results),
         generalisation(results),
+        localisation(results),
         cost(results),
     ]
     return [section for section in found if section and (section.parts or section.folded)]
@@ -105,6 +106,12 @@ def generalisation(results: Sequence[Result]) -> Section:
     ]
     intro = "What classifiers learn from some generators and data sets, tried on others."
     return Section("Generalisation", intro, crossed, [*left_out])
+
+
+def localisation(results: Sequence[Result]) -> Section:
+    found = [part for result in results if result.kind == "localisation" for part in sections.localisation(result)]
+    intro = "How well maps of the error and of the contrast point at the part of a picture that was changed."
+    return Section("Localisation", intro, found)
 
 
 def cost(results: Sequence[Result]) -> Section:

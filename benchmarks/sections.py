@@ -213,10 +213,10 @@ def _area(result: Result, method: str) -> float:
     return auroc(real, generated) if len(real) and len(generated) else 0.0
 
 
-def thumbnail(path: Path) -> str:
+def thumbnail(path: Path, side: int = SIDE) -> str:
     """A small JPEG as a data URI."""
     image = Image.fromarray(open_picture(path).bytes())
-    image.thumbnail((SIDE, SIDE))
+    image.thumbnail((side, side))
     buffer = io.BytesIO()
     image.save(buffer, "jpeg", quality=80)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
@@ -302,6 +302,17 @@ def generalisation(result: Result) -> list[Part]:
         title = f"{result.form}: {lines[0]['classifier']} on {features}, trained on one set and tested on another"
         found.append(Matrix(title, "trained on \\ tested on", targets, rows, note))
     return found
+
+
+def localisation(result: Result) -> list[Part]:
+    """How well each map finds the pixels, then some pictures beside their masks and maps, where these were kept."""
+    table = layouts.plain(result.conditions, result.lines, "Pixels that were changed, by map")
+    pictures = [
+        Picture(thumbnail(path, 4 * SIDE), f"{path.stem}: image, mask, error, contrast", path.stem)
+        for path in sorted(result.path.with_suffix("").glob("*.png"))
+    ]
+    note = "From left to right: the image, what was changed, the error, the contrast. The same colours everywhere."
+    return [table, Gallery("Maps", pictures, note, wide=True)] if pictures else [table]
 
 
 def published(results: Sequence[Result]) -> Table:

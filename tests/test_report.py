@@ -134,6 +134,18 @@ def test_a_run_with_its_scores_and_images(table, data):
     assert before == (table.with_suffix(".html").read_text(), table.with_suffix(".png").read_bytes())
 
 
+def test_maps_of_a_localisation_are_shown_one_below_the_other(tmp_path):
+    line = {"model": "a", "map": "contrast", "images": 2, "auroc": 0.9, "ap": 0.5, "changed": 0.2}
+    write_table(tmp_path / "localisation.csv", "planted", [line])
+    (tmp_path / "localisation").mkdir()
+    Image.fromarray(np.zeros((64, 256, 3), np.uint8)).save(tmp_path / "localisation" / "one.png")
+    (section,) = report.chapters(report.gather([tmp_path / "localisation.csv"], None), None, None)
+    page = check(report.page([section], [], []))
+    assert section.title == "Localisation" and "contrast" in page.texts
+    assert [image["alt"] for image in page.images] == ["one: image, mask, error, contrast"]
+    assert "gallery wide" in [found.get("class") for found in page.of("ul")]
+
+
 def test_without_images_and_scores_there_is_less(table, tmp_path, monkeypatch, capsys):
     arguments = ["--results", str(table.parent), "--markdown", str(tmp_path / "t.md"), "--figures", str(tmp_path / "f")]
     monkeypatch.setattr(sys, "argv", ["report", *arguments])
