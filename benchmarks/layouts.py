@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.files import RESULTS, read_table
-from recon_detect.models.registry import AUTOENCODERS, MODEL_SETS
+from recon_detect.models.registry import AUTOENCODERS, MODEL_SETS, AutoencoderRow
 
 # The four with the most images; the CSV has all, and every generator.
 FAMILIES = ("SD kl-f8", "SDXL VAE", "Flux.1 16ch VAE", "SD3 16ch VAE", "all")
@@ -72,7 +72,8 @@ def comparison(pattern: str) -> Table:
         conditions, every = read_table(path)
         for method in dict.fromkeys(line["method"] for line in every):
             lines = {line["group"].removeprefix("autoencoder: "): line for line in every if line["method"] == method}
-            settings = [lines["all"][column] for column in ("method", "distance", "models", "dtype")]
+            of = lines["all"]
+            settings = [of["method"], of["distance"], models_of(of), of["dtype"]]
             rows.append([*settings, *(spread(lines[family]) for family in FAMILIES)])
     counts = [f"{family} (n = {lines[family]['generated']})" for family in FAMILIES]
     note = f"AUROC with 95 % interval, against {lines['all']['real']} photographs. Conditions: {conditions}."
@@ -168,18 +169,24 @@ def thresholds(conditions: str, lines: Lines) -> Table:
     return Table(head, rows, f"Conditions: {conditions}.", "Thresholds from half of the photographs, on the other half")
 
 
+def _pinned(row: AutoencoderRow) -> str:
+    if not row.files:
+        return "in the package"
+    known = [name for name, value in (("revision", row.files[0].revision), ("sum", row.files[0].sha256)) if value]
+    return " and ".join(known) or "none"
+
+
 def models() -> Table:
     rows = [
         [
             f"`{row.name}`",
             row.title,
-            row.licence + (" (terms to accept)" if row.files[0].gated else ""),
+            row.licence + (" (terms to accept)" if any(file.gated for file in row.files[:1]) else ""),
             str(row.megabytes),
             row.low_precision,
-            "revision and sum" if row.files[0].revision and row.files[0].sha256
-            else "revision" if row.files[0].revision else "none",
+            _pinned(row),
         ]
         for row in AUTOENCODERS.values()
-    ]  # fmt: skip
+    ]
     sets = "; ".join(f"`{name}` = {', '.join(members)}" for name, members in MODEL_SETS.items())
     return Table(["name", "what", "licence", "MB", "precision on a GPU", "pinned"], rows, f"Sets: {sets}.")

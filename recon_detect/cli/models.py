@@ -18,7 +18,7 @@ def run_list() -> None:
     for heading in ("name", "what", "licence", "MB", "here"):
         table.add_column(heading, justify="right" if heading == "MB" else "left", overflow="fold")
     for row in MODELS.values():
-        gated = ", terms to accept" if row.files[0].gated else ""
+        gated = ", terms to accept" if row.files and row.files[0].gated else ""
         table.add_row(row.name, row.title, row.licence + gated, str(row.megabytes), _where(row.name))
     console = stdout_console()
     console.print(table)
@@ -62,7 +62,7 @@ def run_verify(names: list[str] | None) -> int:
 
 def _verdict(weights: Weights) -> str:
     row = MODELS.get(weights.name)
-    known = row is not None and any(file.sha256 for file in row.files)
+    known = row is not None and any((*row.local_sha256, *(file.sha256 for file in row.files)))
     # find_weights has refused the file already if a known sum does not fit.
     return "ok" if known else f"no published sum known, sha256 {weights.sha256}:"
 

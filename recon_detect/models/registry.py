@@ -31,13 +31,14 @@ class HubFile:
 
 @dataclass(frozen=True, slots=True)
 class AutoencoderRow:
-    """A pretrained autoencoder.
+    """A pretrained autoencoder, or a diffusion model of pixels, whose latent is the noise that it inverts an image to.
 
     Attributes:
         name: What users write.
         title: What it is, in a line.
         family: Decoder family that its errors are evidence for.
-        files: Where the weights are, in order of preference; the later ones are mirrors.
+        files: Where the weights are, in order of preference; the later ones are mirrors. None of what comes with the
+            package.
         factor: Pixels per latent position.
         latent_channels: Channels of the latent.
         megabytes: Size of the download.
@@ -73,7 +74,38 @@ class BackboneRow:
     local_sha256: tuple[str, ...] = ()
 
 
+# Trained by this project to do what the tiny ones do, and part of the package (benchmarks/embedded): by teacher.
+STUDENTS = {"taesd": "mini-sd", "taesdxl": "mini-sdxl", "taesd3": "mini-sd3", "taef1": "mini-flux1"}
+
+# The family of diffusion models of pixels, which have no decoder.
+PIXELS = "pixels"
+
 _ROWS = (
+    AutoencoderRow(
+        "mini-sd", "student of taesd, part of this package", "sd",
+        (), 8, 4, 5, "bfloat16", "MIT", "this project, after taesd",
+        ("d1714fdc122f80cd6e9628b63af310923685f457238800e6cd83adc675996285",),
+    ),
+    AutoencoderRow(
+        "mini-sdxl", "student of taesdxl, part of this package", "sdxl",
+        (), 8, 4, 5, "bfloat16", "MIT", "this project, after taesdxl",
+        ("f54b0e61ee8e39b38fcc4eb4a2157628e5bb80ce88dcfcb010e265b38bd3166d",),
+    ),
+    AutoencoderRow(
+        "mini-sd3", "student of taesd3, part of this package", "sd3",
+        (), 8, 16, 5, "bfloat16", "MIT", "this project, after taesd3",
+        ("6db217589b3d119a177736749a4e21f629383c1a65b22275178b3155fd3539f3",),
+    ),
+    AutoencoderRow(
+        "mini-flux1", "student of taef1, part of this package", "flux1",
+        (), 8, 16, 5, "bfloat16", "MIT", "this project, after taef1",
+        ("2f924f463be6d54119ae80da13a00ba41127bc0f0ac9d3e1b30fa955d612ca66",),
+    ),
+    AutoencoderRow(
+        "mini-ddpm", "small diffusion model of pixels, 64 px, part of this package", PIXELS,
+        (), 4, 3, 6, "bfloat16", "Apache-2.0", "this project, after arXiv:2105.05233",
+        ("076fa04faf5c10e9bd8172426f25693bdee64d98102af5d525b1528abad8b53a",),
+    ),
     AutoencoderRow(
         "taesd", "tiny autoencoder of Stable Diffusion 1 and 2", "sd",
         (HubFile("madebyollin/taesd", "614f76814bbe30edbe2e627ace1c2234c81a2c0e",
@@ -211,7 +243,8 @@ MODELS: dict[str, AutoencoderRow | BackboneRow] = AUTOENCODERS | BACKBONES
 
 # Names for several rows at once, wherever a model name is expected.
 MODEL_SETS: dict[str, tuple[str, ...]] = {
-    "tiny": ("taesd", "taesdxl", "taesd3", "taef1"),
+    "embedded": tuple(STUDENTS.values()),
+    "tiny": tuple(STUDENTS),
     "full": ("sd1", "sd2", "sdxl", "sd3", "flux1"),
     # The three of the AEROBLADE paper.
     "aeroblade": ("sd1", "sd2", "kandinsky21"),

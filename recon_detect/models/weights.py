@@ -17,6 +17,9 @@ log = logging.getLogger("recon_detect")
 WEIGHTS_VARIABLE = "RECON_DETECT_WEIGHTS"
 SHARED_VARIABLE = "RECON_DETECT_SHARED"
 
+# What comes with the package.
+EMBEDDED = Path(__file__).parent / "embedded"
+
 _FILENAMES = (
     "diffusion_pytorch_model.safetensors",
     "diffusion_pytorch_model.fp16.safetensors",
@@ -35,7 +38,7 @@ class Weights:
         name: Name of the row, or the folder or hub id as the user wrote it.
         folder: Folder with ``config.json`` and the weights.
         filename: The safetensors file in it.
-        origin: ``"folder"``, ``"cache"`` or ``"hub"`` (fetched just now).
+        origin: ``"package"``, ``"folder"``, ``"cache"`` or ``"hub"`` (fetched just now).
         sha256: Of the safetensors file.
         repo: Hub repository, where it came from one.
         revision: Commit in that repository.
@@ -109,10 +112,13 @@ def find_component(model: str, component: str, filenames: tuple[str, ...]) -> Pa
 
 def _find_row(row: AutoencoderRow | BackboneRow, fetch: bool) -> Weights:
     accepted = frozenset(filter(None, (*(file.sha256 for file in row.files), *row.local_sha256)))
-    folders = search_folders()
+    # What comes with the package is nowhere else.
+    folders = search_folders() if row.files else [EMBEDDED]
     for root in folders:
         if (root / row.name / "config.json").is_file():
             weights = _in_folder(row.name, root / row.name)
+            if not row.files:
+                weights = replace(weights, origin="package")
             if accepted and weights.sha256 not in accepted:
                 raise WeightsCorrupt(
                     f"{weights.folder / weights.filename}: sha256 {weights.sha256} is none of the known files of "
