@@ -61,6 +61,12 @@ def ssim(x: Tensor, y: Tensor) -> Tensor:
     return 1 - similarity.mean(dim=1, keepdim=True)
 
 
+def unit_difference(x: Tensor, y: Tensor) -> Tensor:
+    """(B, 1, h, w), the squared difference of features (B, C, h, w) whose positions have length 1, as in LPIPS."""
+    x, y = (F.normalize(features.float(), dim=1, eps=1e-10) for features in (x, y))
+    return (x - y).square().sum(dim=1, keepdim=True)
+
+
 _PIXEL_DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "l1": l1,
     "l2": l2,
@@ -69,8 +75,11 @@ _PIXEL_DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "ssim": ssim,
 }
 
-# Mean square of E(x) - E(AE(x)) over the channels: computed where the latents are (`Evidence.error_map`).
+# Of what the autoencoder's own encoder sees in x and AE(x), so computed where the autoencoders are
+# (`Evidence.error_map`): mean square of E(x) - E(AE(x)) over the channels, and `unit_difference` of early features.
 LATENT = "latent_l2"
+FEATURES = "encoder_features"
+OF_ENCODER = (LATENT, FEATURES)
 
 # Radius of the receptive field of each layer of LPIPS-VGG, rounded up to its stride, and of the pixel distances (SSIM's
 # window). The other networks have no padding or odd strides, which tiles would shift.
@@ -85,7 +94,7 @@ _LPIPS_MAP_SCALE = 0.1
 def distance_names() -> list[str]:
     """Every distance. ``lpips_NET_0`` is the sum of all layers, ``lpips_NET_K`` layer K."""
     lpips = [f"lpips_{net}_{layer}" for net in NETS for layer in range(layer_count(net) + 1)]
-    return [*lpips, *_PIXEL_DISTANCES, LATENT]
+    return [*lpips, *_PIXEL_DISTANCES, *OF_ENCODER]
 
 
 def map_scale(name: str) -> float:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from recon_detect.devices import sum_dtype
-from recon_detect.distances import LATENT
+from recon_detect.distances import FEATURES, LATENT
 from recon_detect.errors import InputError, NumericalError, UnknownName, UsageError
 from recon_detect.filters import reflect_pad
 from recon_detect.tiling import TILED_ABOVE, is_large
@@ -83,6 +83,7 @@ class Evidence:
         self._by_key = {a.key: model for model, a in reversed(list(enumerate(self.autoencoders)))}
         self._images: dict[Key, Tensor] = {}
         self._latents: dict[Key, Tensor] = {}
+        self._seen: dict[Key, Tensor] = {}
         self._references: dict[Key, dict[str, Features]] = {}
         self._maps: dict[Key, dict[str, Tensor]] = {}
         self._embeddings: dict[tuple[str, str, int | None], Tensor] = {}
@@ -171,6 +172,8 @@ class Evidence:
         known = self._maps.setdefault(key, {})
         if name == LATENT and name not in known:
             known[name] = self._latent_difference(key)
+        if name == FEATURES and name not in known:
+            known[name] = self._feature_difference(key)
         if name not in known:
             maps = self._compare(key[:-1], self._image(key), self.distances.computed_with(name))
             known.update({name: m.half().cpu() for name, m in maps.items()} if self._noise else maps)
@@ -310,6 +313,17 @@ class Evidence:
         before, after = (self._encode([part], model, self._padded([part], model)).float() for part in (key[:-1], key))
         return (before - after).square().mean(dim=1, keepdim=True)
 
+    def _feature_difference(self, key: Key) -> Tensor:
+        """How far the encoder's early features of an image and of its reconstruction are apart: (B, 1, h, w)."""
+        model = self._by_key[key[-1].removesuffix(_DEEP)]
+        height, width = self._image(key).shape[-2:]
+        autoencoder = self._all[model]
+        before, after = (self._padded([part], model) for part in (key[:-1], key))
+        # Asked for once: the map is remembered.
+        seen = self._seen.pop((*key[:-1], autoencoder.encoder_key), None)
+        # Half the size of the image, rounded up: without what was padded.
+        return autoencoder.feature_difference(before, after, seen)[..., : -(-height // 2), : -(-width // 2)]
+
     def _padded(self, parents: Sequence[Key], model: int) -> Tensor:
         """Images of one size with sides that are multiples of the model's factor."""
         factor = self._all[model].factor
@@ -327,7 +341,12 @@ class Evidence:
         autoencoder = self._all[model]
         keys = [(*parent, autoencoder.encoder_key) for parent in parents]
         if not all(key in self._latents for key in keys):
-            latents = autoencoder.encode(padded, self._noise[model] if self._noise else None)
+            if FEATURES in self.distances.names and not self._noise:
+                latents, seen = autoencoder.encode_features(padded)
+                if seen is not None:
+                    self._seen.update(zip(keys, torch.split(seen, len(self)), strict=True))
+            else:
+                latents = autoencoder.encode(padded, self._noise[model] if self._noise else None)
             self._latents.update(zip(keys, torch.split(latents, len(self)), strict=True))
         return torch.cat([self._latents[key] for key in keys])
 

@@ -139,6 +139,38 @@ def test_the_distance_of_latents_equals_a_slow_rewrite(lively_model, reconstruct
     assert result[0].map.shape == (8, 10)
 
 
+@pytest.mark.parametrize("size", [(32, 40), (33, 39)])
+def test_distance_in_features_of_the_encoder(reconstruct, lively_model, picture, size):
+    """As LPIPS without weights, after the block at half the resolution."""
+    from diffusers import AutoencoderTiny
+
+    layers = AutoencoderTiny.from_pretrained(lively_model).eval().encoder.layers
+    assert [type(layer).__name__ for layer in layers[:4]] == ["Conv2d", "AutoencoderTinyBlock"] * 2
+    height, width = size
+
+    def padded(x):
+        return np.pad(x, ((0, 0), (0, -height % 4), (0, -width % 4)), mode="reflect")
+
+    def features(x):
+        x = padded(x)
+        with torch.inference_mode():
+            found = layers[:4]((torch.from_numpy(x).float()[None] + 1) / 2)[0].double().numpy()
+        found = found[:, : -(-height // 2), : -(-width // 2)]
+        return found / np.sqrt((found**2).sum(axis=0))
+
+    x = picture(*size).transpose(2, 0, 1) / 127.5 - 1
+    detector = load_detector("aeroblade", models=lively_model, distance="encoder_features", device="cpu")
+    result = detector.score(picture(*size), maps=True, progress=False)
+    expected = ((features(x) - features(reconstruct(padded(x))[:, :height, :width])) ** 2).sum(axis=0)
+    assert result.scores[0] == pytest.approx(-expected.mean(), rel=1e-5)
+    assert np.allclose(result[0].map, expected, rtol=1e-3, atol=1e-6)
+
+
+def test_features_of_other_encoders_are_refused(kl_model, picture):
+    detector = load_detector("aeroblade", models=kl_model, distance="encoder_features", device="cpu")
+    assert "encoder_features is that of tiny autoencoders" in detector.score(picture(), progress=False)[0].error
+
+
 def test_every_method_is_complete_and_rewritten():
     # in files of their own
     elsewhere = {
@@ -146,6 +178,7 @@ def test_every_method_is_complete_and_rewritten():
         "dire",
         "dire-resnet",
         "embedding",
+        "glance",
         "grain",
         "lare",
         "minder",
