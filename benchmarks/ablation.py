@@ -23,7 +23,7 @@ from scipy.stats import trim_mean
 
 from benchmarks.files import RESULTS, read_manifest, write_table
 from benchmarks.metrics import auroc, intervals, tpr_at_fpr
-from benchmarks.nulls import distances_of
+from benchmarks.nulls import POOLS
 from recon_detect.models.registry import MODEL_SETS
 
 FOLDS = 5
@@ -79,7 +79,7 @@ def contrasts(blocks: Blocks, model: str, views: tuple[str, ...], distance: str,
     Of the whole image first, then of each block.
     """
     names = {
-        DEFAULT_DISTANCE: distances_of(model),
+        DEFAULT_DISTANCE: POOLS["grain"].of(model),
         "lpips_vgg_2 and lpips_vgg_1": ("lpips_vgg_2", "lpips_vgg_1"),
     }.get(distance, (distance,))
     against = [(model, view) for view in views] or [(other, "identity") for other in MODELS if other != model]

@@ -24,15 +24,20 @@ from benchmarks.scoring import Input, batch_size, score
 from recon_detect import load_detector
 from recon_detect.images.transform import GRID
 from recon_detect.methods import METHODS, find_method
+from recon_detect.models.registry import expand
 from recon_detect.results import MethodInfo, RunInfo
 
 Row = dict[str, str]
 
 
-def known_methods() -> list[str]:
-    """Those that need nothing but autoencoders: the others want weights that most machines lack."""
+def find_methods(names: str, models: str | None) -> list[str]:
+    """The methods of a list; of "all" those that need nothing but autoencoders, and whose nulls are of these models."""
+    if names != "all":
+        return names.split(",")
+    wanted = set(expand(tuple(models.split(",")))) if models else set()
     methods = [find_method(name) for name in METHODS]
-    return [m.name for m in methods if m.models and not (m.embeds or m.denoises)]
+    methods = [m for m in methods if m.models and not (m.embeds or m.denoises or m.trained_size)]
+    return [m.name for m in methods if not m.null or wanted <= set(expand(m.models))]
 
 
 def evaluate(rows: list[Row], scores: list[float], fpr: float) -> list[dict[str, object]]:
@@ -104,7 +109,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     options = arguments()
     detector = load_detector(
-        known_methods() if options.methods == "all" else options.methods.split(","),
+        find_methods(options.methods, options.models),
         models=options.models.split(",") if options.models else None,
         distance=options.distance,
         device=options.device,

@@ -1,4 +1,4 @@
-r"""Fits the distributions of the grain's contrasts over photographs and writes recon_detect/nulls.json.
+r"""Fits the distributions of the grain's contrasts over photographs and writes recon_detect/nulls-METHOD.json.
 
     python -m benchmarks.photographs --packages packages/ --output photographs/
     python -m benchmarks.evidence --data photographs/ --crop 512 --side 512 \
@@ -7,6 +7,10 @@ r"""Fits the distributions of the grain's contrasts over photographs and writes 
         --conditions png,jpeg-75 --distances lpips_vgg_1,lpips_vgg_2 --output null-scaled/
     python -m benchmarks.nulls --evidence null/* null-scaled/* --source "what the photographs are"
     python -m benchmarks.searches --data photographs/ --trials searches.jsonl
+
+    python -m benchmarks.evidence --data photographs/ --crop 512 --side 512 --conditions png,jpeg-75 \
+        --models embedded --distances encoder_features --views "identity;rot90;hflip" --output null-glance/
+    python -m benchmarks.nulls --method glance --evidence null-glance/* --source "what the photographs are"
 
 Any folder with a manifest.csv (path, label, width, height, sha256) of photographs that no benchmark uses will do. From
 each look, windows of several sizes are taken. All parameters of a model and a scale are those of greatest likelihood
@@ -18,6 +22,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +33,37 @@ from scipy import stats
 from scipy.optimize import minimize
 
 from recon_detect import nulls
+from recon_detect.distances import FEATURES
 from recon_detect.files import replacing
 from recon_detect.looks import SCALES
-from recon_detect.methods.grain import FLOOR, GRAIN, POSES, PRIOR, contrasts, corrected, pooled
+from recon_detect.methods import glance, grain
+from recon_detect.methods.grain import FLOOR, PRIOR, contrasts, corrected, pooled
 from recon_detect.models.registry import AUTOENCODERS, MODEL_SETS
 from recon_detect.nulls import Contrasts, Null
 
-MODELS = MODEL_SETS["tiny"]
-# Autoencoders with 16 channels keep finer detail than those with 4, and so is their grain finer (docs/methods.md).
-DISTANCES = {4: ("lpips_vgg_2",), 16: ("lpips_vgg_2", "lpips_vgg_1")}
+
+@dataclass(frozen=True)
+class Pool:
+    """Of a method: its models, the poses that it compares, the scales that it looks at, and the distances by channels.
+
+    Autoencoders with 16 channels keep finer detail than those with 4, and so is their grain finer (docs/methods.md).
+    """
+
+    models: tuple[str, ...]
+    poses: tuple[str, ...]
+    scales: tuple[float, ...]
+    distances: dict[int, tuple[str, ...]]
+
+    def of(self, model: str) -> tuple[str, ...]:
+        """The distances of one model; the first weighs its blocks."""
+        return self.distances[AUTOENCODERS[model].latent_channels]
+
+
+_FEATURES = (FEATURES,)
+POOLS = {
+    "grain": Pool(MODEL_SETS["tiny"], grain.POSES, SCALES, {4: ("lpips_vgg_2",), 16: ("lpips_vgg_2", "lpips_vgg_1")}),
+    "glance": Pool(MODEL_SETS["embedded"], glance.POSES, (1.0,), {4: _FEATURES, 16: _FEATURES}),
+}
 WINDOWS = (4, 6, 8, 10, 16)
 # Beyond this many degrees of freedom a t distribution is a normal one.
 NORMAL = 100.0
@@ -53,34 +80,32 @@ def windows(size: int, window: int) -> list[Window]:
     return [(slice(y, y + window), slice(x, x + window)) for y in starts for x in starts]
 
 
-def distances_of(model: str) -> tuple[str, ...]:
-    return DISTANCES[AUTOENCODERS[model].latent_channels]
-
-
-def measure(images: list[Blocks], window: int, model: str, scale: float) -> Measured:
+def measure(images: list[Blocks], window: int, pool: Pool, model: str, scale: float) -> Measured:
     """The contrasts (I, W, P) in the W windows of I images, and over how many blocks (I, W) the errors spread."""
     logs, spread = [], []
-    for blocks, part in itertools.product(images, windows(size_of(images[0], model, scale), window)):
+    for blocks, part in itertools.product(images, windows(size_of(images[0], pool, model, scale), window)):
         maps = {
             (pose, distance): blocks[name_of(scale, model, pose, distance)][part]
-            for pose, distance in itertools.product(POSES, distances_of(model))
+            for pose, distance in itertools.product(pool.poses, pool.of(model))
         }
         logs.append(
-            [np.mean([np.log(maps[pose, name].mean() + FLOOR) for name in distances_of(model)]) for pose in POSES]
+            [np.mean([np.log(maps[pose, name].mean() + FLOOR) for name in pool.of(model)]) for pose in pool.poses]
         )
-        upright = maps["identity", GRAIN.distance]
+        upright = maps["identity", pool.of(model)[0]]
         spread.append(upright.sum() ** 2 / np.square(upright).sum())
-    shape = (len(images), -1, len(POSES))
-    return contrasts(torch.tensor(np.array(logs)).view(shape)), torch.tensor(np.array(spread)).view(shape[:2])
+    shape = (len(images), -1, len(pool.poses))
+    return contrasts(torch.tensor(np.array(logs)).view(shape), pool.poses), torch.tensor(np.array(spread)).view(
+        shape[:2]
+    )
 
 
 def name_of(scale: float, model: str, pose: str, distance: str) -> str:
     return f"{scale:.4f}/{model}/{pose}/1/{distance}"
 
 
-def size_of(blocks: Blocks, model: str, scale: float) -> int:
+def size_of(blocks: Blocks, pool: Pool, model: str, scale: float) -> int:
     """Blocks along a side of the look at a scale; 0 without one."""
-    name = name_of(scale, model, "identity", GRAIN.distance)
+    name = name_of(scale, model, "identity", pool.of(model)[0])
     return blocks[name].shape[0] if name in blocks else 0
 
 
@@ -135,18 +160,20 @@ def unseen(measured: dict[tuple[str, int], Measured]) -> dict[tuple[str, int], n
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--method", choices=POOLS, default="grain")
     parser.add_argument("--evidence", type=Path, nargs="+", required=True, help="folders, one per condition")
     parser.add_argument("--source", required=True, help="what the photographs are, for the file")
     options = parser.parse_args()
     evidence = {path: [load_file(file) for file in sorted(path.glob("*.safetensors"))] for path in options.evidence}
-    table: dict[str, Any] = {model: {"distances": list(distances_of(model)), "scales": {}} for model in MODELS}
-    for scale in SCALES:
+    pool = POOLS[options.method]
+    table: dict[str, Any] = {model: {"distances": list(pool.of(model)), "scales": {}} for model in pool.models}
+    for scale in pool.scales:
         z: dict[tuple[str, int], list[np.ndarray]] = {}
-        for model in MODELS:
+        for model in pool.models:
             measured = {
-                (str(folder), window): measure(images, window, model, scale)
+                (str(folder), window): measure(images, window, pool, model, scale)
                 for (folder, images), window in itertools.product(evidence.items(), WINDOWS)
-                if window <= size_of(images[0], model, scale)
+                if window <= size_of(images[0], pool, model, scale)
             }
             table[model]["scales"][f"{scale:.4f}"] = fit(list(measured.values()))
             for key, found in unseen(measured).items():
@@ -161,8 +188,8 @@ def main() -> None:
     photographs = max(len(images) for images in evidence.values())
     # What `benchmarks.searches` adds holds for other contrasts: it is to be measured again.
     table = {model: row | {"searches": {}} for model, row in table.items()}
-    content = {"source": options.source, "photographs": photographs, GRAIN.name: table}
-    with replacing(nulls.FILE) as temporary:
+    content = {"source": options.source, "photographs": photographs, options.method: table}
+    with replacing(nulls.file_of(options.method)) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 

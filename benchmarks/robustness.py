@@ -25,7 +25,7 @@ from scipy.stats import norm
 from benchmarks.ablation import FAMILIES as DECODER_FAMILIES
 from benchmarks.ablation import summary
 from benchmarks.conditions import FAMILIES, SINGLE, expand, family_of
-from benchmarks.detection import known_methods
+from benchmarks.detection import find_methods
 from benchmarks.files import RESULTS, journal_of, large_enough, read_manifest, write_table
 from benchmarks.metrics import RESAMPLES
 from benchmarks.report import accompany
@@ -104,7 +104,7 @@ def report(entries: list[dict[str, Any]], rows: list[Row], conditions: list[str]
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
-    parser.add_argument("--methods", default=",".join(known_methods()))
+    parser.add_argument("--methods", default="all", help="separated by commas: one pass for all; or 'all'")
     parser.add_argument("--models", default="tiny")
     parser.add_argument(
         "--conditions",
@@ -130,7 +130,7 @@ def main() -> None:
         run, entries = read_journal(journal_of(options.output))
     else:
         detector = load_detector(
-            options.methods.split(","),
+            find_methods(options.methods, options.models),
             models=options.models.split(","),
             device=options.device,
             dtype=options.dtype,

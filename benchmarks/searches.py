@@ -1,4 +1,4 @@
-r"""Fits how the best of each search of the grain is distributed over photographs, into recon_detect/nulls.json.
+r"""Fits how the best of each search of the grain is distributed over photographs, into recon_detect/nulls-grain.json.
 
     python -m benchmarks.searches --data photographs/ --dtype bfloat16 --trials searches.jsonl
 
@@ -70,7 +70,7 @@ def main() -> None:
                 file.write(json.dumps({"image": name, "best": best}) + "\n")
                 file.flush()
     trials = read(options.trials)
-    content = json.loads(nulls.FILE.read_text(encoding="utf-8"))
+    content = json.loads(nulls.file_of(GRAIN.name).read_text(encoding="utf-8"))
     for stage in SEARCHES:
         values = np.array([trials[name][stage] for name, _, _ in wanted])
         for model, of_model in zip(MODELS, values.T, strict=True):
@@ -79,7 +79,7 @@ def main() -> None:
             z = (of_model - mean) / deviation
             print(f"{stage:7} {model:8} n={len(z)}, mean {mean:.2f}, deviation {deviation:.2f}, above 1.645: "
                   f"{np.mean(z > 1.645):.3f}, 2.326: {np.mean(z > 2.326):.3f}, largest {z.max():.2f}")  # fmt: skip
-    with replacing(nulls.FILE) as temporary:
+    with replacing(nulls.file_of(GRAIN.name)) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 

@@ -22,6 +22,7 @@ from benchmarks.layouts import Table, ablation, comparison, detection, models, p
 from benchmarks.layouts import thresholds as calibration
 
 ROOT = Path(__file__).parents[1]
+PAGES = ("README.md", "docs/*.md", "recon_detect/models/embedded/*/README.md")
 BLOCK = re.compile(r"<!-- (table: (?P<file>\S+)( (?P<method>\S+))?|models) -->\n.*?<!-- /(table|models) -->", re.DOTALL)
 FIGURE = re.compile(r"<!-- figure: (?P<what>[^>]+) -->.*?<!-- / -->", re.DOTALL)
 LAYOUTS = {"ablation": ablation, "detection": detection, "calibration": calibration, "robustness": robustness_of_all}
@@ -66,7 +67,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
     stale = []
-    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+    for path in (path for pattern in PAGES for path in sorted(ROOT.glob(pattern))):
         before = path.read_text(encoding="utf-8")
         after = FIGURE.sub(number, BLOCK.sub(fill, before))
         if after != before:

@@ -24,16 +24,16 @@ from recon_detect.evidence import TRAINED, Evidence, Noise
 from recon_detect.images import Source, as_sources
 from recon_detect.images.augment import augmented
 from recon_detect.looks import textured_share
-from recon_detect.methods import DEFAULT_METHOD, Finding, Method, find_method
+from recon_detect.methods import DEFAULT_METHOD, Finding, find_method
 from recon_detect.models.autoencoders import Autoencoder, load_autoencoder, share_equal_parts
 from recon_detect.models.backbones import Backbone, load_backbone
 from recon_detect.models.denoisers import Denoiser, load_denoiser
 from recon_detect.models.dire_classifier import DireClassifier
-from recon_detect.models.registry import AUTOENCODERS, BACKBONES, expand
 from recon_detect.models.weights import find_weights
-from recon_detect.nulls import Nulls, digest, find_nulls
+from recon_detect.nulls import digest
 from recon_detect.results import MethodInfo, ModelInfo, Row, RunInfo, Score, ScoreResult
 from recon_detect.settings import DEFAULTS, Settings
+from recon_detect.uses import Use, find_use
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,10 +56,11 @@ def load_detector(
     """Loads a detector: weights are found on this machine, or fetched from the hub and checked.
 
     Args:
-        method: See `recon-detect score --help`. Several share one pass: what two of them need is computed once; the
-            first decides `ScoreResult.scores`.
-        models: Names from the registry or of its sets (``"tiny"``), folders in diffusers' format, or hub ids
-            ``owner/name[:subfolder][@revision]``. None takes each method's own.
+        method: See `recon-detect score --help`; ``"default"`` is `glance` with the models of the package, and `grain`
+            with others. Several share one pass: what two of them need is computed once; the first decides
+            `ScoreResult.scores`.
+        models: Names from the registry or of its sets (``"embedded"``, ``"tiny"``), folders in diffusers' format, or
+            hub ids ``owner/name[:subfolder][@revision]``. None takes each method's own.
         distance: How image and reconstruction are compared, such as ``"lpips_vgg_2"`` or ``"l2"``. None takes each
             method's own.
         device: ``"cuda"``, ``"mps"``, ``"cpu"``; None takes the first that is there. A device that is named and
@@ -77,7 +78,9 @@ def load_detector(
         settings = Settings(device=device, dtype=dtype, **options)
     except TypeError as error:
         raise UsageError(f"unknown option: {error}; known: {', '.join(Settings.__slots__)}") from error
-    methods = [find_method(name) for name in dict.fromkeys([method] if isinstance(method, str) else method)]
+    listed = [models] if isinstance(models, str | Path) else models
+    given = tuple(map(str, listed)) if listed else None
+    methods = [find_method(name, given) for name in dict.fromkeys([method] if isinstance(method, str) else method)]
     if not methods:
         raise UsageError("expected at least one method")
     if distance and all(chosen.embeds or chosen.null for chosen in methods):
@@ -87,43 +90,8 @@ def load_detector(
     if compat:
         # The scripts open images with convert("RGB"), and process one at a time because the noise depends on the order.
         settings = replace(settings, batch_size=1, alpha="drop", exif_orientation=False)
-    listed = [models] if isinstance(models, str | Path) else models
-    given = tuple(map(str, listed)) if listed else None
-    uses = [_use(chosen, given, distance, compat) for chosen in methods]
+    uses = [find_use(chosen, given, distance, compat) for chosen in methods]
     return Detector(uses, compat, settings)
-
-
-def _use(method: Method, models: tuple[str, ...] | None, distance: str | None, compat: str | None) -> Use:
-    # Of models for several methods, each takes those of its kind; folders and hub ids may be of any.
-    others = AUTOENCODERS if method.embeds else BACKBONES
-    fitting = tuple(name for name in expand(models or ()) if name not in others)
-    names = fitting or expand(method.published_models if compat else method.models)
-    if not names:
-        raise UsageError(
-            f"{method.name} has no model of its own: pass one, such as a folder that 'recon-detect convert "
-            "guided-diffusion' wrote, or the hub id of a UNet2DModel"
-        )
-    nulls = find_nulls(method.name, names) if method.null else None
-    if nulls:
-        return Use(method, nulls.distances[0][0], names, nulls)
-    return Use(method, method.distance if method.embeds else distance or method.distance, names, None)
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """A method with the distance, the models and the distributions over photographs that it is used with."""
-
-    method: Method
-    distance: str
-    models: tuple[str, ...]
-    nulls: Nulls | None
-
-    @property
-    def distances(self) -> tuple[str, ...]:
-        """All that it may ask for of `Evidence`."""
-        of_nulls = self.nulls.distances if self.nulls else ()
-        own = () if self.method.embeds else (self.distance,)
-        return tuple(dict.fromkeys((*own, *(name for names in of_nulls for name in names))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +153,7 @@ class Detector:
                     use.method.name,
                     "+".join(use.distances) or use.distance,
                     use.models,
-                    digest() if use.nulls else None,
+                    digest(use.method.name) if use.nulls else None,
                 )
                 for use in uses
             ),

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("recon_detect")
 
-FILE = Path(__file__).parent / "nulls.json"
+
+def file_of(method: str) -> Path:
+    """Where the distributions of a method are kept."""
+    return Path(__file__).parent / f"nulls-{method}.json"
 
 
 class Contrasts(NamedTuple):
@@ -125,8 +128,10 @@ class Nulls:
 
 
 @cache
-def _read() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
+def _read(method: str) -> dict[str, Any]:
+    """Rows by model."""
+    path = file_of(method)
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))[method] if path.is_file() else {}
     return found
 
 
@@ -136,7 +141,7 @@ def find_nulls(method: str, models: tuple[str, ...]) -> Nulls:
     Raises:
         UsageError: None is known for one of the models.
     """
-    table = _read().get(method, {})
+    table = _read(method)
     # A model whose null was not measured takes that of its family, for what it is worth.
     of_family = {family_of(model): model for model in table}
     lender = {model: model if model in table else of_family.get(family_of(model)) for model in models}
@@ -148,7 +153,7 @@ def find_nulls(method: str, models: tuple[str, ...]) -> Nulls:
             f"no null distribution of {method!r} for {', '.join(missing)}; known for: {', '.join(table) or 'none'}. "
             "Without one, models cannot be compared: use --method contrast, or add one with python -m benchmarks.nulls"
         )
-    rows = [table[lender[model]] for model in models]
+    rows = [table[str(lender[model])] for model in models]
     scales = tuple(rows[0]["scales"])
     return Nulls(
         tuple(tuple(row["distances"]) for row in rows),
@@ -158,6 +163,6 @@ def find_nulls(method: str, models: tuple[str, ...]) -> Nulls:
     )
 
 
-def digest() -> str:
-    """Twelve hexadecimal digits of the shipped nulls."""
-    return hashlib.sha256(FILE.read_bytes()).hexdigest()[:12]
+def digest(method: str) -> str:
+    """Twelve hexadecimal digits of the shipped nulls of a method."""
+    return hashlib.sha256(file_of(method).read_bytes()).hexdigest()[:12]

@@ -140,3 +140,10 @@ def test_one_class_alone_is_an_error(run, data):
     manifest.write_text(manifest.read_text().replace("generated", "real"))
     with pytest.raises(SystemExit, match="photographs and of generated"):
         run()
+
+
+def test_all_methods_are_those_that_the_models_are_for():
+    of_tiny = set(detection.find_methods("all", "tiny"))
+    assert {"grain", "aeroblade"} <= of_tiny and not of_tiny & {"glance", "dire", "rigid", "rdd-latent"}
+    assert "glance" in detection.find_methods("all", "embedded") and "grain" in detection.find_methods("all", "taesd")
+    assert detection.find_methods("dire,grain", None) == ["dire", "grain"]

@@ -14,7 +14,7 @@ from recon_detect.models.registry import MODEL_SETS
 
 
 def test_the_shipped_nulls_cover_the_default_pool_at_every_scale():
-    table = json.loads(nulls.FILE.read_text())
+    table = json.loads(nulls.file_of("grain").read_text())
     assert table["source"] and table["photographs"] >= 20
     found = nulls.find_nulls("grain", MODEL_SETS["tiny"])
     assert found.scales == pytest.approx(SCALES, abs=1e-4) and len(found.rows) == 4

@@ -1,4 +1,4 @@
-"""Scores the images named on the command line.
+"""Scores the images named on the command line, with the models of the package.
 
 python docs/examples/score_files.py picture.png folder/
 """
@@ -7,9 +7,9 @@ import sys
 
 from recon_detect import load_detector
 
-detector = load_detector("aeroblade", models="taesd")
+detector = load_detector()
 result = detector.score(sys.argv[1:])
 
 for row in result:
     print(f"{row.score:8.4f}  {row.path}  {row.error or ''}")
-print(f"Reproduce with run {result.run.fingerprint}: {result.run.models[0].name} {result.run.models[0].sha256[:12]}")
+print(f"Run {result.run.fingerprint}: {', '.join(f'{model.name} {model.sha256[:12]}' for model in result.run.models)}")

@@ -12,6 +12,7 @@ from PIL import Image
 from recon_detect.cli.tables import print_table
 from recon_detect.detector import Detector, load_detector
 from recon_detect.images import open_picture
+from recon_detect.methods import DEFAULT_METHOD
 
 
 def run_demo(keep: Path | None, models: list[str] | None) -> None:
@@ -19,7 +20,7 @@ def run_demo(keep: Path | None, models: list[str] | None) -> None:
     from sklearn.datasets import load_sample_images
 
     samples = load_sample_images()
-    detector = load_detector("contrast", models=models)
+    detector = load_detector("contrast" if models else DEFAULT_METHOD, models=models)
     with nullcontext(keep) if keep else tempfile.TemporaryDirectory() as name:
         folder = Path(str(name))
         for label in ("photograph", "decoded"):
@@ -34,7 +35,7 @@ def run_demo(keep: Path | None, models: list[str] | None) -> None:
     print(
         f"\nEach picture is scored twice: the photograph, and what the decoder of {detector.run_info.models[0].name} "
         "makes of it,\nthe last step of every latent diffusion model. A decoded picture is reconstructed better as it "
-        "is than\nturned or mirrored, so its contrast is well above 0; that of a photograph is near 0: docs/methods.md."
+        "is than\nmirrored, turned or moved, so its score is well above 0; that of a photograph not: docs/methods.md."
     )
 
 

@@ -11,7 +11,7 @@ import psutil
 from rich.text import Text
 
 from recon_detect.cli.tables import stdout_console
-from recon_detect.errors import ReconDetectError
+from recon_detect.errors import ReconDetectError, WeightsMissing
 
 
 def run_doctor() -> int:
@@ -74,16 +74,19 @@ def _diffusers() -> str:
 def _lpips() -> str:
     from recon_detect.models.lpips import LPIPS
 
-    LPIPS("vgg", (2,))
+    try:
+        LPIPS("vgg", (2,))
+    except WeightsMissing:
+        return "not here, and not needed by the default; 'recon-detect models download lpips' fetches it"
     return "heads and the first two layers of VGG16 are here and have the right sums"
 
 
 def _weights() -> str:
-    from recon_detect.methods import find_method
+    from recon_detect.methods import DEFAULT_METHOD, find_method
     from recon_detect.models.registry import expand
     from recon_detect.models.weights import find_weights
 
-    found = [find_weights(name, fetch=False) for name in expand(find_method("aeroblade").models)]
+    found = [find_weights(name, fetch=False) for name in expand(find_method(DEFAULT_METHOD).models)]
     return ", ".join(f"{weights.name} in {weights.folder}" for weights in found)
 
 
@@ -102,5 +105,5 @@ _CHECKS: dict[str, Callable[[], str]] = {
     "diffusers": _diffusers,
     "hub": _hub,
     "lpips": _lpips,
-    "default model": _weights,
+    "default models": _weights,
 }

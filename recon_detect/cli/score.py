@@ -42,7 +42,9 @@ def run_score(
         raise UsageError(f"--fail-on {fail_on}: expected 'generated', with a --calibration that says what that is")
     sources = sources_of(paths)
     first = options["method"] if isinstance(options["method"], str) else options["method"][0]
-    known = find_calibration(calibration, find_method(first).name) if calibration else None
+    known = (
+        find_calibration(calibration, find_method(first, tuple(options["models"] or ())).name) if calibration else None
+    )
     detector = load_detector(**options)
     if known:
         detector = detector.with_calibration(known)

@@ -99,6 +99,11 @@ def print_summary(tally: Tally, run: RunInfo, output: Path | None) -> None:
         else "A score is no probability and has no threshold of its own."
     )
     console.print(f"Higher means more likely generated. {reading}")
+    if run.methods[0].name == "glance":
+        console.print(
+            "A first look, at the image as it is. --models tiny (40 MB from the hub) or full also finds what was "
+            "resized, cropped or turned since."
+        )
     if tally.verdicts:
         console.print("; ".join(f"{count} {verdict}" for verdict, count in tally.verdicts.most_common()))
     real, generated = tally.scores["real"], tally.scores["generated"]

@@ -6,6 +6,7 @@ import importlib
 
 from recon_detect.errors import UnknownName
 from recon_detect.methods.method import Finding, Method
+from recon_detect.models.registry import MODEL_SETS, expand
 
 METHODS: dict[str, str] = {
     "aedr": "recon_detect.methods.aedr:AEDR",
@@ -17,6 +18,7 @@ METHODS: dict[str, str] = {
     "dire": "recon_detect.methods.dire:DIRE",
     "dire-resnet": "recon_detect.methods.dire:DIRE_RESNET",
     "embedding": "recon_detect.methods.embedding:EMBEDDING",
+    "glance": "recon_detect.methods.glance:GLANCE",
     "grain": "recon_detect.methods.grain:GRAIN",
     "hfi": "recon_detect.methods.hfi:HFI",
     "lare": "recon_detect.methods.lare:LARE",
@@ -29,19 +31,26 @@ METHODS: dict[str, str] = {
     "warpad": "recon_detect.methods.warpad:WARPAD",
 }
 
-# What ``method="default"`` means: the method that won the comparison in docs/methods.md.
-DEFAULT_METHOD = "grain"
+# Stands for the method that fits the models: with those of the package, or none named, an answer within seconds; with
+# others the method that won the comparison in docs/methods.md.
+DEFAULT_METHOD = "default"
+_QUICK, _THOROUGH = "glance", "grain"
 
 
-def find_method(name: str) -> Method:
+def find_method(name: str, models: tuple[str, ...] | None = None) -> Method:
     """The method of a name.
+
+    Args:
+        name: Of `METHODS`, or ``"default"``.
+        models: What decides which method is the default.
 
     Raises:
         UnknownName: No such method.
     """
-    name = DEFAULT_METHOD if name == "default" else name
+    if name == DEFAULT_METHOD:
+        name = _QUICK if set(expand(models or ())) <= set(MODEL_SETS["embedded"]) else _THOROUGH
     if name not in METHODS:
-        raise UnknownName("method", name, ["default", *METHODS])
+        raise UnknownName("method", name, [DEFAULT_METHOD, *METHODS])
     module, attribute = METHODS[name].split(":")
     method: Method = getattr(importlib.import_module(module), attribute)
     return method

@@ -67,7 +67,7 @@ DIRE = Method(
     statistic=reconstruction_error,
     higher_is_generated=True,
     distance="l1",
-    models=(),
+    models=("mini-ddpm",),
     trained_size=True,
     paper="arXiv:2303.09295",
     shown={"view": TRAINED},
@@ -76,6 +76,7 @@ DIRE_RESNET = replace(
     DIRE,
     name="dire-resnet",
     title="the classifier of DIRE's authors on that error's map",
+    models=(),
     statistic=classified,
     classifies=True,
 )

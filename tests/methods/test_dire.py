@@ -225,8 +225,8 @@ def test_a_diffusion_model_is_a_reconstructor_for_every_method(diffusion_model, 
 
 
 def test_without_a_model_it_is_said_where_to_get_one():
-    with pytest.raises(UsageError, match="dire has no model of its own: pass one, .*recon-detect convert"):
-        load_detector("dire")
+    with pytest.raises(UsageError, match="sedid has no model of its own: pass one, .*recon-detect convert"):
+        load_detector("sedid")
 
 
 def test_two_diffusion_models_are_not_mistaken_for_one(diffusion_model, tmp_path, picture):

@@ -27,7 +27,7 @@ def null(monkeypatch, tiny_model):
     def make(*distances):
         scales = {f"{scale:.4f}": SCALE for scale in SCALES}
         row = {"distances": list(distances), "scales": scales, "searches": SEARCHES}
-        monkeypatch.setattr(nulls, "_read", lambda: {"grain": {str(tiny_model): row}})
+        monkeypatch.setattr(nulls, "_read", lambda method: {str(tiny_model): row})
 
     make("l2")
     return make
@@ -228,6 +228,7 @@ def test_places_are_all_phases_of_the_grid_the_turns_and_the_mirror():
     assert list(SHARES) == list(STAGES)
 
 
+@pytest.mark.slow
 def test_the_grain_of_a_decoder_is_found_mirrored_resized_and_off_its_grid(shared_weights, picture, monkeypatch):
     """What the real decoder wrote, from a smooth picture with some texture: found by its own model wherever it is."""
     monkeypatch.setattr(module, "SCALES", (1.0, 4 / 3))
