@@ -51,7 +51,7 @@ def models_of(line: dict[str, str]) -> str:
 
 def detection(conditions: str, every: Lines) -> Table:
     """Families only; the generators are in the CSV."""
-    lines = [line for line in every if not line["group"].startswith("generator")]
+    lines = [line for line in every if not line["group"].startswith("generator") and line["group"] != "autoencoder: "]
     rows = [
         [
             line["group"].removeprefix("autoencoder: "),
