@@ -58,10 +58,13 @@ def detection(results: Sequence[Result], data: Path | None) -> list[Section]:
     """One chapter for each way to prepare the images, then what papers report."""
     found = []
     groups = sections.by_data(results, "detection")
+    forms = [of[0].form for of in groups.values()]
     for name, of in groups.items():
         scored = [result for result in of if result.rows][:1]
         intro = f"How well each method separates photographs from generated images: {name}."
-        section = Section(f"Detection, {of[0].form}", intro, sections.detection(of))
+        # By the data too where two sets were prepared alike.
+        of_data = f"{name.partition(',')[0]}, " if forms.count(of[0].form) > 1 else ""
+        section = Section(f"Detection, {of_data}{of[0].form}", intro, sections.detection(of))
         for result in scored:
             section.parts.extend([*sections.curves(result), *sections.evidence(result)])
             if data:
