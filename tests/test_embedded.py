@@ -14,7 +14,7 @@ from safetensors import safe_open
 from benchmarks.embedded import samples
 from benchmarks.metrics import auroc
 from recon_detect import load_detector, open_picture
-from recon_detect.errors import WeightsCorrupt
+from recon_detect.errors import WeightsCorrupt, WeightsMissing
 from recon_detect.models.hub import sha256_of
 from recon_detect.models.registry import AUTOENCODERS, MODEL_SETS, STUDENTS
 from recon_detect.models.weights import EMBEDDED, find_weights
@@ -80,6 +80,12 @@ def test_weights_that_were_changed_are_refused(monkeypatch, tmp_path):
     assert sha256_of(weights) not in AUTOENCODERS["mini-sd"].local_sha256
     with pytest.raises(WeightsCorrupt, match="none of the known files of 'mini-sd'"):
         load_detector(models="mini-sd", device="cpu")
+
+
+def test_a_package_that_lacks_them_says_so(monkeypatch, tmp_path):
+    monkeypatch.setattr("recon_detect.models.weights.EMBEDDED", tmp_path)
+    with pytest.raises(WeightsMissing, match="no folder mini-sd, which comes with the package: install it again"):
+        find_weights("mini-sd")
 
 
 def test_nulls_of_all_of_them_come_with_the_package():

@@ -125,6 +125,8 @@ def _find_row(row: AutoencoderRow | BackboneRow, fetch: bool) -> Weights:
                     f"{row.name!r}. To use weights of your own, pass the folder itself: models=['{weights.folder}']"
                 )
             return weights
+    if not row.files:
+        raise WeightsMissing(f"{EMBEDDED}: no folder {row.name}, which comes with the package: install it again")
     for file in row.files:
         if cached := _in_cache(row.name, file, accepted):
             return cached
