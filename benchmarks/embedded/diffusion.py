@@ -70,8 +70,8 @@ def coarse(difference: Tensor) -> Tensor:
 
     Where the mean square is least, these are least too: the best prediction stays the same.
     """
-    means = (F.avg_pool2d(difference, min(side, difference.shape[-1])) * side for side in COARSE)
-    return torch.stack([mean.square().mean() for mean in means]).sum()
+    sides = (min(side, difference.shape[-1]) for side in COARSE)
+    return torch.stack([(F.avg_pool2d(difference, side) * side).square().mean() for side in sides]).sum()
 
 
 def muted(x: Tensor) -> Tensor:

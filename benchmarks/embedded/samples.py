@@ -9,7 +9,6 @@ Samples are drawn by ancestral sampling (Ho et al., 2020), not by the determinis
 from __future__ import annotations
 
 import argparse
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from tqdm import tqdm
 
 from benchmarks.files import read_manifest, write_manifest
 from recon_detect import open_picture
+from recon_detect.models.hub import sha256_of
 from recon_detect.models.pixel_diffusion import PixelDiffusion
 from recon_detect.models.torchvision_guard import hide_broken_torchvision
 from recon_detect.models.weights import find_weights
@@ -55,8 +55,7 @@ def save(folder: Path, name: str, pixels: np.ndarray[Any, Any], **known: str) ->
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path)
     height, width = map(str, pixels.shape[:2])
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    return {"path": name, **known, "width": width, "height": height, "sha256": sha256}
+    return {"path": name, **known, "width": width, "height": height, "sha256": sha256_of(path)}
 
 
 def main() -> None:

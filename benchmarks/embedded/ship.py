@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from benchmarks.embedded.diffusion import CONFIG, RUN, STEPS
 from benchmarks.embedded.training import CHECKPOINT, LOG
+from benchmarks.layouts import Table
 from recon_detect.files import replacing
 from recon_detect.models.hub import sha256_of
 from recon_detect.models.pixel_diffusion import SCHEDULER, WEIGHTS
@@ -130,7 +131,7 @@ def weights_of(folder: Path, module: str) -> dict[str, torch.Tensor]:
 
 def markdown(facts: dict[str, str]) -> str:
     """A table of two columns."""
-    return "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in facts.items())])
+    return Table(["", ""], list(facts.items()), "").markdown().strip()
 
 
 def write(name: str, state: dict[str, torch.Tensor], configs: dict[str, dict[str, Any]], card: str) -> Path:
