@@ -24,7 +24,7 @@ from benchmarks.scoring import Input, batch_size, score
 from recon_detect import load_detector
 from recon_detect.images.transform import GRID
 from recon_detect.methods import METHODS, find_method
-from recon_detect.models.registry import expand
+from recon_detect.models.registry import expand, shorten
 from recon_detect.results import MethodInfo, RunInfo
 
 Row = dict[str, str]
@@ -73,7 +73,7 @@ def name_of(run: RunInfo, options: argparse.Namespace) -> str:
     """Of the results: what they were computed by, and from what."""
     names = "all" if options.methods == "all" else "+".join(method.name for method in run.methods)
     distance = run.methods[0].distance if len(run.methods) == 1 else None
-    models = "+".join(model.name for model in run.models).replace("/", "_")
+    models = "+".join(shorten(tuple(model.name for model in run.models))).replace("/", "_")
     device = run.device.split(":")[0]
     parts = (names, run.compat, distance, models, run.models[0].dtype, f"crop{options.crop}", options.encoding, device)
     return "detection-" + "-".join(part for part in parts if part)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.files import RESULTS, read_table
-from recon_detect.models.registry import AUTOENCODERS, MODEL_SETS, AutoencoderRow
+from recon_detect.models.registry import AUTOENCODERS, MODEL_SETS, AutoencoderRow, shorten
 
 # The four with the most images; the CSV has all, and every generator.
 FAMILIES = ("SD kl-f8", "SDXL VAE", "Flux.1 16ch VAE", "SD3 16ch VAE", "all")
@@ -45,8 +45,7 @@ def figure(line: dict[str, str], column: str, digits: int = 2) -> str:
 
 def models_of(line: dict[str, str]) -> str:
     """The models of a line, or the name of their set."""
-    names = line["models"].split("+")
-    return next((name for name, members in MODEL_SETS.items() if list(members) == names), ", ".join(names))
+    return ", ".join(shorten(tuple(line["models"].split("+"))))
 
 
 def detection(conditions: str, every: Lines) -> Table:

@@ -28,7 +28,7 @@ from recon_detect.models.weights import EMBEDDED, find_weights
 
 DIFFUSION = "mini-ddpm"
 # Where detection writes how well they do, and what the families are called in its tables.
-OF_STUDENTS = "detection-glance-encoder_features-mini-sd+mini-sdxl+mini-sd3+mini-flux1-bfloat16-crop320-png-cpu.csv"
+OF_STUDENTS = "detection-glance-encoder_features-embedded-bfloat16-crop320-png-cpu.csv"
 OF_DIFFUSION = "detection-dire-l1-mini-ddpm-float32-crop0-png-cpu.csv"
 IMAGES = {"sd": "SD kl-f8", "sdxl": "SDXL VAE", "sd3": "SD3 16ch VAE", "flux1": "Flux.1 16ch VAE"}
 PHOTOGRAPHS = (

@@ -270,6 +270,11 @@ def expand(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(members))
 
 
+def shorten(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The name of the set that has just these members, in their order; else the names as they are."""
+    return next(((name,) for name, members in MODEL_SETS.items() if members == names), names)
+
+
 def find_row(name: str) -> AutoencoderRow:
     """The row of a name.
 
