@@ -16,8 +16,10 @@ import argparse
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -26,8 +28,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import speed_aeroblade, speed_dire
 from benchmarks.files import RESULTS, large_enough, read_manifest, write_table
-from benchmarks.speed_aeroblade import STAGES, Way
-from benchmarks.timing import Clock, best_of, hardware, peak
+from benchmarks.timing import Clock, Way, best_of, hardware, peak
 from recon_detect.devices import find_device
 from recon_detect.errors import UsageError
 from recon_detect.images.transform import Transform
@@ -39,32 +40,17 @@ Measured = tuple[Path, str, list[dict[str, object]]]
 def dire(options: argparse.Namespace) -> Measured:
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.model or speed_dire.random_model(Path(temporary), options.size or 64, options.channels)
-        ways, precision, model, device = speed_dire.ways(
+        ways, model, device = speed_dire.ways(
             folder, options.images, options.device, options.dtypes.split(","), compiled=options.compile
         )
+        table, peaks, apart = measure(options, ways, speed_dire, options.images, device)
     side = model.config["sample_size"]
-    with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        model.predict(torch.zeros(1, 3, side, side, device=device), 0)
-    work = counter.get_total_flops() * 2 * len(model.schedule) * options.images
-    best_of(1, ways, device)  # warms up
-    best = {name: taken for name, (taken, _) in best_of(options.rounds, ways, device).items()}
-    peaks = {dtype: peak(device, dtype) for dtype in dict.fromkeys(precision.values())}
-    table: list[dict[str, object]] = [
-        {
-            "way": name,
-            "images_per_s": round(options.images / taken, 4),
-            "ratio": round(best["as published"] / taken, 2),
-            "teraflop_per_s": round(work / taken / 1e12, 3),
-            "share_of_peak": round(work / taken / peaks[precision[name]], 3),
-        }
-        for name, taken in best.items()
-    ]
     parameters = sum(parameter.numel() for parameter in model.parameters()) / 1e6
     return (
         RESULTS / f"speed-dire-{side}-{device.type}.csv",
         f"DIRE with a network of {parameters:.0f} million parameters at {side} px, {2 * len(model.schedule)} "
-        f"evaluations an image, {options.images} images, best of {options.rounds} rounds in turn; {told(peaks)}; "
-        f"{hardware(device)}",
+        f"evaluations an image, {options.images} images from arrays to scores, model loaded; "
+        f"{told(options, peaks, apart, device)}",
         table,
     )
 
@@ -75,40 +61,53 @@ def aeroblade(options: argparse.Namespace) -> Measured:
         files = pictures(options.data, Path(temporary, "images"), side, options.images)
         dtypes, recons = options.dtypes.split(","), Path(temporary)
         ways = speed_aeroblade.ways(files, options.models, device, dtypes, recons, options.batch_size)
-        if options.memory_of:
-            ways[options.memory_of].run(Clock(device))
-            print(high_water_mark())
-            raise SystemExit
-        first = {name: counted(way, device) for name, way in ways.items()}
-        best = best_of(options.rounds, {name: way.run for name, way in ways.items()}, device)
-        stages = {name: staged(way, device) for name, way in ways.items()}
-        memory = {name: most_memory(name, way, device) for name, way in ways.items()}
-    peaks = {dtype: peak(device, dtype) for dtype in dict.fromkeys(way.dtype for way in ways.values())}
-    base = next(iter(best))
-    loaded = {name: taken - clock.stages["load"] for name, (taken, clock) in best.items()}
-    table: list[dict[str, object]] = [
-        {
-            "way": name,
-            "images_per_s": round(len(files) / taken, 4),
-            "ratio": round(best[base][0] / taken, 2),
-            "images_per_s_without_loading": round(len(files) / loaded[name], 4),
-            "ratio_without_loading": round(loaded[base] / loaded[name], 2),
-            **{f"{stage}_s": round(stages[name][stage] / len(files), 4) for stage in STAGES},
-            "peak_memory_gb": round(memory[name] / 1e9, 2),
-            "teraflop_an_image": round(first[name][1] / len(files) / 1e12, 4),
-            "share_of_peak": round(first[name][1] / loaded[name] / peaks[ways[name].dtype], 3),
-        }
-        for name, (taken, _) in best.items()
-    ]
-    apart = max(float(np.abs(scores / first[base][0] - 1).max()) for scores, _ in first.values())
+        table, peaks, apart = measure(options, ways, speed_aeroblade, len(files), device)
     models = "+".join(Path(model).name for model in options.models.split(","))
     return (
         RESULTS / f"speed-aeroblade-{models}-{side}-{device.type}.csv",
-        f"AEROBLADE with {models}, {len(files)} PNG files of {side} px, from files to scores; seconds an image by "
-        f"stage; best of {options.rounds} rounds in turn; all scores within {apart:.1%} of the published; "
-        f"{told(peaks)}; {hardware(device)}",
+        f"AEROBLADE with {models}, {len(files)} PNG files of {side} px, from files to scores; "
+        f"{told(options, peaks, apart, device)}",
         table,
     )
+
+
+def measure(
+    options: argparse.Namespace, ways: Mapping[str, Way], method: ModuleType, images: int, device: torch.device
+) -> tuple[list[dict[str, object]], dict[torch.dtype, float], float]:
+    """Lines of the table, the first way being what others are compared with; peaks; how far scores are apart at most.
+
+    Args:
+        options: Of the command.
+        ways: By name.
+        method: Module with the names of the stages, `STAGES`, and what puts them under a clock, `stages_of`.
+        images: Their number.
+        device: Where all of it runs.
+    """
+    if options.memory_of:
+        ways[options.memory_of].run(Clock(device))
+        print(high_water_mark())
+        raise SystemExit
+    first = {name: counted(way, device) for name, way in ways.items()}
+    best = best_of(options.rounds, {name: way.run for name, way in ways.items()}, device)
+    stages = {name: staged(way, method.stages_of, device) for name, way in ways.items()}
+    memory = {name: most_memory(name, way, device) for name, way in ways.items()}
+    peaks = {dtype: peak(device, dtype) for dtype in dict.fromkeys(way.dtype for way in ways.values())}
+    base = next(iter(best))
+    loaded = {name: taken - clock.stages["load"] for name, (taken, clock) in best.items()}
+    table: list[dict[str, object]] = []
+    for name, (taken, _) in best.items():
+        line: dict[str, object] = {"way": name, "images_per_s": round(images / taken, 4),
+                                   "ratio": round(best[base][0] / taken, 2)}  # fmt: skip
+        if "load" in method.STAGES:
+            line["images_per_s_without_loading"] = round(images / loaded[name], 4)
+            line["ratio_without_loading"] = round(loaded[base] / loaded[name], 2)
+        line |= {f"{stage}_s": round(stages[name][stage] / images, 4) for stage in method.STAGES}
+        line["peak_memory_gb"] = round(memory[name] / 1e9, 2)
+        line["teraflop_an_image"] = round(first[name][1] / images / 1e12, 4)
+        line["share_of_peak"] = round(first[name][1] / loaded[name] / peaks[ways[name].dtype], 3)
+        table.append(line)
+    apart = max(float(np.abs(scores / first[base][0] - 1).max()) for scores, _ in first.values())
+    return table, peaks, apart
 
 
 def pictures(data: Path | None, folder: Path, side: int, number: int) -> list[Path]:
@@ -130,16 +129,20 @@ def pictures(data: Path | None, folder: Path, side: int, number: int) -> list[Pa
 
 
 def counted(way: Way, device: torch.device) -> tuple[np.ndarray, float]:
-    """Scores, and operations of convolutions and matrix products; warms up besides."""
+    """Scores, and operations of convolutions and matrix products where the way does not tell; warms up besides."""
+    if way.work is not None:
+        return way.run(Clock(device)), way.work
     with FlopCounterMode(display=False) as counter:
         scores = way.run(Clock(device))
     return scores, counter.get_total_flops()
 
 
-def staged(way: Way, device: torch.device) -> Mapping[str, float]:
+def staged(
+    way: Way, stages_of: Callable[[Clock], AbstractContextManager[None]], device: torch.device
+) -> Mapping[str, float]:
     """Seconds of a run by stage."""
     clock = Clock(device)
-    with speed_aeroblade.stages_of(clock):
+    with stages_of(clock):
         way.run(clock)
     return clock.stages
 
@@ -166,9 +169,15 @@ def high_water_mark() -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
-def told(peaks: Mapping[torch.dtype, float]) -> str:
-    return "measured peak " + ", ".join(f"{value / 1e12:.3g} TFLOP/s in {str(dtype).removeprefix('torch.')}"
-                                        for dtype, value in peaks.items())  # fmt: skip
+def told(options: argparse.Namespace, peaks: Mapping[torch.dtype, float], apart: float, device: torch.device) -> str:
+    """What both methods say of their conditions."""
+    named = ", ".join(
+        f"{value / 1e12:.3g} TFLOP/s in {str(dtype).removeprefix('torch.')}" for dtype, value in peaks.items()
+    )
+    return (
+        f"seconds an image by stage; best of {options.rounds} rounds in turn; all scores within {apart:.1%} of the "
+        f"published; measured peak {named}; {hardware(device)}"
+    )
 
 
 def main() -> None:

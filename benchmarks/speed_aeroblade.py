@@ -11,20 +11,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from benchmarks.timing import Clock
+from benchmarks.timing import Clock, Way, under
 from recon_detect import load_detector
 from recon_detect.distances import Distances
 from recon_detect.engine import loader
@@ -44,19 +42,6 @@ _CONVOLUTIONS = ((0, 3, 64), (2, 64, 64), (5, 64, 128), (7, 128, 128), (10, 128,
                  (17, 256, 512), (19, 512, 512), (21, 512, 512), (24, 512, 512), (26, 512, 512),
                  (28, 512, 512))  # fmt: skip
 STAGES = ("load", "read", "encode", "decode", "write", "distance")
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """One way from files to scores.
-
-    Attributes:
-        run: Does it, with its stages under a clock; returns scores (N,), higher for generated.
-        dtype: Precision of its convolutions.
-    """
-
-    run: Callable[[Clock], np.ndarray[Any, Any]]
-    dtype: torch.dtype
 
 
 @cache
@@ -161,16 +146,11 @@ def published(
     return np.array(scores)
 
 
-@contextmanager
-def stages_of(clock: Clock) -> Iterator[None]:
+def stages_of(clock: Clock) -> AbstractContextManager[None]:
     """Puts this package's stages under a clock. Reading happens in threads beside the rest, and may add up to more."""
-    with ExitStack() as stack:
-        for owner, name, stage in (
-            (loader, "open_picture", "read"), (Autoencoder, "encode", "encode"), (Autoencoder, "decode", "decode"),
-            (Distances, "features", "distance"), (Distances, "maps", "distance"),
-        ):  # fmt: skip
-            stack.enter_context(mock.patch.object(owner, name, clock.timed(getattr(owner, name), stage)))
-        yield
+    return under(clock, (loader, "open_picture", "read"), (Autoencoder, "encode", "encode"),
+                 (Autoencoder, "decode", "decode"), (Distances, "features", "distance"),
+                 (Distances, "maps", "distance"))  # fmt: skip
 
 
 def ours(

@@ -7,22 +7,27 @@ weights with OpenAI's architecture does where the pretrained one is not here.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import save_file
+from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.timing import Clock
-from recon_detect import load_detector
-from recon_detect.devices import autocast
+from benchmarks.timing import Clock, Way, under
+from recon_detect import Detector, load_detector
+from recon_detect.devices import autocast, find_device
 from recon_detect.inversion import dire_inversion, dire_sampling
 from recon_detect.models.guided_diffusion import Architecture, Heads
 from recon_detect.models.pixel_diffusion import SCHEDULER, WEIGHTS, PixelDiffusion, build_unet
 
+STAGES = ("invert", "sample")
 # OpenAI's: channels, multiples of them, levels with attention, residual blocks.
 SIZES = {
     64: (192, (1, 2, 3, 4), (False, True, True, True), 3),
@@ -46,33 +51,53 @@ def random_model(folder: Path, size: int, fewer: int | None) -> Path:
     return folder
 
 
-def published(model: PixelDiffusion, images: np.ndarray[Any, Any], device: torch.device) -> None:
+def published(model: PixelDiffusion, images: np.ndarray[Any, Any], device: torch.device, clock: Clock) -> np.ndarray:
     """One image at a time, forty evaluations each."""
+    scores = []
     with torch.inference_mode(), autocast(device, torch.float16 if device.type == "cuda" else torch.float32):
         for image in images:
             x = torch.from_numpy(image).permute(2, 0, 1)[None].float().to(device) / 127.5 - 1
-            recon = dire_sampling(model.predict, dire_inversion(model.predict, x, model.schedule), model.schedule)
-            (x - recon).abs().mean().item()
+            with clock("invert"):
+                noise = dire_inversion(model.predict, x, model.schedule)
+            with clock("sample"):
+                recon = dire_sampling(model.predict, noise, model.schedule)
+            scores.append(-(x - recon).abs().mean().item())
+    return np.array(scores)
+
+
+def stages_of(clock: Clock) -> AbstractContextManager[None]:
+    """Puts this package's stages under a clock."""
+    return under(clock, (PixelDiffusion, "invert", "invert"), (PixelDiffusion, "sample", "sample"))
+
+
+def work_of(model: PixelDiffusion, device: torch.device) -> float:
+    """Operations of convolutions and matrix products for one image; of compiled networks they cannot be counted."""
+    side = model.config["sample_size"]
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        model.predict(torch.zeros(1, 3, side, side, device=device), 0)
+    return counter.get_total_flops() * 2 * len(model.schedule)
 
 
 def ways(
     folder: Path, images: int, device: str | None, dtypes: Sequence[str], *, compiled: bool
-) -> tuple[dict[str, Callable[[Clock], object]], dict[str, torch.dtype], PixelDiffusion, torch.device]:
-    """What to time by name, in which precision, and the network that all of them use."""
+) -> tuple[dict[str, Way], PixelDiffusion, torch.device]:
+    """What to time by name, and the network that all of them use."""
     side = json.loads((folder / "config.json").read_text(encoding="utf-8"))["sample_size"]
     pictures = np.random.default_rng(0).integers(0, 256, (images, side, side, 3), np.uint8)
-    detectors = {
-        f"recon_detect, {dtype}{', compiled' if one else ''}": load_detector(
-            "dire", models=folder, device=device, dtype=dtype, compile=one, batch_size=images
-        )
-        for dtype in dtypes
-        for one in ((False, True) if compiled else (False,))
-    }
-    where = next(iter(detectors.values())).device
+    where = find_device(device)
     model = PixelDiffusion.from_pretrained(folder).to(where).eval()
-    found: dict[str, Callable[[Clock], object]] = {"as published": lambda clock: published(model, pictures, where)}
-    for name, detector in detectors.items():
-        found[name] = lambda clock, d=detector: d.score(pictures, progress=False).raise_for_errors()
-    precision = {name: getattr(torch, name.split(", ")[1]) for name in detectors}
-    precision["as published"] = torch.float16 if where.type == "cuda" else torch.float32
-    return found, precision, model, where
+    work = work_of(model, where) * images
+    theirs = torch.float16 if where.type == "cuda" else torch.float32
+    found = {"as published": Way(lambda clock: published(model, pictures, where, clock), theirs, work)}
+    for dtype, one in itertools.product(dtypes, (False, True) if compiled else (False,)):
+
+        @cache
+        def detector(dtype: str = dtype, one: bool = one) -> Detector:
+            return load_detector("dire", models=folder, device=device, dtype=dtype, compile=one, batch_size=images)
+
+        def ours(clock: Clock, detector: Callable[[], Detector] = detector) -> np.ndarray:
+            return detector().score(pictures, progress=False).raise_for_errors().scores
+
+        name = f"recon_detect, {dtype}{', compiled' if one else ''}"
+        found[name] = Way(ours, getattr(torch, dtype), work)
+    return found, model, where

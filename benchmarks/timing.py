@@ -8,9 +8,12 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any
+from unittest import mock
 
+import numpy as np
 import torch
 
 # Sides of the matrices whose product is timed.
@@ -74,6 +77,30 @@ class Clock:
                 return function(*arguments, **options)
 
         return call
+
+
+@contextmanager
+def under(clock: Clock, *stages: tuple[Any, str, str]) -> Iterator[None]:
+    """Puts functions under a clock: what they are attributes of, their name there, and the stage."""
+    with ExitStack() as stack:
+        for owner, name, stage in stages:
+            stack.enter_context(mock.patch.object(owner, name, clock.timed(getattr(owner, name), stage)))
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way from images to scores.
+
+    Attributes:
+        run: Does it, with its stages under a clock; returns scores (N,), higher for generated.
+        dtype: Precision of its convolutions.
+        work: Operations of convolutions and matrix products; None where they can be counted as it runs.
+    """
+
+    run: Callable[[Clock], np.ndarray[Any, Any]]
+    dtype: torch.dtype
+    work: float | None = None
 
 
 def best_of(

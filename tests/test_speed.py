@@ -140,8 +140,12 @@ def test_memory_is_that_of_a_process_of_its_own(tiny_model, shared_weights, monk
 
 
 def test_dire_is_measured_to_the_end(run, monkeypatch):
+    monkeypatch.setattr(speed, "resident", lambda name: 123_000_000)
     monkeypatch.setitem(speed_dire.SIZES, 64, (64, (1, 1), (False, True), 1))
     head, table = run("--method", "dire", "--images", "1", "--dtypes", "float32", "--device", "cpu")
     assert list(table) == ["as published", "recon_detect, float32"]
-    assert "40 evaluations an image" in head
+    assert "40 evaluations an image" in head and "within 0.0% of the published" in head
+    for line in table.values():
+        assert float(line["invert_s"]) > 0 < float(line["sample_s"]) and line["peak_memory_gb"] == "0.12"
+        assert line["teraflop_an_image"] == table["as published"]["teraflop_an_image"]
     assert all(0 < float(line["share_of_peak"]) < 2 for line in table.values())
