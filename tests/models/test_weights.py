@@ -6,7 +6,7 @@ import pytest
 from conftest import save_model
 
 from recon_detect.errors import HubUnreachable, UnknownName, WeightsCorrupt, WeightsMissing
-from recon_detect.models.registry import AUTOENCODERS, MODEL_SETS, expand, find_row
+from recon_detect.models.registry import AUTOENCODERS, MODEL_SETS, expand, find_row, shorten
 from recon_detect.models.weights import find_weights, search_folders
 
 
@@ -23,6 +23,7 @@ def test_rows_are_complete_and_pinned():
 
 def test_sets_expand_in_order_without_repetition():
     assert expand(("taef1", "tiny")) == ("taef1", "taesd", "taesdxl", "taesd3")
+    assert shorten(expand(("tiny",))) == ("tiny",) and shorten(("taesdxl", "taesd")) == ("taesdxl", "taesd")
     assert all(member in AUTOENCODERS for members in MODEL_SETS.values() for member in members)
     with pytest.raises(UnknownName, match="known: .*taesd"):
         find_row("tasd")
