@@ -20,6 +20,7 @@ from sklearn.metrics import classification_report, confusion_matrix
 from sklearn.model_selection import StratifiedKFold
 
 from benchmarks.files import RESULTS, write_table
+from benchmarks.report import accompany
 from benchmarks.scored import Row, computed_by, load
 from recon_detect.calibration.attribution import NONE, ByContrast, ByTypicality
 from recon_detect.files import replacing
@@ -140,6 +141,7 @@ def main() -> None:
         f"images; none of the known beyond p = {LEVEL}; {computed_by(run)}",
         table,
     )
+    accompany(stem.with_suffix(".csv"), options.data)
     print("\n".join(text))
 
 

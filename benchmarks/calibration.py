@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from benchmarks.files import RESULTS, write_table
 from benchmarks.metrics import expected_calibration_error
+from benchmarks.report import accompany
 from benchmarks.scored import Row, computed_by, load, only, scores_of
 from recon_detect.calibration import FACETS, Calibration, calibrate, drift
 from recon_detect.calibration.probability import probability_of
@@ -146,12 +147,14 @@ def main() -> None:
             table.append(settings | {"target": options.fpr} | line(results, options.fpr))
             tqdm.write(str(table[-1]))
     counts = [sum(row["label"] == label for row in rows["png"]) for label in ("real", "generated")]
+    output = options.output or RESULTS / f"calibration-{options.scores}.csv"
     write_table(
-        options.output or RESULTS / f"calibration-{options.scores}.csv",
+        output,
         f"{options.data.name}, centre crop of 320 px, {counts[0]} photographs and {counts[1]} generated images, "
         f"{SPLITS} random halves, confidence 0.95; {computed_by(run)}",
         table,
     )
+    accompany(output, options.data)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from benchmarks.files import RESULTS, write_table
 from benchmarks.metrics import auroc, intervals
+from benchmarks.report import accompany
 from benchmarks.scored import Row, computed_by, load, only
 from recon_detect.calibration.classifiers import CLASSIFIERS, EvidenceClassifier
 from recon_detect.calibration.features import feature_matrix, feature_names
@@ -140,9 +141,11 @@ def main() -> None:
         f"{options.data.name}, {options.name}, {counts[0]} photographs and {counts[1]} generated images; features: the "
         f"score of every model by {', '.join(m.name for m in run.methods)}; {computed_by(run)}"
     )
-    write_table(options.output / f"classifiers-{options.name}.csv", conditions, list(families_table(rows)))
+    left_out, between = (options.output / f"{kind}-{options.name}.csv" for kind in ("classifiers", "crossed"))
+    write_table(left_out, conditions, list(families_table(rows)))
     crossed = [line for features in FEATURES for line in crossed_table(rows, "logistic", features)]
-    write_table(options.output / f"crossed-{options.name}.csv", conditions, crossed)
+    write_table(between, conditions, crossed)
+    accompany(left_out, options.data, between)
 
 
 if __name__ == "__main__":

@@ -206,6 +206,31 @@ def scatter(groups: Mapping[str, Scores], share: Sequence[float]) -> Figure:
     return _drawn((6.2, 4.9), draw)
 
 
+# By group and name: a value, and its interval where there is one.
+Ranges = Mapping[str, Mapping[str, tuple[float, float, float]]]
+
+
+def ranges(groups: Ranges, axis: str, reference: float) -> Figure:
+    """Values with their intervals, one line for each name, and the value that they are compared with."""
+    names = list(dict.fromkeys(name for of in groups.values() for name in of))
+
+    def draw(figure: Figure) -> None:
+        ax = figure.subplots()
+        for number, (group, of) in enumerate(groups.items()):
+            colour = COLOURS[number % len(COLOURS)]
+            places = [names.index(name) + 0.6 * ((number + 0.5) / len(groups) - 0.5) for name in of]
+            values, low, high = np.array(list(of.values())).T
+            ax.hlines(places, low, high, color=colour, lw=1.4)
+            ax.plot(values, places, _MARKERS[number % len(_MARKERS)], color=colour, ms=4.5, label=group)
+        ax.axvline(reference, color=FAINT, lw=1, ls=(0, (2, 2)))
+        ax.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5), xlabel=axis)
+        ax.grid(True, axis="x")
+        if len(groups) > 1:
+            figure.legend(loc="outside lower center", ncols=3)
+
+    return _drawn((6.2, 1.1 + len(names) * max(0.24, 0.13 * len(groups))), draw)
+
+
 # By method and family: strength, AUROC, low, high.
 Curves = Mapping[str, Mapping[str, Sequence[tuple[float, float, float, float]]]]
 

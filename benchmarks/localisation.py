@@ -32,6 +32,7 @@ from tqdm import tqdm
 
 from benchmarks.evidence import BACK
 from benchmarks.files import RESULTS, large_enough, read_manifest, write_manifest, write_table
+from benchmarks.report import accompany
 from recon_detect import Detector, Evidence, load_detector, open_picture
 from recon_detect.distances import map_scale
 from recon_detect.errors import ReconDetectError, UsageError
@@ -240,6 +241,7 @@ def main() -> None:
         f"{platform.machine()}; {', '.join(f'{name} {version}' for name, version in info.versions.items())}",
         lines,
     )
+    accompany(options.output, options.data)
     for line in lines:
         print(line)
 

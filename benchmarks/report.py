@@ -16,7 +16,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import figures, layouts, sections
+from benchmarks import figures, layouts, ranges, sections
 from benchmarks.files import RESULTS
 from benchmarks.gathered import Result, read_result
 from benchmarks.parts import Chart, Gallery, Matrix, Part, Section
@@ -90,9 +90,10 @@ def decisions(results: Sequence[Result]) -> Section:
         for r in results
         if r.kind == "shipped"
     ]
-    halves: list[Part] = [layouts.thresholds(r.conditions, r.lines) for r in results if r.kind == "thresholds"]
+    halves = [r for r in results if r.kind == "thresholds"]
+    tables: list[Part] = [layouts.thresholds(r.conditions, r.lines) for r in halves]
     intro = "Whether thresholds keep what they promise, on other photographs."
-    return Section("Calibration", intro, [*shipped, *halves])
+    return Section("Calibration", intro, [*shipped, *map(ranges.chart, halves), *tables])
 
 
 def attribution(results: Sequence[Result]) -> Section:
@@ -102,17 +103,18 @@ def attribution(results: Sequence[Result]) -> Section:
 
 def generalisation(results: Sequence[Result]) -> Section:
     crossed = [part for result in results if result.kind == "crossed" for part in sections.generalisation(result)]
+    classifiers = [result for result in results if result.kind == "classifiers"]
     left_out = [
         layouts.plain(result.conditions, result.lines, f"{result.form}: AUROC on families that were left out")
-        for result in results
-        if result.kind == "classifiers"
+        for result in classifiers
     ]
     intro = "What classifiers learn from some generators and data sets, tried on others."
-    return Section("Generalisation", intro, crossed, [*left_out])
+    return Section("Generalisation", intro, [*map(ranges.chart, classifiers), *crossed], [*left_out])
 
 
 def localisation(results: Sequence[Result]) -> Section:
-    found = [part for result in results if result.kind == "localisation" for part in sections.localisation(result)]
+    kept = [result for result in results if result.kind == "localisation"]
+    found = [part for result in kept for part in (ranges.chart(result), *sections.localisation(result))]
     intro = "How well maps of the error and of the contrast point at the part of a picture that was changed."
     return Section("Localisation", intro, found)
 
@@ -126,7 +128,9 @@ def cost(results: Sequence[Result]) -> Section:
     ablations: list[Part] = [
         layouts.ablation(result.conditions, result.lines) for result in results if result.kind == "ablation"
     ]
-    return Section("Cost, and what was tried", "Time, memory, and candidates that were compared.", tables, ablations)
+    timed: list[Part] = [ranges.chart(result) for result in results if result.kind == "speed"]
+    intro = "Time, memory, and candidates that were compared."
+    return Section("Cost, and what was tried", intro, [*timed, *tables], ablations)
 
 
 def summary(results: Sequence[Result], folder: Path | None) -> list[str]:
@@ -193,9 +197,9 @@ def write(output: Path, paths: Sequence[Path], folder: Path | None = None, data:
     return found
 
 
-def accompany(table: Path, data: Path | None) -> None:
-    """The page of one table and its first figure as PNG, beside it."""
-    found = write(table.with_suffix(".html"), [table], data=data)
+def accompany(table: Path, data: Path | None, *others: Path) -> None:
+    """The page of a table, and of others that belong to it, and its first figure as PNG, beside it."""
+    found = write(table.with_suffix(".html"), [table, *others], data=data)
     first = next((part for section in found for part in section.parts if isinstance(part, Chart)), None)
     if first:
         with replacing(table.with_suffix(".png")) as temporary:

@@ -28,6 +28,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import speed_aeroblade, speed_dire
 from benchmarks.files import RESULTS, large_enough, read_manifest, write_table
+from benchmarks.report import accompany
 from benchmarks.timing import Clock, Way, best_of, hardware, peak
 from recon_detect.devices import find_device
 from recon_detect.errors import UsageError
@@ -198,7 +199,9 @@ def main() -> None:
     parser.add_argument("--memory-of", default=None, help=argparse.SUPPRESS)
     options = parser.parse_args()
     output, conditions, table = {"aeroblade": aeroblade, "dire": dire}[options.method](options)
-    write_table(options.output or output, conditions, table)
+    output = options.output or output
+    write_table(output, conditions, table)
+    accompany(output, options.data)
     for line in table:
         print(line)
 

@@ -70,6 +70,7 @@ def test_thresholds_on_halves(data, monkeypatch):
     start(monkeypatch, calibration, "--data", data, "--output", data / "out.csv")
     found = {(line["score"], line["images"], line["strata"]): line for line in table(data / "out.csv")}
     assert len(found) == 3 * 4 * 2
+    assert "jpeg-75, with strata" in (data / "out.html").read_text() and (data / "out.png").stat().st_size > 10_000
     clean = found["contrast", "png", "without"]
     assert float(clean["fpr"]) < 0.1 and float(clean["tpr"]) > 0.9 and float(clean["splits_above"]) <= 0.2
     both = found["contrast", "png and jpeg-75", "with"]
@@ -87,6 +88,8 @@ def test_classifiers_on_what_they_do_not_know(data, monkeypatch):
     # What is not trained has nothing to unlearn; of what is, a family that was left out is unknown.
     assert float(untrained["without sdxl"]) > 0.9 > float(trained["without sdxl"])
     assert float(trained["trained on all"]) > 0.9
+    assert "trained on one set" in (data / "classifiers-png.html").read_text()
+    assert (data / "classifiers-png.png").stat().st_size > 10_000
     crossed = table(data / "crossed-png.csv")
     assert [(line["trained on"], line["features"]) for line in crossed] == [
         (source, features) for features in ("contrast", "all methods") for source in ("a/a", "b/b")
@@ -95,7 +98,6 @@ def test_classifiers_on_what_they_do_not_know(data, monkeypatch):
 
 
 def test_whose_decoder(data, monkeypatch, capsys):
-    pytest.importorskip("matplotlib")
     start(monkeypatch, attribution, "--data", data, "--scores", data / "scores-png", "--output", data)
     found = {(line["by"], line["true"]): line for line in table(data / "attribution-png.csv")}
     for family in FAMILIES.values():
@@ -106,4 +108,5 @@ def test_whose_decoder(data, monkeypatch, capsys):
     reports = json.loads((data / "attribution-png.json").read_text())
     assert reports["nearest class, all families known"]["accuracy"] > 0.9
     assert (data / "attribution-png.png").stat().st_size > 10_000
+    assert "Whose decoder" in (data / "attribution-png.html").read_text()
     assert "precision" in (data / "attribution-png.txt").read_text() and "precision" in capsys.readouterr().out

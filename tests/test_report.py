@@ -13,7 +13,7 @@ from PIL import Image
 
 pytest.importorskip("matplotlib")
 
-from benchmarks import detection, figures, report
+from benchmarks import detection, figures, ranges, report
 from benchmarks.files import RESULTS, journal_of, write_manifest, write_table
 from benchmarks.metrics import auroc
 from recon_detect import load_detector
@@ -142,8 +142,29 @@ def test_maps_of_a_localisation_are_shown_one_below_the_other(tmp_path):
     (section,) = report.chapters(report.gather([tmp_path / "localisation.csv"], None), None, None)
     page = check(report.page([section], [], []))
     assert section.title == "Localisation" and "contrast" in page.texts
-    assert [image["alt"] for image in page.images] == ["one: image, mask, error, contrast"]
+    told = ["AUROC of pixels, mean over images: a, contrast 0.900", "one: image, mask, error, contrast"]
+    assert [image["alt"] for image in page.images] == told
     assert "gallery wide" in [found.get("class") for found in page.of("ul")]
+
+
+def test_values_are_drawn_with_their_intervals(tmp_path):
+    lines = [
+        {"score": score, "images": "png", "strata": strata, "splits_above": 0, "target": 0.1}
+        | {"fpr": 0.05, "fpr_low": 0.01, "fpr_high": high}
+        for score, high in (("contrast", 0.2), ("grain", 0.11))
+        for strata in ("with", "without")
+    ]
+    write_table(tmp_path / "thresholds.csv", "set", lines)
+    drawn = ranges.chart(*report.gather([tmp_path / "thresholds.csv"], None))
+    assert "contrast, png, with strata 0.050; contrast, png, without strata 0.050; grain, png" in drawn.alt
+    assert drawn.note == "Dashed: 0.1. Conditions: set."
+    (axes,) = drawn.drawing.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["png, with strata", "png, without strata"]
+    intervals = [segment for lines in axes.collections for segment in lines.get_segments()]
+    assert [tuple(segment[:, 0]) for segment in intervals] == [(0.01, 0.2)] * 2 + [(0.01, 0.11)] * 2
+    assert len({segment[0, 1] for segment in intervals}) == 4
+    write_table(tmp_path / "speed.csv", "files", [{"way": "ours", "images_per_s": 3.0, "ratio": 2.5}])
+    assert ranges.chart(*report.gather([tmp_path / "speed.csv"], None)).alt.endswith("second: ours 2.500")
 
 
 def test_without_images_and_scores_there_is_less(table, tmp_path, monkeypatch, capsys):
