@@ -69,7 +69,7 @@ def detection(results: Sequence[Result], data: Path | None) -> list[Section]:
             section.parts.extend([*sections.curves(result), *sections.evidence(result)])
             if data:
                 section.parts.extend(sections.mistakes(result, data))
-        section.folded.append(sections.groups(of[:1], "generator", "Generator"))
+        section.folded.extend(sections.groups(of[:1], "generator", "Generator"))
         found.append(section)
     if groups:
         intro = "What the authors of methods, and others, report for them."

@@ -76,22 +76,26 @@ def detection(results: Sequence[Result]) -> list[Part]:
     title = f"All images: {lines[0]['real']} photographs and {lines[0]['generated']} generated images"
     return [
         Table(head, rows, conditions_of(results), title),
-        groups(results[:1], "autoencoder", "Decoder family"),
+        *groups(results[:1], "autoencoder", "Decoder family"),
     ]
 
 
-def groups(results: Sequence[Result], column: str, title: str) -> Table:
-    """AUROC of each group of generated images by method, the groups with the most images first."""
-    lines = [line for result in results for line in result.lines if line["group"].startswith(f"{column}: ")]
+def groups(results: Sequence[Result], column: str, title: str) -> list[Part]:
+    """AUROC of each group of generated images by method, those with the most images first; nothing without names."""
+    start = f"{column}: "
+    every = [line for result in results for line in result.lines]
+    lines = [line for line in every if line["group"].startswith(start) and line["group"] != start]
+    if not lines:
+        return []
     areas = {(line["method"], line["group"]): spread(line) for line in lines}
     counts = {line["group"]: int(line["generated"]) for line in lines}
     methods = list(dict.fromkeys(line["method"] for line in pooled(results)))
     rows = [
-        [group.removeprefix(f"{column}: "), str(n), *(areas.get((method, group), "") for method in methods)]
+        [group.removeprefix(start), str(n), *(areas.get((method, group), "") for method in methods)]
         for group, n in sorted(counts.items(), key=lambda item: -item[1])
     ]
     note = f"AUROC with 95 % interval, against {lines[0]['real']} photographs. {conditions_of(results)}"
-    return Table([title.lower(), "n", *(f"`{method}`" for method in methods)], rows, note, f"{title} by method")
+    return [Table([title.lower(), "n", *(f"`{method}`" for method in methods)], rows, note, f"{title} by method")]
 
 
 def curves(result: Result) -> list[Part]:

@@ -13,7 +13,7 @@ from PIL import Image
 
 pytest.importorskip("matplotlib")
 
-from benchmarks import detection, figures, ranges, report
+from benchmarks import detection, figures, ranges, report, sections
 from benchmarks.files import RESULTS, journal_of, write_manifest, write_table
 from benchmarks.metrics import auroc
 from recon_detect import load_detector
@@ -145,6 +145,24 @@ def test_maps_of_a_localisation_are_shown_one_below_the_other(tmp_path):
     told = ["AUROC of pixels, mean over images: a, contrast 0.900", "one: image, mask, error, contrast"]
     assert [image["alt"] for image in page.images] == told
     assert "gallery wide" in [found.get("class") for found in page.of("ul")]
+
+
+def test_groups_without_a_name_are_left_out(tmp_path):
+    line = {
+        "method": "dire",
+        "distance": "l1",
+        "models": "a",
+        "dtype": "float32",
+        "real": 5,
+        "generated": 4,
+        "auroc": 0.9,
+    }
+    groups = ("all", "autoencoder: ", "generator: own")
+    write_table(tmp_path / "detection.csv", "set", [line | {"group": group} for group in groups])
+    results = report.gather([tmp_path / "detection.csv"], None)
+    assert sections.groups(results, "autoencoder", "Decoder family") == []
+    (table,) = sections.groups(results, "generator", "Generator")
+    assert [row[0] for row in table.rows] == ["own"]
 
 
 def test_values_are_drawn_with_their_intervals(tmp_path):
