@@ -16,8 +16,9 @@ import argparse
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -72,17 +73,33 @@ def aeroblade(options: argparse.Namespace) -> Measured:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What one way took.
+
+    Attributes:
+        seconds: Of its best round.
+        loaded: The same without loading.
+        stages: Seconds by stage, of a round of their own.
+        memory: Bytes at most.
+        work: Operations of convolutions and matrix products.
+        peak: Operations per second that the device does at most in the precision of the way.
+    """
+
+    seconds: float
+    loaded: float
+    stages: Mapping[str, float]
+    memory: int
+    work: float
+    peak: float
+
+
 def measure(
     options: argparse.Namespace, ways: Mapping[str, Way], method: ModuleType, images: int, device: torch.device
 ) -> tuple[list[dict[str, object]], dict[torch.dtype, float], float]:
     """Lines of the table, the first way being what others are compared with; peaks; how far scores are apart at most.
 
-    Args:
-        options: Of the command.
-        ways: By name.
-        method: Module with the names of the stages, `STAGES`, and what puts them under a clock, `stages_of`.
-        images: Their number.
-        device: Where all of it runs.
+    The module of a method has the names of its stages, `STAGES`, and what puts them under a clock, `stages_of`.
     """
     if options.memory_of:
         ways[options.memory_of].run(Clock(device))
@@ -90,25 +107,38 @@ def measure(
         raise SystemExit
     first = {name: counted(way, device) for name, way in ways.items()}
     best = best_of(options.rounds, {name: way.run for name, way in ways.items()}, device)
-    stages = {name: staged(way, method.stages_of, device) for name, way in ways.items()}
-    memory = {name: most_memory(name, way, device) for name, way in ways.items()}
     peaks = {dtype: peak(device, dtype) for dtype in dict.fromkeys(way.dtype for way in ways.values())}
-    base = next(iter(best))
-    loaded = {name: taken - clock.stages["load"] for name, (taken, clock) in best.items()}
-    table: list[dict[str, object]] = []
-    for name, (taken, _) in best.items():
-        line: dict[str, object] = {"way": name, "images_per_s": round(images / taken, 4),
-                                   "ratio": round(best[base][0] / taken, 2)}  # fmt: skip
-        if "load" in method.STAGES:
-            line["images_per_s_without_loading"] = round(images / loaded[name], 4)
-            line["ratio_without_loading"] = round(loaded[base] / loaded[name], 2)
-        line |= {f"{stage}_s": round(stages[name][stage] / images, 4) for stage in method.STAGES}
-        line["peak_memory_gb"] = round(memory[name] / 1e9, 2)
-        line["teraflop_an_image"] = round(first[name][1] / images / 1e12, 4)
-        line["share_of_peak"] = round(first[name][1] / loaded[name] / peaks[ways[name].dtype], 3)
-        table.append(line)
+    taken = {
+        name: Taken(
+            seconds=best[name][0],
+            loaded=best[name][0] - best[name][1].stages["load"],
+            stages=staged(way, method.stages_of, device),
+            memory=most_memory(name, way, device),
+            work=first[name][1],
+            peak=peaks[way.dtype],
+        )
+        for name, way in ways.items()
+    }
+    base = next(iter(ways))
     apart = max(float(np.abs(scores / first[base][0] - 1).max()) for scores, _ in first.values())
-    return table, peaks, apart
+    return [{"way": n} | line(t, taken[base], method.STAGES, images) for n, t in taken.items()], peaks, apart
+
+
+def line(taken: Taken, base: Taken, stages: Sequence[str], images: int) -> dict[str, object]:
+    """Of the table: one way beside the first."""
+    found: dict[str, object] = {
+        "images_per_s": round(images / taken.seconds, 4),
+        "ratio": round(base.seconds / taken.seconds, 2),
+    }
+    if "load" in stages:
+        found["images_per_s_without_loading"] = round(images / taken.loaded, 4)
+        found["ratio_without_loading"] = round(base.loaded / taken.loaded, 2)
+    return found | {
+        **{f"{stage}_s": round(taken.stages[stage] / images, 4) for stage in stages},
+        "peak_memory_gb": round(taken.memory / 1e9, 2),
+        "teraflop_an_image": round(taken.work / images / 1e12, 4),
+        "share_of_peak": round(taken.work / taken.loaded / taken.peak, 3),
+    }
 
 
 def pictures(data: Path | None, folder: Path, side: int, number: int) -> list[Path]:
