@@ -114,6 +114,7 @@ def test_the_first_command_asks_nobody_and_names_its_models(pictures, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_dire_tells_samples_of_the_model_from_photographs(shared):
     model, scheduler = samples.load("mini-ddpm")
     generated = samples.draw(model, scheduler, count=24, steps=50, seed=7)
