@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -89,15 +89,15 @@ def ways(
     work = work_of(model, where) * images
     theirs = torch.float16 if where.type == "cuda" else torch.float32
     found = {"as published": Way(lambda clock: published(model, pictures, where, clock), theirs, work)}
+
+    @cache
+    def detector(dtype: str, compiled: bool) -> Detector:
+        return load_detector("dire", models=folder, device=device, dtype=dtype, compile=compiled, batch_size=images)
+
+    def ours(clock: Clock, dtype: str, compiled: bool) -> np.ndarray:
+        return detector(dtype, compiled).score(pictures, progress=False).raise_for_errors().scores
+
     for dtype, one in itertools.product(dtypes, (False, True) if compiled else (False,)):
-
-        @cache
-        def detector(dtype: str = dtype, one: bool = one) -> Detector:
-            return load_detector("dire", models=folder, device=device, dtype=dtype, compile=one, batch_size=images)
-
-        def ours(clock: Clock, detector: Callable[[], Detector] = detector) -> np.ndarray:
-            return detector().score(pictures, progress=False).raise_for_errors().scores
-
         name = f"recon_detect, {dtype}{', compiled' if one else ''}"
-        found[name] = Way(ours, getattr(torch, dtype), work)
+        found[name] = Way(partial(ours, dtype=dtype, compiled=one), getattr(torch, dtype), work)
     return found, model, where
