@@ -8,14 +8,7 @@ from recon_detect.distances import FEATURES
 from recon_detect.methods import find_method
 from recon_detect.methods.glance import POSES, SIDE
 from recon_detect.methods.grain import FLOOR, PRIOR
-
-SCALE = {
-    "mean": {"identity": 0.01, "hflip": 0.02},
-    "variance": {"identity": 0.5, "hflip": 0.4},
-    "spread": {"identity": 0.6, "hflip": 0.7},
-    "area": 0.7,
-    "freedom": 5.0,
-}
+from tests.methods.conftest import SCALE
 
 
 @pytest.fixture
@@ -23,15 +16,6 @@ def detector(monkeypatch, tiny_model):
     row = {"distances": [FEATURES], "scales": {"1.0000": SCALE}, "searches": {}}
     monkeypatch.setattr(nulls, "_read", lambda method: {str(tiny_model): row} if method == "glance" else {})
     return load_detector("glance", models=tiny_model, device="cpu")
-
-
-@pytest.fixture
-def textured(picture):
-    def make(height, width, seed=0):
-        noise = np.random.default_rng(seed).normal(0, 12, (height, width, 3))
-        return (picture(height, width, seed) + noise).clip(0, 255).astype(np.uint8)
-
-    return make
 
 
 def test_rewritten(detector, textured):

@@ -9,14 +9,8 @@ from recon_detect.errors import UsageError
 from recon_detect.looks import BLOCK, SCALES
 from recon_detect.methods import grain as module
 from recon_detect.methods.grain import DECISIVE, ENOUGH, FLOOR, PLACES, PRIOR, SHARES, STAGES, corrected
+from tests.methods.conftest import SCALE
 
-SCALE = {
-    "mean": {"identity": 0.01, "hflip": 0.02},
-    "variance": {"identity": 0.5, "hflip": 0.4},
-    "spread": {"identity": 0.6, "hflip": 0.7},
-    "area": 0.7,
-    "freedom": 5.0,
-}
 SEARCHES = {"scales": {"mean": 0.1, "deviation": 0.9}, "places": {"mean": 0.2, "deviation": 0.8}}
 
 
@@ -30,15 +24,6 @@ def null(monkeypatch, tiny_model):
         monkeypatch.setattr(nulls, "_read", lambda method: {str(tiny_model): row})
 
     make("l2")
-    return make
-
-
-@pytest.fixture
-def textured(picture):
-    def make(height=96, width=128, seed=0):
-        noise = np.random.default_rng(seed).normal(0, 12, (height, width, 3))
-        return (picture(height, width, seed) + noise).clip(0, 255).astype(np.uint8)
-
     return make
 
 
