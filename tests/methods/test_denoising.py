@@ -112,7 +112,8 @@ def test_scores_equal_a_slow_rewrite(pipeline, kind, request):
     detector = load_detector("rdd-latent", models=pipeline, distance="l2", device="cpu")
     result = detector.score(images, progress=False).raise_for_errors()
     expected = [slow(image.transpose(2, 0, 1) / 127.5 - 1) for image in images]
-    assert np.allclose(result.scores, expected, rtol=1e-5, atol=0) and np.ptp(expected) > 0
+    # The square of a difference of two errors: 1e-5 with some kernels for convolutions, 2e-5 with those of AVX2.
+    assert np.allclose(result.scores, expected, rtol=1e-4, atol=0) and np.ptp(expected) > 0
     assert [model.name for model in result.run.models] == [str(pipeline), f"{pipeline}:unet"]
 
 
