@@ -136,7 +136,8 @@ def roc(methods: Sequence[Classes], areas: Mapping[str, float]) -> Figure:
                     label=f"{method.name}  {areas[method.name]:.3f}")  # fmt: skip
         rates = np.geomspace(first / 2, 1, 200)
         ax.plot(rates, rates, color=FAINT, lw=1, ls=(0, (2, 2)), label="chance  0.500")
-        for rate in (0.01, 0.05):
+        # Of few photographs the axis begins to the right of them, and the layout would make room for what is outside.
+        for rate in (rate for rate in (0.01, 0.05) if rate > first / 2):
             ax.axvline(rate, color=FAINT, lw=0.8, alpha=0.7)
             ax.annotate(f"{rate:.0%}", (rate, 1.01), xycoords=("data", "axes fraction"), ha="center", fontsize=8)
         ax.set(xscale="log", xlim=(first / 2, 1), ylim=(0, 1.005), xlabel="false-positive rate (logarithmic)",
