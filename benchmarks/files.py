@@ -20,7 +20,13 @@ def journal_of(output: Path) -> Path:
 
 def read_manifest(data: Path) -> list[dict[str, str]]:
     """The rows of the ``manifest.csv`` of a folder; columns path, label, generator, autoencoder and others."""
-    with (data / "manifest.csv").open(newline="", encoding="utf-8") as file:
+    manifest = data / "manifest.csv"
+    if not manifest.is_file():
+        raise SystemExit(
+            f"{data} has no manifest.csv; of a folder with real/ and generated/ below it, or another manifest, "
+            f"python -m benchmarks.datasets {data} --output {manifest} writes one"
+        )
+    with manifest.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
