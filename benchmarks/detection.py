@@ -4,6 +4,7 @@
 
 The manifest is a ``manifest.csv`` with the columns path, label, generator and autoencoder. Both classes go through the
 same centre crop on the 32-pixel grid and the same re-encoding, so that neither size nor file format can separate them.
+Methods that search take a sample of the images on a CPU, unless ``--images`` says otherwise.
 Scores are kept beside the results by the content of the images, and a run that was killed goes on where it stopped.
 Writes a table (CSV), ROC curves (PNG) and a report (HTML).
 """
@@ -11,6 +12,7 @@ Writes a table (CSV), ROC curves (PNG) and a report (HTML).
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +21,22 @@ import numpy as np
 from benchmarks.files import RESULTS, large_enough, read_manifest, write_table
 from benchmarks.metrics import CONFIDENCE, FOLDS, RESAMPLES, summary
 from benchmarks.report import accompany
-from benchmarks.scored import computed_by
+from benchmarks.sampling import SAMPLE, SEARCHING, Row, add_argument, in_turn, number_of
+from benchmarks.scored import computed_by, computed_name
 from benchmarks.scoring import Input, batch_size, score
-from recon_detect import load_detector
+from recon_detect import Detector, load_detector
 from recon_detect.images.transform import GRID
 from recon_detect.methods import METHODS, find_method
-from recon_detect.models.registry import expand, shorten
+from recon_detect.models.registry import expand
 from recon_detect.results import MethodInfo, RunInfo
-
-Row = dict[str, str]
 
 
 def find_methods(names: str, models: str | None) -> list[str]:
     """The methods of a list; of "all" those that need nothing but autoencoders, and whose nulls are of these models."""
+    given = tuple(models.split(",")) if models else ()
     if names != "all":
-        return names.split(",")
-    wanted = set(expand(tuple(models.split(",")))) if models else set()
+        return [find_method(name, given).name for name in names.split(",")]
+    wanted = set(expand(given))
     methods = [find_method(name) for name in METHODS]
     methods = [m for m in methods if m.models and not (m.embeds or m.denoises or m.trained_size)]
     return [m.name for m in methods if not m.null or wanted <= set(expand(m.models))]
@@ -69,24 +71,20 @@ def lines_of(
     return [settings | line for line in evaluate(list(kept), list(scores), fpr)]
 
 
-def name_of(run: RunInfo, options: argparse.Namespace) -> str:
-    """Of the results: what they were computed by, and from what."""
-    names = "all" if options.methods == "all" else "+".join(method.name for method in run.methods)
-    distance = run.methods[0].distance if len(run.methods) == 1 else None
-    models = "+".join(shorten(tuple(model.name for model in run.models))).replace("/", "_")
-    device = run.device.split(":")[0]
-    parts = (names, run.compat, distance, models, run.models[0].dtype, f"crop{options.crop}", options.encoding, device)
-    return "detection-" + "-".join(part for part in parts if part)
-
-
-def conditions_of(run: RunInfo, options: argparse.Namespace, small: int, failed: int) -> str:
+def conditions_of(run: RunInfo, options: argparse.Namespace, sample: str, small: int, failed: int) -> str:
     """The line above the table."""
     return (
-        f"{options.data.resolve().name}, centre crop of {options.crop} px on the {GRID}-px grid, both classes as "
-        f"{options.encoding}, {small} smaller images left out, {failed} failed; intervals by {RESAMPLES} bootstrap "
+        f"{options.data.resolve().name}{sample}, centre crop of {options.crop} px on the {GRID}-px grid, both classes "
+        f"as {options.encoding}, {small} smaller images left out, {failed} failed; intervals by {RESAMPLES} bootstrap "
         f"resamples; thresholds for {options.fpr:.0%} false positives with {CONFIDENCE:.0%} confidence, each "
         f"photograph held against that of the other {FOLDS - 1} of {FOLDS} folds; {computed_by(run)}"
     )
+
+
+def name_of(detector: Detector, options: argparse.Namespace) -> str:
+    """Of the results: what they are computed by, and from what."""
+    by = computed_name(detector.run_info, options.methods)
+    return f"detection-{by}-crop{options.crop}-{options.encoding}-{detector.device.type}"
 
 
 def arguments() -> argparse.Namespace:
@@ -95,6 +93,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--methods", default="aeroblade", help="separated by commas: one pass for all; or 'all'")
     parser.add_argument("--models", default=None, help="names separated by commas; default: the method's own")
     parser.add_argument("--distance", default=None)
+    add_argument(parser, f"all; {SAMPLE} on a CPU if {', '.join(SEARCHING)} is among the methods")
     parser.add_argument("--crop", type=int, default=320, help="side of the centre crop; 0 keeps images whole")
     parser.add_argument("--encoding", default="png", help="png, jpeg-75, webp-80, ...: applied to both classes")
     parser.add_argument("--fpr", type=float, default=0.05, help="what thresholds are calibrated for")
@@ -119,14 +118,21 @@ def main() -> None:
     )
     every = read_manifest(options.data)
     rows = large_enough(every, options.crop)
-    output = options.output or RESULTS / f"{name_of(detector.run_info, options)}.csv"
+    small, name, sample = len(every) - len(rows), name_of(detector, options), ""
+    searching = any(method.name in SEARCHING for method in detector.run_info.methods)
+    number = number_of(options.images, detector.device, long=searching)
+    if number < len(rows):
+        name, sample = f"{name}-{number}", f" (a sample of {number} of {len(rows)} images)"
+        print(f"{options.data}{sample}; --images all takes all", file=sys.stderr)
+        rows = in_turn(rows)[:number]
+    output = options.output or RESULTS / f"{name}.csv"
     inputs = [
         Input(options.data / row["path"], row["path"], row["label"], options.crop, options.encoding) for row in rows
     ]
     run, entries = score(detector, inputs, output)
     failed = sum(entry["error"] is not None for entry in entries)
     table = [line for method in run.methods for line in lines_of(method, entries, rows, run, options.fpr)]
-    write_table(output, conditions_of(run, options, len(every) - len(rows), failed), table)
+    write_table(output, conditions_of(run, options, sample, small, failed), table)
     accompany(output, options.data)
     for line in table:
         print(f"{line['method']:18} {line['group']:45} n={line['generated']:3} AUROC {line['auroc']:.3f} "

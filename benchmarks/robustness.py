@@ -1,11 +1,13 @@
 """Every method under every condition, both classes alike, from one evidence pass per image.
 
-    python -m benchmarks.robustness --data ../shared/eval --dtype bfloat16
+    python -m benchmarks.robustness --data ../shared/eval
+    python -m benchmarks.robustness --data ../shared/eval --methods all --models tiny --conditions png,jpeg,webp
 
-The detectors are those that users run. Photographs and generated images are taken in turn, in random order with each
-decoder family in its share, and each under all conditions before the next, so that a run that is stopped early is a
-sample of the whole; a run that was killed goes on where it stopped. ``--report`` writes the results of what is there
-already: a table (CSV), the AUROC against the strength of each family of conditions (PNG), and a report (HTML).
+Without ``--methods`` and ``--models``, the detector is the one that users get who name none. Photographs and generated
+images are taken in turn, in random order with each decoder family in its share, and each under all conditions before
+the next, so that any first part is a sample of the whole. A run that was killed goes on where it stopped, and one with
+more ``--images`` goes on from there. ``--report`` writes the results of what is there already: a table (CSV), the AUROC
+against the strength of each family of conditions (PNG), and a report (HTML).
 
 Thresholds at a nominal rate are those of scores in standard deviations of photographs, which come from other
 photographs than these; the other methods have none.
@@ -15,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -29,32 +30,14 @@ from benchmarks.detection import find_methods
 from benchmarks.files import RESULTS, journal_of, large_enough, read_manifest, write_table
 from benchmarks.metrics import RESAMPLES
 from benchmarks.report import accompany
-from benchmarks.scored import computed_by, read_journal
+from benchmarks.sampling import SAMPLE, Row, add_argument, in_turn, number_of
+from benchmarks.scored import computed_by, computed_name, read_journal
 from benchmarks.scoring import Input, batch_size, score
 from recon_detect import load_detector
 from recon_detect.images.transform import GRID
-from recon_detect.methods import find_method
+from recon_detect.methods import DEFAULT_METHOD, find_method
 
 DECODERS = dict(zip(DECODER_FAMILIES, ("sd", "sdxl", "flux1", "sd3"), strict=True))
-
-Row = dict[str, str]
-
-
-def in_turn(rows: list[Row], seed: int = 0) -> list[Row]:
-    """Photographs and generated images in turn, in random order but for the decoder families.
-
-    Of those, any first part has about the share that each has of all images.
-    """
-    shuffled = [rows[i] for i in np.random.default_rng(seed).permutation(len(rows))]
-    families = Counter(row["autoencoder"] for row in rows)
-    seen: Counter[str] = Counter()
-    position = {}
-    for row in shuffled:
-        position[row["path"]] = (seen[row["autoencoder"]] + 0.5) / families[row["autoencoder"]]
-        seen[row["autoencoder"]] += 1
-    shuffled.sort(key=lambda row: position[row["path"]])
-    classes = [[row for row in shuffled if (row["label"] == "real") == real] for real in (True, False)]
-    return [row for pair in itertools.zip_longest(*classes) for row in pair if row]
 
 
 def line(method: str, scores: np.ndarray, decoders: list[str], rows: list[Row]) -> dict[str, Any]:
@@ -104,51 +87,53 @@ def report(entries: list[dict[str, Any]], rows: list[Row], conditions: list[str]
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
-    parser.add_argument("--methods", default="all", help="separated by commas: one pass for all; or 'all'")
-    parser.add_argument("--models", default="tiny")
+    parser.add_argument("--methods", default=DEFAULT_METHOD, help="separated by commas: one pass for all; or 'all'")
+    parser.add_argument("--models", default=None, help="names separated by commas; default: those of the package")
     parser.add_argument(
         "--conditions",
         default=",".join([*SINGLE, *FAMILIES]),
         help=f"chains (benchmarks/conditions.py) and families ({', '.join(FAMILIES)}), separated by commas",
     )
     parser.add_argument("--crop", type=int, default=320)
-    parser.add_argument("--images", type=int, default=None, help="only the first of the random order")
+    add_argument(parser, f"{SAMPLE} on a CPU, all on a GPU")
     parser.add_argument("--device", default=None)
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--batch-size", type=int, default=None, help="default: 1 on the CPU")
     parser.add_argument("--report", action="store_true", help="compute nothing, write the table of what is there")
-    parser.add_argument("--output", type=Path, default=RESULTS / "robustness-crop320.csv")
+    parser.add_argument("--output", type=Path, default=None, help="default: a name with the conditions in results/")
     return parser.parse_args()
 
 
 def main() -> None:
     options = arguments()
     conditions = expand(options.conditions.split(","))
-    rows = large_enough(read_manifest(options.data), options.crop)
-    rows = in_turn(rows)[: options.images]
+    detector = load_detector(
+        find_methods(options.methods, options.models),
+        models=options.models.split(",") if options.models else None,
+        device=options.device,
+        dtype=options.dtype,
+        batch_size=batch_size(options.device, options.batch_size),
+    )
+    by = computed_name(detector.run_info, options.methods)
+    output = options.output or RESULTS / f"robustness-{by}-crop{options.crop}-{detector.device.type}.csv"
+    rows = in_turn(large_enough(read_manifest(options.data), options.crop))
+    rows = rows[: number_of(options.images, detector.device, long=True)]
     if options.report:
-        run, entries = read_journal(journal_of(options.output))
+        run, entries = read_journal(journal_of(output))
     else:
-        detector = load_detector(
-            find_methods(options.methods, options.models),
-            models=options.models.split(","),
-            device=options.device,
-            dtype=options.dtype,
-            batch_size=batch_size(options.device, options.batch_size),
-        )
         inputs = [
             Input(options.data / row["path"], f"{condition}:{row['path']}", row["label"], options.crop, condition)
             for row, condition in itertools.product(rows, conditions)
         ]
-        run, entries = score(detector, inputs, options.output)
+        run, entries = score(detector, inputs, output)
     write_table(
-        options.output,
+        output,
         f"{options.data.resolve().name}, centre crop of {options.crop} px on the {GRID}-px grid, then the condition, "
         f"both classes alike; the largest score over the models; nulls of other photographs, as shipped; intervals by "
         f"{RESAMPLES} bootstrap resamples; {computed_by(run)}",
         report(entries, rows, conditions),
     )
-    accompany(options.output, options.data)
+    accompany(output, options.data)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.files import RESULTS, journal_of, read_manifest
+from recon_detect.models.registry import shorten
 from recon_detect.results import RunInfo
 
 Row = dict[str, Any]
@@ -48,6 +49,15 @@ def computed_by(run: RunInfo) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
     models = ", ".join(model.name for model in run.models)
     return f"{models} in {run.models[0].dtype}; {run.device} {platform.machine()}; {versions}"
+
+
+def computed_name(run: RunInfo, methods: str) -> str:
+    """The same in the name of a file: methods, or "all" if that was asked for, the distance of one, models, dtype."""
+    names = "all" if methods == "all" else "+".join(method.name for method in run.methods)
+    distance = run.methods[0].distance if len(run.methods) == 1 else None
+    models = "+".join(shorten(tuple(model.name for model in run.models))).replace("/", "_")
+    parts = (names, run.compat, distance, models, run.models[0].dtype)
+    return "-".join(part for part in parts if part)
 
 
 def only(rows: Sequence[Row], methods: Sequence[str]) -> list[Row]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import detection
+from benchmarks import detection, sampling
 from benchmarks.scored import read_journal
 
 
@@ -46,11 +46,11 @@ def run(data, tiny_model, monkeypatch, tmp_path):
 
     def benchmark(*arguments, output=tmp_path / "out.csv", methods="aeroblade,contrast"):
         fixed = ["--data", str(data), "--models", str(tiny_model), "--distance", "l2", "--crop", "32"]
-        fixed += ["--methods", methods, "--output", str(output), "--device", "cpu"]
+        fixed += ["--methods", methods, "--device", "cpu", *(["--output", str(output)] if output else [])]
         monkeypatch.setattr(sys, "argv", ["detection", *fixed, *arguments])
         computed.clear()
         detection.main()
-        return output.read_bytes(), sum(computed)
+        return output.read_bytes() if output else b"", sum(computed)
 
     return benchmark
 
@@ -135,10 +135,40 @@ def test_a_broken_file_is_left_out_and_counted(run, data, tmp_path):
     assert row["path"] == "3.png" and "UnreadableImage" in row["error"]
 
 
+def test_a_sample_is_named_as_one_and_grows(run, tmp_path, monkeypatch):
+    few, computed = run("--images", "4")
+    conditions, lines = table(few)
+    assert computed == 4 and conditions.startswith("# set (a sample of 4 of 9 images), centre crop")
+    assert (lines[0]["real"], lines[0]["generated"]) == ("2", "2")
+    grown, computed = run("--images", "all")
+    assert computed == 5
+    undisturbed, computed = run(output=tmp_path / "whole.csv")
+    assert computed == 9 and grown == undisturbed and "a sample" not in table(grown)[0]
+    monkeypatch.setattr(detection, "SEARCHING", ("contrast",))
+    monkeypatch.setattr(sampling, "SAMPLE", 6)
+    assert b"a sample of 6 of 9 images" in run()[0]
+
+
+def test_results_of_a_sample_have_a_name_of_their_own(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(detection, "RESULTS", tmp_path / "results")
+    written = []
+    monkeypatch.setattr(detection, "accompany", lambda table, data: written.append(table.stem))
+    for arguments in (), ("--images", "4"), ("--images", "9"):
+        run(*arguments, output=None)
+    assert written[1] == f"{written[0]}-4" and written[2] == written[0]
+    assert written[0].startswith("detection-aeroblade+contrast-") and written[0].endswith("crop32-png-cpu")
+
+
 def test_one_class_alone_is_an_error(run, data):
     manifest = data / "manifest.csv"
     manifest.write_text(manifest.read_text().replace("generated", "real"))
     with pytest.raises(SystemExit, match="photographs and of generated"):
+        run()
+
+
+def test_a_folder_without_a_manifest_is_told_how_to_get_one(run, data):
+    (data / "manifest.csv").unlink()
+    with pytest.raises(SystemExit, match=r"benchmarks.datasets .*/set --output"):
         run()
 
 

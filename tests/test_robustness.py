@@ -43,17 +43,6 @@ def run(data, tiny_model, monkeypatch):
     return benchmark
 
 
-def test_every_prefix_of_the_order_is_a_sample_of_both_classes():
-    families = ["", "", "", "", "", "", "sd", "sd", "sd", "sd", "flux", "flux"]
-    rows = [{"label": "generated" if f else "real", "path": str(n), "autoencoder": f} for n, f in enumerate(families)]
-    ordered = robustness.in_turn(rows)
-    assert [row["label"] for row in ordered] == ["real", "generated"] * 6
-    generated = [row["autoencoder"] for row in ordered if row["label"] == "generated"]
-    assert generated.count("flux") == 2 and generated[:3].count("flux") == 1
-    assert sorted(row["path"] for row in ordered) == sorted(row["path"] for row in rows)
-    assert ordered == robustness.in_turn(rows)
-
-
 def test_all_methods_and_conditions_in_one_pass_and_resumed(run, data):
     arguments = ("--methods", "grain,aedr,did", "--conditions", "png,jpeg-75+mirror")
     _, few = run(*arguments, "--images", "4")
