@@ -1,6 +1,7 @@
-"""Whether what a classifier learns from some generators and data sets holds for others.
+r"""Whether what a classifier learns from some generators and data sets holds for others.
 
-    python -m benchmarks.detection --data ../shared/eval --methods all --models tiny --output benchmarks/results/x.csv
+    python -m benchmarks.detection --data ../shared/eval --methods contrast,aedr,hfi --models tiny \
+        --output benchmarks/results/x.csv
     python -m benchmarks.classifiers --data ../shared/eval --scores benchmarks/results/x.scores.jsonl.partial
 
 Of every classifier and, for comparison, of what is not trained: the AUROC on decoder families that were left out of the

@@ -27,6 +27,12 @@ DECODERS = {
 
 def read_journal(path: Path) -> tuple[RunInfo, list[Row]]:
     """The run and the last row of each path, of partial results, also while another process is writing."""
+    if not path.is_file():
+        table = path.with_name(f"{path.name.partition('.scores.')[0]}.csv")
+        raise SystemExit(
+            f"{path}: no scores; python -m benchmarks.detection --data DATA --methods contrast,aedr,hfi --models tiny "
+            f"--output {table} leaves them there"
+        )
     with path.open(encoding="utf-8") as file:
         lines = [json.loads(text) for text in file if text.endswith("\n")]
     return RunInfo.from_dict(lines[0]), list({row["path"]: row for row in lines[1:]}.values())
@@ -39,7 +45,7 @@ def load(scores: Path, data: Path) -> tuple[RunInfo, list[Row]]:
     found = []
     for row in sorted(rows, key=lambda row: row["path"]):
         if row["error"] is None and (about := known.get(row["path"])):
-            more = {"source": about["source"], "made_by": about["generator"]}
+            more = {"source": about.get("source", ""), "made_by": about["generator"]}
             found.append(row | more | {"decoder": DECODERS.get(about["autoencoder"], "photograph")})
     return run, found
 

@@ -110,3 +110,13 @@ def test_whose_decoder(data, monkeypatch, capsys):
     assert (data / "attribution-png.png").stat().st_size > 10_000
     assert "Whose decoder" in (data / "attribution-png.html").read_text()
     assert "precision" in (data / "attribution-png.txt").read_text() and "precision" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "module, table", [(attribution, "x.csv"), (classifiers, "x.csv"), (calibration, "evidence-png.csv")]
+)
+def test_missing_scores_are_told_how_to_come_by(module, table, data, monkeypatch):
+    monkeypatch.setattr("benchmarks.scored.RESULTS", data)
+    scores = ["--scores", data / "x.scores.jsonl.partial"] if table == "x.csv" else []
+    with pytest.raises(SystemExit, match=f"benchmarks.detection .*--output .*{table} leaves them"):
+        start(monkeypatch, module, "--data", data, *scores)
