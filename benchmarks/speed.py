@@ -31,7 +31,7 @@ from benchmarks import speed_aeroblade, speed_dire
 from benchmarks.files import RESULTS, large_enough, read_manifest, write_table
 from benchmarks.report import accompany
 from benchmarks.timing import Clock, Way, best_of, hardware, peak
-from recon_detect.devices import find_device
+from recon_detect.devices import find_device, has_bfloat16
 from recon_detect.errors import UsageError
 from recon_detect.images.transform import Transform
 
@@ -39,12 +39,18 @@ from recon_detect.images.transform import Transform
 Measured = tuple[Path, str, list[dict[str, object]]]
 
 
+def dtypes_of(given: str | None, device: torch.device) -> list[str]:
+    """Those that were asked for, or that the device has instructions for."""
+    if given:
+        return given.split(",")
+    return ["float32", "bfloat16"] if has_bfloat16(device) else ["float32"]
+
+
 def dire(options: argparse.Namespace) -> Measured:
+    dtypes = dtypes_of(options.dtypes, find_device(options.device))
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.model or speed_dire.random_model(Path(temporary), options.size or 64, options.channels)
-        ways, model, device = speed_dire.ways(
-            folder, options.images, options.device, options.dtypes.split(","), compiled=options.compile
-        )
+        ways, model, device = speed_dire.ways(folder, options.images, options.device, dtypes, compiled=options.compile)
         table, peaks, apart = measure(options, ways, speed_dire, options.images, device)
     side = model.config["sample_size"]
     parameters = sum(parameter.numel() for parameter in model.parameters()) / 1e6
@@ -61,7 +67,7 @@ def aeroblade(options: argparse.Namespace) -> Measured:
     device, side = find_device(options.device), options.size or 512
     with tempfile.TemporaryDirectory() as temporary:
         files = pictures(options.data, Path(temporary, "images"), side, options.images)
-        dtypes, recons = options.dtypes.split(","), Path(temporary)
+        dtypes, recons = dtypes_of(options.dtypes, device), Path(temporary)
         ways = speed_aeroblade.ways(files, options.models, device, dtypes, recons, options.batch_size)
         table, peaks, apart = measure(options, ways, speed_aeroblade, len(files), device)
     models = "+".join(Path(model).name for model in options.models.split(","))
@@ -223,7 +229,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3, help="of all ways in turn; the best of each counts")
     parser.add_argument("--device", default=None)
-    parser.add_argument("--dtypes", default="float32,bfloat16")
+    parser.add_argument("--dtypes", default=None, help="default: float32, and bfloat16 where the device has it")
     parser.add_argument("--compile", action="store_true", help="dire compiled beside not; compiling is not counted")
     parser.add_argument("--output", type=Path, default=None)
     parser.add_argument("--memory-of", default=None, help=argparse.SUPPRESS)

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from recon_detect.calibration import Calibration, calibrate, drift, is_fitted_to
-from recon_detect.devices import find_device, keep_freed_memory, versions
+from recon_detect.devices import find_device, has_bfloat16, keep_freed_memory, versions
 from recon_detect.distances import Distances, map_scale
 from recon_detect.engine import BatchSizer, Item, run
 from recon_detect.errors import NumericalError, UsageError
@@ -114,6 +114,8 @@ class Detector:
         self.device = find_device(settings.device)
         if self.device.type == "cpu":
             keep_freed_memory()
+        if settings.dtype == "bfloat16" and not has_bfloat16(self.device):
+            log.warning("this CPU has no bfloat16 and takes many times as long in it: leave dtype at 'auto'")
         models = list(dict.fromkeys(model for use in uses for model in use.models))
         embedding = {model for use in uses if use.method.embeds for model in use.models}
         found = [find_weights(model) for model in models if model not in embedding]

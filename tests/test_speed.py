@@ -34,6 +34,13 @@ def run(tmp_path, monkeypatch):
     return benchmark
 
 
+def test_bfloat16_is_timed_where_there_are_instructions_for_it(monkeypatch):
+    for has, found in (True, ["float32", "bfloat16"]), (False, ["float32"]):
+        monkeypatch.setattr(speed, "has_bfloat16", lambda device, has=has: has)
+        assert speed.dtypes_of(None, CPU) == found
+        assert speed.dtypes_of("bfloat16,float32", CPU) == ["bfloat16", "float32"]
+
+
 def test_clock_adds_up_stages_and_keeps_what_was_raised():
     clock = Clock(CPU)
     for _ in range(2):

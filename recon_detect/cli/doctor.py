@@ -55,11 +55,11 @@ def _torchvision() -> str:
 def _device() -> str:
     import torch
 
-    from recon_detect.devices import find_device
+    from recon_detect.devices import find_device, has_bfloat16
 
     device = find_device(None)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
-    return f"{device} ({name})"
+    return f"{device} ({name}, --dtype bfloat16 is {'faster' if has_bfloat16(device) else 'slower'} than float32 on it)"
 
 
 def _diffusers() -> str:
