@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
 from recon_detect.errors import ReconDetectError
@@ -13,11 +14,17 @@ INTERRUPTED = 130
 
 
 def main() -> None:
-    """Runs the command line and turns errors into messages and exit codes."""
+    """Runs the command line; turns errors into messages and exit codes, and what the library warns of into messages."""
     from recon_detect.cli.app import app
 
+    warnings = logging.StreamHandler()
+    warnings.setFormatter(logging.Formatter("recon-detect: warning: %(message)s"))
+    logger = logging.getLogger("recon_detect")
+    logger.addHandler(warnings)
     try:
         app()
     except ReconDetectError as error:
         print(f"recon-detect: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    finally:
+        logger.removeHandler(warnings)

@@ -53,6 +53,14 @@ def test_results_and_maps_in_files(score, image_folder, tmp_path, suffix):
     assert len(list(maps.glob("*.png"))) == 7
 
 
+def test_what_the_library_warns_of_is_told_once(score, image_folder, monkeypatch):
+    monkeypatch.setattr("recon_detect.detector.has_bfloat16", lambda device: False)
+    for _ in range(2):
+        told = score(image_folder, "--dtype", "bfloat16", code=3).err
+        assert told.count("recon-detect: warning: this CPU has no bfloat16") == 1
+    assert "warning" not in score(image_folder, code=3).err
+
+
 def test_labels_give_an_auroc(score, tmp_path, picture):
     for number, label in enumerate(("real", "fake")):
         (tmp_path / label).mkdir()
