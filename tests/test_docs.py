@@ -1,7 +1,10 @@
 """What README and docs say is true."""
 
+import argparse
+import importlib
 import re
 import runpy
+import shlex
 import sys
 from pathlib import Path
 
@@ -50,6 +53,27 @@ def test_options_named_in_the_docs_exist():
             r"recon-detect (?:score|demo|calibrate|audit|reconstruct)[^`\n]*", page.read_text(encoding="utf-8")
         ):
             assert set(re.findall(r"--[a-z-]+", line)) <= known | {"--help"}, line
+
+
+class Parsed(Exception):
+    """The options of a benchmark have been understood."""
+
+
+def test_benchmarks_of_the_docs_take_the_options_that_are_shown(monkeypatch):
+    def parse(self, given=None, parse=argparse.ArgumentParser.parse_args):
+        parse(self, given)
+        raise Parsed
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse)
+    shown = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    commands = sorted(set(re.findall(r"^python -m (benchmarks.*?)(?: +#.*)?$", shown, re.MULTILINE)))
+    assert len(commands) > 20
+    for command in commands:
+        module, *options = shlex.split(command)
+        found = importlib.import_module(f"{module}.__main__" if module == "benchmarks.datasets" else module)
+        monkeypatch.setattr(sys, "argv", [module, *options])
+        with pytest.raises(Parsed):
+            found.main()
 
 
 def test_every_measurement_of_an_audit_is_named():
