@@ -15,7 +15,7 @@ Row = dict[str, str]
 
 ALL = sys.maxsize
 # What two cores without a GPU get through in an hour or two where an image takes minutes.
-SAMPLE = 24
+SAMPLE = 20
 # Methods that look on until something is found.
 SEARCHING = ("grain",)
 
