@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from recon_detect.audit.separation import interval as newcombe
 from recon_detect.calibration.bounds import upper_threshold
 from recon_detect.calibration.probability import fit_probability, probability_of
 
@@ -65,6 +67,9 @@ def intervals(
 ) -> dict[str, tuple[float, float]]:
     """95 % percentile bootstrap of the AUROC and of the TPR at each rate, resampled within each class.
 
+    Where all resamples say the same, as of classes in perfect order, that would have no width, however few they are:
+    there it is the `score_interval`.
+
     A resample is a count of each image. Photographs and generated images are ranked once, and every figure is read off
     the sums of counts down the ranks.
     """
@@ -82,8 +87,19 @@ def intervals(
         for rate in rates:
             first = np.argmax(false > allowed(len(real), rate), axis=1)
             found[name_of(rate)].append(sums[np.arange(_TOGETHER), above[first]] / len(generated))
-    quantiles = {name: np.quantile(np.concatenate(values), [0.025, 0.975]) for name, values in found.items()}
-    return {name: (float(low), float(high)) for name, (low, high) in quantiles.items()}
+    result = {}
+    for name, values in found.items():
+        low, high = np.quantile(np.concatenate(values), [0.025, 0.975]).tolist()
+        result[name] = (low, high) if low < high else score_interval(name, low, len(real), len(generated))
+    return result
+
+
+def score_interval(name: str, value: float, real: int, generated: int) -> tuple[float, float]:
+    """That of a figure, by its column, of so many images: Newcombe's (2006) of the AUROC, Wilson's (1927) of a TPR."""
+    if name == "auroc":
+        return newcombe(value, real, generated)
+    found = binomtest(round(value * generated), generated).proportion_ci(0.95, "wilson")
+    return float(found.low), float(found.high)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, balanced_accuracy_score, roc_auc_score, roc_curve
 
 from benchmarks import metrics
+from recon_detect.audit.separation import interval
 from recon_detect.calibration.bounds import upper_threshold
 
 # Few values, so that there are ties within and between the classes.
@@ -71,6 +72,25 @@ def test_intervals_are_those_of_a_plain_bootstrap(scores, column, figure):
 def test_intervals_of_few_images_with_ties(real, generated):
     for low, high in metrics.intervals(real, generated, metrics.RATES).values():
         assert 0 <= low <= high <= 1
+
+
+def test_intervals_of_classes_in_perfect_order_have_a_width_that_falls_with_their_number():
+    widths = []
+    for n in 1, 10, 100:
+        found = metrics.intervals(np.arange(n) - 1e3, np.arange(n) + 1e3, metrics.RATES)
+        assert all(high == pytest.approx(1) for _, high in found.values())
+        assert found["auroc"] == pytest.approx(interval(1.0, n, n))
+        assert found["tpr_at_1_fpr"] == pytest.approx(wilson(n, n), abs=1e-6)
+        widths.append([1 - low for low, _ in found.values()])
+    assert (np.diff(widths, axis=0) < 0).all()
+    reversed_order = metrics.intervals(np.arange(10) + 1e3, np.arange(10) - 1e3, metrics.RATES)
+    assert all(low == pytest.approx(0) and 0 < high < 0.5 for low, high in reversed_order.values())
+
+
+def wilson(hits, n, z=1.959964):
+    """Wilson (1927), as textbooks write it."""
+    middle, spread = (hits + z**2 / 2) / (n + z**2), z / (n + z**2) * np.sqrt(hits * (n - hits) / n + z**2 / 4)
+    return middle - spread, middle + spread
 
 
 def test_balanced_accuracy_is_that_of_scikit_learn_at_thresholds_of_other_photographs(scores):
