@@ -18,7 +18,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import roc_curve
 
 from benchmarks.conditions import FAMILIES
-from benchmarks.metrics import Scores, labelled
+from benchmarks.metrics import RATES, Scores, labelled
 
 # Light and dark: ink, faint ink, and eight colours that people of all kinds of colour vision tell apart, each with a
 # contrast of 3 and more against its paper. Paul Tol's "bright" and "muted", made lighter for dark paper.
@@ -137,7 +137,7 @@ def roc(methods: Sequence[Classes], areas: Mapping[str, float]) -> Figure:
         rates = np.geomspace(first / 2, 1, 200)
         ax.plot(rates, rates, color=FAINT, lw=1, ls=(0, (2, 2)), label="chance  0.500")
         # Of few photographs the axis begins to the right of them, and the layout would make room for what is outside.
-        for rate in (rate for rate in (0.01, 0.05) if rate > first / 2):
+        for rate in (rate for rate in RATES if rate > first / 2):
             ax.axvline(rate, color=FAINT, lw=0.8, alpha=0.7)
             ax.annotate(f"{rate:.0%}", (rate, 1.01), xycoords=("data", "axes fraction"), ha="center", fontsize=8)
         ax.set(xscale="log", xlim=(first / 2, 1), ylim=(0, 1.005), xlabel="false-positive rate (logarithmic)",

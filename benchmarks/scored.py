@@ -27,12 +27,6 @@ DECODERS = {
 
 def read_journal(path: Path) -> tuple[RunInfo, list[Row]]:
     """The run and the last row of each path, of partial results, also while another process is writing."""
-    if not path.is_file():
-        table = path.with_name(f"{path.name.partition('.scores.')[0]}.csv")
-        raise SystemExit(
-            f"{path}: no scores; python -m benchmarks.detection --data DATA --methods contrast,aedr,hfi --models tiny "
-            f"--output {table} leaves them there"
-        )
     with path.open(encoding="utf-8") as file:
         lines = [json.loads(text) for text in file if text.endswith("\n")]
     return RunInfo.from_dict(lines[0]), list({row["path"]: row for row in lines[1:]}.values())
@@ -40,6 +34,12 @@ def read_journal(path: Path) -> tuple[RunInfo, list[Row]]:
 
 def load(scores: Path, data: Path) -> tuple[RunInfo, list[Row]]:
     """Rows without errors, with ``source``, ``made_by`` and ``decoder`` of the manifest; sorted by path."""
+    if not scores.is_file():
+        table = scores.with_name(f"{scores.name.partition('.scores.')[0]}.csv")
+        raise SystemExit(
+            f"{scores}: no scores; python -m benchmarks.detection --data DATA --methods contrast,aedr,hfi "
+            f"--models tiny --output {table} leaves them there"
+        )
     known = {row["path"]: row for row in read_manifest(data)}
     run, rows = read_journal(scores)
     found = []
