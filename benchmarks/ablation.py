@@ -1,6 +1,6 @@
 """Which contrast, distance and combination separates best, from evidence that was computed once.
 
-    python -m benchmarks.evidence --data ../shared/eval --conditions jpeg-75 --views ablation --output evidence/
+    python -m assets.evidence --data ../shared/eval --conditions jpeg-75 --views ablation --output evidence/
     python -m benchmarks.ablation --data ../shared/eval --evidence evidence/ --condition jpeg-75
 
 A candidate is a set of views, a distance, a floor that is added to errors before their logarithm, and a way of pooling
@@ -21,9 +21,9 @@ import numpy as np
 from safetensors.numpy import load_file
 from scipy.stats import trim_mean
 
-from benchmarks.files import RESULTS, read_manifest, write_table
-from benchmarks.metrics import auroc, intervals, tpr_at_fpr
-from benchmarks.nulls import POOLS
+from assets.nulls import POOLS
+from benchmarks.common.data import RESULTS, read_manifest, write_table
+from benchmarks.common.metrics import auroc, intervals, tpr_at_fpr
 from recon_detect.models.registry import MODEL_SETS
 
 FOLDS = 5
@@ -162,7 +162,7 @@ def left_out(found: dict[Candidate, np.ndarray], rows: list[dict[str, str]]) -> 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
-    parser.add_argument("--evidence", type=Path, required=True, help="what benchmarks.evidence wrote")
+    parser.add_argument("--evidence", type=Path, required=True, help="what assets.evidence wrote")
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--condition", default="png")
     parser.add_argument("--output", type=Path, default=None)

@@ -19,11 +19,11 @@ from scipy.stats import binomtest
 from sklearn.metrics import classification_report, confusion_matrix
 from sklearn.model_selection import StratifiedKFold
 
-from benchmarks.files import RESULTS, write_table
-from benchmarks.report import accompany
-from benchmarks.scored import Row, computed_by, load
+from benchmarks.common.data import RESULTS, write_table
+from benchmarks.common.scored import Row, computed_by, load
+from benchmarks.report.report import accompany
+from recon_detect.atomic import replacing
 from recon_detect.calibration.attribution import NONE, ByContrast, ByTypicality
-from recon_detect.files import replacing
 
 FAMILIES = ("sd", "sdxl", "sd3", "flux1")
 LEVEL = 0.05

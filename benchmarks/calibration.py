@@ -22,10 +22,10 @@ import numpy as np
 from scipy.stats import binomtest
 from tqdm import tqdm
 
-from benchmarks.files import RESULTS, write_table
-from benchmarks.metrics import expected_calibration_error
-from benchmarks.report import accompany
-from benchmarks.scored import Row, computed_by, load, only, scores_of
+from benchmarks.common.data import RESULTS, write_table
+from benchmarks.common.metrics import expected_calibration_error
+from benchmarks.common.scored import Row, computed_by, load, only, scores_of
+from benchmarks.report.report import accompany
 from recon_detect.calibration import FACETS, Calibration, calibrate, drift
 from recon_detect.calibration.probability import probability_of
 from recon_detect.results import RunInfo

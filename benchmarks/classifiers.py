@@ -19,10 +19,10 @@ import numpy as np
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from tqdm import tqdm
 
-from benchmarks.files import RESULTS, write_table
-from benchmarks.metrics import auroc, intervals
-from benchmarks.report import accompany
-from benchmarks.scored import Row, computed_by, load, only
+from benchmarks.common.data import RESULTS, write_table
+from benchmarks.common.metrics import auroc, intervals
+from benchmarks.common.scored import Row, computed_by, load, only
+from benchmarks.report.report import accompany
 from recon_detect.calibration.classifiers import CLASSIFIERS, EvidenceClassifier
 from recon_detect.calibration.features import feature_matrix, feature_names
 from recon_detect.calibration.fusion import RULES, Fusion

@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.files import RESULTS, large_enough, read_manifest, write_table
-from benchmarks.metrics import CONFIDENCE, FOLDS, RESAMPLES, summary
-from benchmarks.report import accompany
-from benchmarks.sampling import SAMPLE, SEARCHING, Row, add_argument, in_turn, number_of
-from benchmarks.scored import computed_by, computed_name
-from benchmarks.scoring import Input, batch_size, score
+from benchmarks.common.data import RESULTS, large_enough, read_manifest, write_table
+from benchmarks.common.metrics import CONFIDENCE, FOLDS, RESAMPLES, summary
+from benchmarks.common.sampling import SAMPLE, SEARCHING, Row, add_argument, in_turn, number_of
+from benchmarks.common.scored import computed_by, computed_name
+from benchmarks.common.scoring import Input, batch_size, score
+from benchmarks.report.report import accompany
 from recon_detect import Detector, load_detector
 from recon_detect.images.transform import GRID
 from recon_detect.methods import METHODS, find_method

@@ -18,7 +18,7 @@ import sys
 import time
 from pathlib import Path
 
-from recon_detect.files import replacing
+from recon_detect.atomic import replacing
 
 OUTPUT = Path(__file__).parent / "results" / "footprint-cpu.csv"
 REPEATS = 7

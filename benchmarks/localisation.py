@@ -30,19 +30,19 @@ from scipy import stats
 from sklearn.metrics import average_precision_score, roc_auc_score
 from tqdm import tqdm
 
-from benchmarks.evidence import BACK
-from benchmarks.files import RESULTS, large_enough, read_manifest, write_manifest, write_table
-from benchmarks.report import accompany
+from assets.evidence import BACK
+from benchmarks.common.data import RESULTS, large_enough, read_manifest, write_manifest, write_table
+from benchmarks.report.report import accompany
 from recon_detect import Detector, Evidence, load_detector, open_picture
-from recon_detect.distances import map_scale
+from recon_detect.atomic import replacing
 from recon_detect.errors import ReconDetectError, UsageError
-from recon_detect.files import replacing
+from recon_detect.evidence.distances import map_scale
+from recon_detect.evidence.texture import BLOCK
+from recon_detect.evidence.views import VIEWS
 from recon_detect.images.transform import Transform
-from recon_detect.looks import BLOCK
 from recon_detect.methods.contrast import VIEWS as TURNED
 from recon_detect.output import Journal
 from recon_detect.output.heatmap import colour
-from recon_detect.views import VIEWS
 
 # Windows that contrast maps are averaged over, in pixels: single pixels of a quotient are noise.
 WINDOW = BLOCK

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.files import RESULTS, large_enough, read_manifest, write_table
+from benchmarks.common.data import RESULTS, large_enough, read_manifest, write_table
 from recon_detect import Source, __version__
 from recon_detect.audit import Audit, audit
 from recon_detect.images.transform import Transform, encode

@@ -4,7 +4,7 @@
 
 For some clean images of each decoder family, and as many photographs, the error of the image without its first x
 columns and y rows, for all 64 phases of the grid of 8 pixels: log of the error (mean over the distances of the model,
-see `benchmarks.nulls`) less its mean over the phases. Written as CSV, and as a picture with one panel per decoder.
+see `assets.nulls`) less its mean over the phases. Written as CSV, and as a picture with one panel per decoder.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import torch
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
-from benchmarks.conditions import prepare
-from benchmarks.files import RESULTS, large_enough, read_manifest, write_table
+from benchmarks.common.conditions import prepare
+from benchmarks.common.data import RESULTS, large_enough, read_manifest, write_table
 from benchmarks.robustness import DECODERS
 from recon_detect import load_detector, open_picture
-from recon_detect.files import replacing
-from recon_detect.methods.grain import GRID, log_errors
+from recon_detect.atomic import replacing
+from recon_detect.methods.grain.grain import GRID, log_errors
 from recon_detect.models.registry import MODEL_SETS, family_of
 from recon_detect.output.heatmap import colour
 

@@ -25,14 +25,14 @@ from scipy.stats import norm
 
 from benchmarks.ablation import FAMILIES as DECODER_FAMILIES
 from benchmarks.ablation import summary
-from benchmarks.conditions import FAMILIES, SINGLE, expand, family_of
+from benchmarks.common.conditions import FAMILIES, SINGLE, expand, family_of
+from benchmarks.common.data import RESULTS, journal_of, large_enough, read_manifest, write_table
+from benchmarks.common.metrics import RESAMPLES
+from benchmarks.common.sampling import SAMPLE, Row, add_argument, in_turn, number_of
+from benchmarks.common.scored import computed_by, computed_name, read_journal
+from benchmarks.common.scoring import Input, batch_size, score
 from benchmarks.detection import find_methods
-from benchmarks.files import RESULTS, journal_of, large_enough, read_manifest, write_table
-from benchmarks.metrics import RESAMPLES
-from benchmarks.report import accompany
-from benchmarks.sampling import SAMPLE, Row, add_argument, in_turn, number_of
-from benchmarks.scored import computed_by, computed_name, read_journal
-from benchmarks.scoring import Input, batch_size, score
+from benchmarks.report.report import accompany
 from recon_detect import load_detector
 from recon_detect.images.transform import GRID
 from recon_detect.methods import DEFAULT_METHOD, find_method
@@ -92,7 +92,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--conditions",
         default=",".join([*SINGLE, *FAMILIES]),
-        help=f"chains (benchmarks/conditions.py) and families ({', '.join(FAMILIES)}), separated by commas",
+        help=f"chains (benchmarks/common/conditions.py) and families ({', '.join(FAMILIES)}), separated by commas",
     )
     parser.add_argument("--crop", type=int, default=320)
     add_argument(parser, f"{SAMPLE} on a CPU, all on a GPU")

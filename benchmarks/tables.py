@@ -17,9 +17,18 @@ import re
 import sys
 from pathlib import Path
 
-from benchmarks.files import RESULTS, read_table
-from benchmarks.layouts import Table, ablation, comparison, detection, models, plain, robustness, robustness_of_all
-from benchmarks.layouts import thresholds as calibration
+from benchmarks.common.data import RESULTS, read_table
+from benchmarks.report.layouts import (
+    Table,
+    ablation,
+    comparison,
+    detection,
+    models,
+    plain,
+    robustness,
+    robustness_of_all,
+)
+from benchmarks.report.layouts import thresholds as calibration
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "docs/*.md", "recon_detect/models/embedded/*/README.md")

@@ -16,24 +16,26 @@ import numpy as np
 import torch
 
 from recon_detect.calibration import Calibration, calibrate, drift, is_fitted_to
-from recon_detect.devices import find_device, has_bfloat16, keep_freed_memory, versions
-from recon_detect.distances import Distances, map_scale
-from recon_detect.engine import BatchSizer, Item, run
+from recon_detect.engine.loader import Item
+from recon_detect.engine.memory import BatchSizer
+from recon_detect.engine.run import run
 from recon_detect.errors import NumericalError, UsageError
 from recon_detect.evidence import TRAINED, Evidence, Noise
+from recon_detect.evidence.distances import Distances, map_scale
+from recon_detect.evidence.texture import textured_share
 from recon_detect.images import Source, as_sources
 from recon_detect.images.augment import augmented
-from recon_detect.looks import textured_share
 from recon_detect.methods import DEFAULT_METHOD, Finding, find_method
+from recon_detect.methods.bound import Use, find_use
+from recon_detect.methods.grain.nulls import digest
 from recon_detect.models.autoencoders import Autoencoder, load_autoencoder, share_equal_parts
 from recon_detect.models.backbones import Backbone, load_backbone
 from recon_detect.models.denoisers import Denoiser, load_denoiser
 from recon_detect.models.dire_classifier import DireClassifier
 from recon_detect.models.weights import find_weights
-from recon_detect.nulls import digest
 from recon_detect.results import MethodInfo, ModelInfo, Row, RunInfo, Score, ScoreResult
 from recon_detect.settings import DEFAULTS, Settings
-from recon_detect.uses import Use, find_use
+from recon_detect.tensors.devices import find_device, has_bfloat16, keep_freed_memory, versions
 
 if TYPE_CHECKING:
     from torch import Tensor

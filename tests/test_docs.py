@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from recon_detect.models.guided_diffusion import Heads, convert
+from recon_detect.models.converters.guided_diffusion import Heads, convert
 from tests.models.adm import ADM
 
 ROOT = Path(__file__).parents[1]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from benchmarks.files import write_manifest
+from benchmarks.common.data import write_manifest
 
 ROOT = Path(__file__).parents[1]
 IMAGES, KILLS = 16, 3

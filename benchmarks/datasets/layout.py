@@ -12,8 +12,8 @@ from PIL import Image
 
 from benchmarks.datasets.rows import GENERATED, UNKNOWN, Dataset, Part
 from recon_detect import Source, find_sources
+from recon_detect.atomic import replacing
 from recon_detect.errors import UsageError
-from recon_detect.files import replacing
 from recon_detect.images.sources import IMAGE_SUFFIXES
 
 COLUMNS = ("path", "label", "generator", "autoencoder", "width", "height")

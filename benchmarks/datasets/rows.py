@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 REAL, GENERATED = "real", "generated"
-# Decoders by the names that `benchmarks.scored` knows; others for what no autoencoder of the registry decodes.
+# Decoders by the names that `benchmarks.common.scored` knows; others for what no autoencoder of the registry decodes.
 SD, SDXL, PIXELS, UNKNOWN = "SD kl-f8", "SDXL VAE", "none (pixels)", "unknown"
 
 

@@ -9,9 +9,9 @@ import sys
 import torch
 
 from recon_detect import open_picture
-from recon_detect.inversion import dire_inversion, dire_sampling
+from recon_detect.evidence.views import find_view
+from recon_detect.models.inversion import dire_inversion, dire_sampling
 from recon_detect.models.pixel_diffusion import PixelDiffusion
-from recon_detect.views import find_view
 
 picture, folder = sys.argv[1:]
 model = PixelDiffusion.from_pretrained(folder).eval()

@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 
 from recon_detect._version import __version__
+from recon_detect.atomic import replacing
 from recon_detect.audit.verdict import FEWEST, GENERATED, REAL, Audit, Measured
+from recon_detect.engine.prefetch import ahead
 from recon_detect.errors import InputError, UsageError
-from recon_detect.files import replacing
 from recon_detect.images import Source
 from recon_detect.images.transform import GRID, Transform
 from recon_detect.settings import DEFAULTS, Settings
-from recon_detect.threads import ahead
 
 SCHEMA = 1
 # A crop is as large as so many images of each class allow.

@@ -13,10 +13,10 @@ import numpy as np
 from recon_detect._version import __version__
 from recon_detect.audit import separation
 from recon_detect.audit.features import CATEGORY, FEATURES, FLAG, PIXELS, Feature, measure
+from recon_detect.engine.prefetch import ahead
 from recon_detect.errors import InputError, UsageError
 from recon_detect.images import as_sources
 from recon_detect.settings import DEFAULTS, Settings
-from recon_detect.threads import ahead
 
 if TYPE_CHECKING:
     from recon_detect.audit.features import Value

@@ -1,6 +1,7 @@
 """From scores to decisions: thresholds with a bound on false positives, p-values, verdicts, probabilities."""
 
-from recon_detect.calibration.artefact import (
+from recon_detect.calibration.bounds import needed, upper_threshold
+from recon_detect.calibration.calibration import (
     GENERATED,
     INCONCLUSIVE,
     REAL,
@@ -9,7 +10,6 @@ from recon_detect.calibration.artefact import (
     Verdict,
     find_calibration,
 )
-from recon_detect.calibration.bounds import needed, upper_threshold
 from recon_detect.calibration.drift import Drift, drift
 from recon_detect.calibration.fit import FIT_SHARE, calibrate, is_fitted_to
 from recon_detect.calibration.strata import ALL, FACETS, UNLIKE

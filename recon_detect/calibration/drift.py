@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from recon_detect.calibration.artefact import Calibration
+from recon_detect.calibration.calibration import Calibration
 from recon_detect.calibration.strata import ALL, UNLIKE
 
 # Fewer images tell nothing about drift.

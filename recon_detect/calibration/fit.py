@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recon_detect.calibration.artefact import Calibration, Stratum, judged_scores
 from recon_detect.calibration.attribution import ByContrast, ByTypicality
 from recon_detect.calibration.bounds import needed, upper_threshold
+from recon_detect.calibration.calibration import Calibration, Stratum, judged_scores
 from recon_detect.calibration.combiner import combinations, fit_combiner
 from recon_detect.calibration.probability import PROBABILITIES, fit_probability
 from recon_detect.calibration.strata import ALL, FACETS, strata_of

@@ -17,6 +17,7 @@ from rich.table import Table
 from tqdm.auto import tqdm
 
 from recon_detect._version import __version__
+from recon_detect.atomic import replacing
 from recon_detect.audit import FEATURES, Audit, Measured, measured
 from recon_detect.audit.features import PIXELS
 from recon_detect.audit.matching import Matched, match, write_images, write_manifest
@@ -24,7 +25,6 @@ from recon_detect.cli import FOUND, INTERRUPTED, SOME_FAILED
 from recon_detect.cli.sources import labelled, sources_of
 from recon_detect.cli.tables import stdout_console
 from recon_detect.errors import UsageError
-from recon_detect.files import replacing
 from recon_detect.images import Source
 from recon_detect.output import Journal
 from recon_detect.settings import Settings

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from recon_detect.cli.tables import stdout_console
-from recon_detect.models.guided_diffusion import Heads, convert
+from recon_detect.models.converters.guided_diffusion import Heads, convert
 
 
 def run_convert(checkpoint: Path, output: Path, heads: dict[str, Any], options: dict[str, Any]) -> None:

@@ -39,7 +39,7 @@ def _python() -> str:
 
 
 def _packages() -> str:
-    from recon_detect.devices import versions
+    from recon_detect.tensors.devices import versions
 
     return ", ".join(f"{name} {version}" for name, version in versions().items())
 
@@ -55,7 +55,7 @@ def _torchvision() -> str:
 def _device() -> str:
     import torch
 
-    from recon_detect.devices import find_device, has_bfloat16
+    from recon_detect.tensors.devices import find_device, has_bfloat16
 
     device = find_device(None)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"

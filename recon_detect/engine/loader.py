@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 
+from recon_detect.engine.prefetch import ahead
 from recon_detect.errors import InputError, UsageError
 from recon_detect.images import Picture, Source, open_picture
 from recon_detect.settings import Settings
-from recon_detect.threads import ahead
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import psutil
 import torch
 
 from recon_detect.errors import OutOfMemory
-from recon_detect.tiling import TILED_ABOVE
+from recon_detect.tensors.tiling import TILED_ABOVE
 
 if TYPE_CHECKING:
     from recon_detect.models.autoencoders import Autoencoder

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 
 from recon_detect.evidence import TRAINED
-from recon_detect.filters import gaussian_blur
 from recon_detect.methods.method import Finding, Method
+from recon_detect.tensors.filters import gaussian_blur
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from recon_detect.devices import autocast, fast_layout
-from recon_detect.distances import unit_difference
 from recon_detect.errors import UsageError, WeightsError
 from recon_detect.models.pixel_diffusion import PixelDiffusion
 from recon_detect.models.registry import AUTOENCODERS
 from recon_detect.models.torchvision_guard import hide_broken_torchvision
 from recon_detect.models.weights import Weights
 from recon_detect.settings import Inversion
-from recon_detect.tiling import TILE, is_large, tiled
+from recon_detect.tensors.devices import autocast, fast_layout
+from recon_detect.tensors.filters import unit_difference
+from recon_detect.tensors.tiling import TILE, is_large, tiled
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from recon_detect.devices import autocast
 from recon_detect.errors import WeightsError
 from recon_detect.models.torchvision_guard import hide_broken_torchvision
 from recon_detect.models.weights import Weights
+from recon_detect.tensors.devices import autocast
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from recon_detect.devices import autocast
 from recon_detect.errors import WeightsError
-from recon_detect.inversion import ddim_inversion, ddim_sampling, noise_error, respaced
 from recon_detect.models import hub
 from recon_detect.models.backbones import quiet_transformers
+from recon_detect.models.inversion import ddim_inversion, ddim_sampling, noise_error, respaced
 from recon_detect.models.torchvision_guard import hide_broken_torchvision
 from recon_detect.models.weights import Weights, find_component
 from recon_detect.settings import Inversion
+from recon_detect.tensors.devices import autocast
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.nn.functional as F
 
+from recon_detect.atomic import replacing
 from recon_detect.errors import WeightsError
-from recon_detect.files import replacing
 from recon_detect.models.backbones import IMAGENET, quiet_transformers
-from recon_detect.models.guided_diffusion import read_checkpoint
+from recon_detect.models.converters.guided_diffusion import read_checkpoint
 from recon_detect.models.pixel_diffusion import check_shapes
 from recon_detect.models.torchvision_guard import hide_broken_torchvision
 from recon_detect.models.weights import find_weights

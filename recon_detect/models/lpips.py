@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.nn.functional as F
 
-from recon_detect.devices import fast_layout
 from recon_detect.errors import ImageTooSmall, WeightsCorrupt, WeightsMissing
 from recon_detect.models import hub
 from recon_detect.models.trunks import find_trunk
+from recon_detect.tensors.devices import fast_layout
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from recon_detect.inversion import betas, dire_inversion, dire_sampling, noise_error, respaced, step_error
+from recon_detect.models.inversion import betas, dire_inversion, dire_sampling, noise_error, respaced, step_error
 from recon_detect.settings import Inversion
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from recon_detect.atomic import replacing
 from recon_detect.errors import WeightsCorrupt, WeightsMissing
-from recon_detect.files import replacing
 from recon_detect.models import hub
 from recon_detect.models.registry import HubFile
 from recon_detect.models.tensor_sums import ALEXNET, VGG16

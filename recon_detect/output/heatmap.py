@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from recon_detect.files import replacing
+from recon_detect.atomic import replacing
 
 if TYPE_CHECKING:
     from recon_detect.results import Row

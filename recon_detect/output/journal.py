@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from recon_detect.atomic import replacing
 from recon_detect.errors import UsageError
-from recon_detect.files import replacing
 
 _BLOCK = 10_000
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from recon_detect.atomic import replacing
 from recon_detect.errors import UsageError
-from recon_detect.files import replacing
 
 if TYPE_CHECKING:
     from recon_detect.detector import Reconstruction

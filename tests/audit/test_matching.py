@@ -157,7 +157,7 @@ def test_written_images_are_kept_and_broken_ones_left_out(tmp_path):
 
 
 def test_benchmarks_do_the_same(tmp_path):
-    from benchmarks.conditions import prepare
+    from benchmarks.common.conditions import prepare
 
     path = plant(tmp_path, jpeg, png, count=1) / "real" / "000.jpg"
     assert prepare(path, 96, "jpeg-75") == Transform(96, "jpeg-75").encoded(path)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from recon_detect.calibration import ALL, find_calibration
-from recon_detect.calibration.artefact import SHIPPED
+from recon_detect.calibration.calibration import SHIPPED
 from recon_detect.errors import CalibrationError
 from recon_detect.models.registry import AUTOENCODERS, MODEL_SETS, same_weights
 from tests.calibration.scored import rows

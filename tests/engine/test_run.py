@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from recon_detect.engine import BatchSizer, run
+from recon_detect.engine.memory import BatchSizer
+from recon_detect.engine.run import run
 from recon_detect.errors import OutOfMemory
 from recon_detect.images import Source
 from recon_detect.settings import DEFAULTS

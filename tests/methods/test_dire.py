@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 from recon_detect import load_detector
 from recon_detect.errors import UsageError
 from recon_detect.images.picture import middle_square
-from recon_detect.models.guided_diffusion import Heads, convert
+from recon_detect.models.converters.guided_diffusion import Heads, convert
 from recon_detect.settings import Inversion
 from tests.models.adm import ADM
 

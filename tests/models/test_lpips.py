@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from recon_detect.distances import _summed
 from recon_detect.errors import ImageTooSmall, WeightsCorrupt, WeightsMissing
+from recon_detect.evidence.distances import _summed
 from recon_detect.models import lpips as ours
 from recon_detect.models import trunks
 

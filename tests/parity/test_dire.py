@@ -7,8 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from recon_detect.inversion import dire_inversion, dire_sampling
-from recon_detect.models.guided_diffusion import Heads, convert
+from recon_detect.models.converters.guided_diffusion import Heads, convert
+from recon_detect.models.inversion import dire_inversion, dire_sampling
 from recon_detect.models.pixel_diffusion import PixelDiffusion
 
 FOLDER = Path(os.environ.get("RECON_DETECT_SHARED", "../shared")) / "parity" / "dire_64"

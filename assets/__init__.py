@@ -1,0 +1,1 @@
+"""What the package ships, and how it is made: photographs, null distributions, calibrations, students."""

@@ -1,0 +1,38 @@
+"""Texture: how much of an image carries evidence, by blocks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch.nn.functional as F
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# A block is textured or flat as a whole. A multiple of every decoder's grid.
+BLOCK = 32
+# Below one grey level of mean second difference a block carries no evidence: its error is that of rounding.
+FLAT = 1 / 127.5
+
+
+def texture(x: Tensor) -> Tensor:
+    """Mean absolute second difference of each block of (B, 3, H, W): (B, rows, columns), in the units of [-1, 1]."""
+    across = F.pad(x.diff(n=2, dim=3).abs(), (1, 1))
+    down = F.pad(x.diff(n=2, dim=2).abs(), (0, 0, 1, 1))
+    return block_means((across + down).mean(dim=1, keepdim=True) / 2, x)
+
+
+def block_means(values: Tensor, x: Tensor) -> Tensor:
+    """Means of a map (B, 1, h, w) over the blocks of its images x (B, 3, H, W): (B, rows, columns), at least one."""
+    rows, columns = (max(side // BLOCK, 1) for side in x.shape[-2:])
+    return F.adaptive_avg_pool2d(values, (rows, columns))[:, 0]
+
+
+def textured_blocks(x: Tensor) -> Tensor:
+    """Number of blocks with texture: (B,)."""
+    return (texture(x) > FLAT).sum(dim=(1, 2))
+
+
+def textured_share(x: Tensor) -> Tensor:
+    """Share of the blocks that have texture: (B,)."""
+    return (texture(x) > FLAT).float().mean(dim=(1, 2))

@@ -1,0 +1,1 @@
+"""The grain of a known decoder: the one method that is a subsystem."""

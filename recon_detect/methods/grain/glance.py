@@ -1,0 +1,68 @@
+"""Glance: the first look of `grain` alone, small and at three poses, for an answer within seconds. Our own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from recon_detect.evidence.texture import textured_blocks
+from recon_detect.methods.grain.crops import look
+from recon_detect.methods.grain.grain import ENOUGH, PRIOR, REMARKABLE, corrected, pooled, standardised
+from recon_detect.methods.method import Finding, Method
+from recon_detect.models.registry import family_of
+
+if TYPE_CHECKING:
+    from recon_detect.evidence import Evidence
+
+# Upright, mirrored, and off the decoder's grid (see `grain.POSES`).
+POSES = ("identity", "hflip", "shift3,3")
+# Side of the most textured part of an image, which is all that is looked at.
+SIDE = 192
+
+
+def glance(e: Evidence) -> Finding:
+    """The most surprising contrast of the models in the most textured part of each image, corrected for their number.
+
+    High means generated, in standard deviations of photographs as of `grain`. Nothing is searched for: an image that
+    was resized, turned, or cropped off the decoder's grid since it was generated looks like a photograph.
+    """
+    enough = (textured_blocks(e.image()) >= ENOUGH).cpu().numpy()
+    per_model = np.zeros((len(e), len(e.autoencoders)))
+    details: list[dict[str, Any]] = [{} for _ in range(len(e))]
+    if enough.any():
+        images = torch.from_numpy(np.flatnonzero(enough)).to(e.image().device)
+        part, boxes = look(e.image()[images], 1.0, SIDE)
+        z = standardised(e.at(part), 1.0, POSES)
+        tested = corrected(z, np.array(list(PRIOR.values())))
+        per_model[enough] = tested.max(axis=2)
+        for row, image in enumerate(np.flatnonzero(enough)):
+            model = int(per_model[image].argmax())
+            details[image] = {
+                "decoder": family_of(e.autoencoders[model].name),
+                "mirrored": list(PRIOR)[int(tested[row, model].argmax())] == "hflip",
+                "box": list(boxes[row]),
+            }
+    score = np.where(enough, pooled(per_model), 0.0)
+    remarks = [_in_words(value, found) for value, found in zip(score.tolist(), details, strict=True)]
+    return Finding(per_model, score, details, remarks)
+
+
+def _in_words(score: float, details: dict[str, Any]) -> str:
+    if not details:
+        return "not enough texture to tell"
+    mirrored = ", mirrored" if details["mirrored"] else ""
+    return f"grain of the {details['decoder']} decoder{mirrored}" if score >= REMARKABLE else ""
+
+
+GLANCE = Method(
+    name="glance",
+    title="the grain of a known decoder in the image as it is: upright against mirrored and moved, within seconds",
+    statistic=glance,
+    higher_is_generated=True,
+    distance="encoder_features",
+    models=("embedded",),
+    paper="this project, after arXiv:2502.09509",
+    null=True,
+)

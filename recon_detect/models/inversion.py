@@ -1,0 +1,218 @@
+"""Deterministic inversion and sampling of pixel-space diffusion models, as pure functions of a noise predictor.
+
+Two conventions: that of DIRE (Wang et al., ICCV 2023), which is that of guided-diffusion's DDIM loops, and the standard
+DDIM (Song et al., 2021, eq. 12), whose inversion starts at the image as a clean sample and takes each step's noise at
+the time that it comes from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from recon_detect.errors import UsageError
+from recon_detect.tensors.devices import sum_dtype
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    # From images (B, 3, H, W) and a time of the training schedule to the predicted noise (B, 3, H, W).
+    NoisePredictor = Callable[[Tensor, int], Tensor]
+    # Called after each step with its index and the images.
+    Callback = Callable[[int, Tensor], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The times at which a model is asked, and how much of the image is left at each.
+
+    Attributes:
+        times: (N,) ascending, of the training schedule.
+        signal: (N,) cumulative product of 1 - beta (alpha-bar) at each time, float64.
+    """
+
+    times: tuple[int, ...]
+    signal: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+
+def betas(name: str, steps: int, *, start: float = 1e-4, end: float = 2e-2) -> NDArray[np.float64]:
+    """The betas of a training schedule, float64.
+
+    Args:
+        name: ``"linear"`` (Ho et al., 2020; for other than 1000 steps scaled as guided-diffusion does) or ``"cosine"``
+            (Nichol and Dhariwal, 2021, eq. 17).
+        steps: Of the training schedule.
+        start: First beta of the linear schedule at 1000 steps.
+        end: Last.
+
+    Raises:
+        UsageError: An unknown name.
+    """
+    if name == "linear":
+        return np.linspace(start * 1000 / steps, end * 1000 / steps, steps, dtype=np.float64)
+    if name == "cosine":
+        edges = np.cos((np.arange(steps + 1) / steps + 0.008) / 1.008 * np.pi / 2) ** 2
+        result: NDArray[np.float64] = np.minimum(1 - edges[1:] / edges[:-1], 0.999)
+        return result
+    raise UsageError(f"unknown schedule {name!r}; known: linear, cosine")
+
+
+def respaced(training: NDArray[np.float64], count: int) -> Schedule:
+    """Every n-th time from 0 on: guided-diffusion's ``ddimCOUNT``.
+
+    Args:
+        training: Betas of the training schedule.
+        count: How many times; there must be a whole number n that gives as many.
+
+    Raises:
+        UsageError: No stride gives that many.
+    """
+    steps = len(training)
+    # The smallest that does: of several, guided-diffusion takes the first.
+    stride = next((n for n in range(1, steps) if len(range(0, steps, n)) == count), None)
+    if stride is None:
+        raise UsageError(f"no stride gives {count} of {steps} times; try {_near(steps, count)}")
+    times = tuple(range(0, steps, stride))
+    return Schedule(times, np.cumprod(1 - training, dtype=np.float64)[list(times)])
+
+
+def _near(steps: int, count: int) -> str:
+    possible = {len(range(0, steps, stride)) for stride in range(1, steps)}
+    below, above = (
+        max((n for n in possible if n < count), default=1), min((n for n in possible if n > count), default=steps)
+    )  # fmt: skip
+    return f"{below} or {above}"
+
+
+def dire_inversion(
+    predict: NoisePredictor, x: Tensor, schedule: Schedule, *, steps: int = 0, callback: Callback | None = None
+) -> Tensor:
+    """DIRE's way from an image to noise, N evaluations.
+
+    Step i predicts the noise at time i, clips the image that this implies to [-1, 1], derives the noise anew from the
+    clipped image, and goes to time i + 1; the last step goes to pure noise (alpha-bar 0).
+
+    Args:
+        predict: The model.
+        x: Images (B, 3, H, W) in [-1, 1], taken as samples of the first time.
+        schedule: Of N times.
+        steps: The first so many steps only (``real_step`` of the authors' script); 0 takes all.
+        callback: Sees every step.
+    """
+    for index in range(len(schedule))[: steps or None]:
+        signal = float(schedule.signal[index])
+        onward = float(schedule.signal[index + 1]) if index + 1 < len(schedule) else 0.0
+        clean, noise = _clipped(predict(x, schedule.times[index]), x, signal)
+        x = onward**0.5 * clean + (1 - onward) ** 0.5 * noise
+        if callback:
+            callback(index, x)
+    return x
+
+
+def dire_sampling(
+    predict: NoisePredictor, x: Tensor, schedule: Schedule, *, steps: int = 0, callback: Callback | None = None
+) -> Tensor:
+    """DIRE's way back, N evaluations: DDIM without noise, the implied image clipped in each step.
+
+    Args:
+        predict: The model.
+        x: Noise (B, 3, H, W) of `dire_inversion`.
+        schedule: Of N times.
+        steps: From the time with this number down, as `dire_inversion` has it; 0 takes all.
+        callback: Sees every step.
+    """
+    for index in reversed(range(len(schedule))[: steps or None]):
+        before = float(schedule.signal[index - 1]) if index else 1.0
+        clean, noise = _clipped(predict(x, schedule.times[index]), x, float(schedule.signal[index]))
+        x = before**0.5 * clean + (1 - before) ** 0.5 * noise
+        if callback:
+            callback(index, x)
+    return x
+
+
+def ddim_inversion(
+    predict: NoisePredictor, x: Tensor, schedule: Schedule, *, steps: int = 0, callback: Callback | None = None
+) -> Tensor:
+    """Standard DDIM inversion: from clean images or latents to the last time of the schedule, nothing clipped.
+
+    Args:
+        predict: The model.
+        x: Images or latents (B, C, H, W).
+        schedule: Of N times.
+        steps: The first so many steps only; 0 takes all.
+        callback: Sees every step.
+    """
+    for index, (now, onward) in list(enumerate(_edges(schedule)))[: steps or None]:
+        x = _ddim_step(predict, x, schedule.times[index], now, onward)
+        if callback:
+            callback(index, x)
+    return x
+
+
+def ddim_sampling(
+    predict: NoisePredictor, x: Tensor, schedule: Schedule, *, steps: int = 0, callback: Callback | None = None
+) -> Tensor:
+    """Standard DDIM sampling with eta = 0: from the time where `ddim_inversion` with as many `steps` ended."""
+    for index, (before, now) in reversed(list(enumerate(_edges(schedule)))[: steps or None]):
+        x = _ddim_step(predict, x, schedule.times[index], now, before)
+        if callback:
+            callback(index, x)
+    return x
+
+
+def step_error(predict: NoisePredictor, x: Tensor, schedule: Schedule, *, step: int) -> Tensor:
+    """Mean square (B,) of what one step there and back changes after `step` steps of inversion; `step` + 2 evaluations.
+
+    The stepwise error of SeDID (Ma et al., 2023, arXiv:2307.06272).
+    """
+    x = ddim_inversion(predict, x, schedule, steps=step) if step else x
+    now, onward = list(_edges(schedule))[step]
+    there = _ddim_step(predict, x, schedule.times[step], now, onward)
+    back = _ddim_step(predict, there, schedule.times[step], onward, now)
+    return (back - x).square().mean(dim=(1, 2, 3), dtype=sum_dtype(x.device))
+
+
+def _edges(schedule: Schedule) -> Iterator[tuple[float, float]]:
+    """What is left of the image before and after each step of an inversion that starts at a clean one."""
+    return pairwise((1.0, *schedule.signal.tolist()))
+
+
+def _ddim_step(predict: NoisePredictor, x: Tensor, time: int, now: float, then: float) -> Tensor:
+    noise = predict(x, time)
+    clean = (x - (1 - now) ** 0.5 * noise) / now**0.5
+    moved: Tensor = then**0.5 * clean + (1 - then) ** 0.5 * noise
+    return moved
+
+
+def _clipped(noise: Tensor, x: Tensor, signal: float) -> tuple[Tensor, Tensor]:
+    """The image that the noise implies, clipped, and the noise that the clipped image implies."""
+    clean = ((x - (1 - signal) ** 0.5 * noise) / signal**0.5).clamp(-1, 1)
+    return clean, (x / signal**0.5 - clean) / (1 / signal - 1) ** 0.5
+
+
+def noise_error(predict: NoisePredictor, x: Tensor, signal: float, time: int, *, draws: int) -> Tensor:
+    """Mean squared error of the predicted noise, mean over `draws` noises: (B,).
+
+    Args:
+        predict: The noise in (B, C, h, w) at a time.
+        x: Images or latents (B, C, h, w).
+        signal: Cumulated alpha at that time.
+        time: Of the training schedule.
+        draws: The noises are the same for every image of a size, and on every call.
+    """
+    generator = torch.Generator().manual_seed(0)
+    errors = []
+    for _ in range(draws):
+        noise = torch.randn(x.shape[1:], generator=generator).to(x).expand_as(x)
+        noisy = signal**0.5 * x + (1 - signal) ** 0.5 * noise
+        errors.append((predict(noisy, time) - noise).square().mean(dim=(1, 2, 3), dtype=sum_dtype(x.device)))
+    return torch.stack(errors).mean(dim=0)

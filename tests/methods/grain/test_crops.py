@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+import torch
+
+from recon_detect.evidence.texture import BLOCK, texture, textured_blocks, textured_share
+from recon_detect.methods.grain.crops import GRID, SCALES, SIDE, STEP, look, most_textured
+
+
+def noise(height, width, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(1, 3, height, width, generator=generator) * 2 - 1
+
+
+def test_texture_is_told_block_by_block():
+    x = torch.zeros(1, 3, 96, 128)
+    x[..., 2:30, 34:62] = noise(28, 28)
+    found = texture(x)
+    assert found.shape == (1, 3, 4)
+    assert found[0, 0, 1] == found.max() > 0.5 and found[0, 2, 3] == 0
+    assert textured_share(x).tolist() == [pytest.approx(1 / 12)]
+    assert textured_blocks(x).tolist() == [1] and textured_blocks(torch.zeros(2, 3, 9, 9)).tolist() == [0, 0]
+
+
+def test_a_large_image_is_looked_at_where_its_texture_is():
+    x = torch.zeros(2, 3, 700, 900)
+    x[0, :, 300:500, 600:800] = noise(200, 200)[0]
+    x[1, :, :200, :200] = noise(200, 200)[0]
+    (left, top, right, bottom), other = most_textured(x, 256)
+    assert left <= 600 + BLOCK and right >= 800 - BLOCK and top <= 300 + BLOCK and bottom >= 500 - BLOCK
+    assert left % STEP == top % STEP == 0 and (right - left, bottom - top) == (256, 256)
+    assert other[:2] == (0, 0)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("size", [(64, 64), (160, 240), (320, 320), (413, 512), (1100, 700)])
+def test_looks_of_a_batch_have_one_size_wherever_the_texture_is(scale, size):
+    x = torch.zeros(2, 3, *size)
+    x[0, :, :48, :48] = x[1, :, -48:, -48:] = noise(48, 48)[0]
+    part, boxes = look(x, scale)
+    assert all(right <= size[1] and bottom <= size[0] for _, _, right, bottom in boxes)
+    assert len({(right - left, bottom - top) for left, top, right, bottom in boxes}) == 1 and len(part) == 2
+    # Whole periods of the grid, so that a mirrored look lies on the grid of JPEG if it does upright.
+    assert all(side % GRID == 0 for box in boxes for side in box)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("size", [(64, 64), (160, 240), (1100, 700)])
+def test_looks_are_of_bounded_size_and_on_the_grid_of_their_scale(scale, size):
+    part, (box,) = look(noise(*size), scale)
+    assert max(part.shape[-2:]) <= SIDE
+    assert (np.array(box[:2]) * scale % 8 < 1e-6).all()
+    assert tuple(part.shape[-2:]) == (round((box[3] - box[1]) * scale), round((box[2] - box[0]) * scale))
+    assert part.abs().max() <= 1
+
+
+def test_a_look_as_it_is_changes_no_pixel_and_one_scaled_up_undoes_scaling_down():
+    x = noise(64, 96)
+    assert torch.equal(look(x, 1.0)[0], x)
+    smooth = torch.nn.functional.interpolate(noise(8, 12), size=(128, 192), mode="bicubic").clamp(-1, 1)
+    half = torch.nn.functional.interpolate(smooth, scale_factor=0.5, mode="bicubic", antialias=True)
+    restored, _ = look(half, 2.0)
+    assert restored.shape == smooth.shape and (restored - smooth).abs().mean() < 0.02
