@@ -1,0 +1,127 @@
+"""Families of decoders as data: mean tables of their pictures by scale, and how photographs compare with these.
+
+One safetensors file holds some families, and that of the package the whitening of all of them too. Only statistics of
+pictures are kept, never pictures.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from recon_detect.atomic import replacing
+from recon_detect.errors import UsageError, WeightsCorrupt
+from recon_detect.methods.grid.null import Null
+from recon_detect.methods.grid.statistic import FEATURES, PERIOD
+from recon_detect.methods.grid.whitening import Whitening
+
+SHIPPED = Path(__file__).parent / "families.safetensors"
+_CARD = "card"
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """The pictures of one decoder.
+
+    Attributes:
+        name: Of the decoder or, with "images:" before it, of the generator.
+        scales: S, by which pictures are scaled before they are compared; 1 is first.
+        templates: (S, F, 8, 8), whitened, of norm 1.
+        nulls: For each scale, how photographs at that scale compare with the template.
+        card: What it was made from: JSON values.
+    """
+
+    name: str
+    scales: tuple[float, ...]
+    templates: Tensor
+    nulls: tuple[Null, ...]
+    card: Mapping[str, Any]
+
+
+def read_whitening(path: Path = SHIPPED) -> Whitening:
+    """The whitening of the package."""
+    with safetensors.safe_open(path, framework="pt") as file:
+        return Whitening(file.get_tensor("whitening.features"), file.get_tensor("whitening.harmonics"))
+
+
+def read_families(paths: Sequence[Path] = (SHIPPED,)) -> tuple[Family, ...]:
+    """The families of some files, in their order.
+
+    Raises:
+        UsageError: No such file, one that holds something else, two families of one name, or one that was fitted with
+            another whitening.
+    """
+    families = [family for path in paths for family in _read(path)]
+    names = [family.name for family in families]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UsageError(f"expected one family of a name, got several of {', '.join(twice)}: fit again with --name")
+    return tuple(families)
+
+
+@cache
+def _read(path: Path) -> tuple[Family, ...]:
+    if not path.is_file():
+        raise UsageError(f"no such file of families: {path}; 'recon-detect grid fit' makes one")
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            card = json.loads((file.metadata() or {})[_CARD])
+            families = tuple(
+                Family(
+                    name,
+                    tuple(entry["scales"]),
+                    file.get_tensor(f"template.{name}").float(),
+                    tuple(_null(row) for row in entry["nulls"]),
+                    entry["card"],
+                )
+                for name, entry in card["families"].items()
+            )
+            expected = card["whitening"]
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise WeightsCorrupt(f"{path} holds no families of 'recon-detect grid fit' ({error})") from error
+    for family in families:
+        if family.templates.shape != (len(family.scales), FEATURES, PERIOD, PERIOD):
+            raise WeightsCorrupt(f"{path}: {family.name} has a template of shape {tuple(family.templates.shape)}")
+    if expected != digest(read_whitening()):
+        raise UsageError(f"{path} was fitted with another version of the package: run 'recon-detect grid fit' again")
+    return families
+
+
+def write_families(path: Path, families: Sequence[Family], whitening: Whitening, *, ship: bool = False) -> None:
+    """What `read_families` reads; with the whitening itself if it is the file to `ship`."""
+    tensors = {f"template.{family.name}": family.templates.half().contiguous() for family in families}
+    if ship:
+        tensors |= {"whitening.features": whitening.features, "whitening.harmonics": whitening.harmonics}
+    card = {
+        "whitening": digest(whitening),
+        "families": {
+            family.name: {
+                "scales": family.scales,
+                "nulls": [asdict(null) for null in family.nulls],
+                "card": dict(family.card),
+            }
+            for family in families
+        },
+    }
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata={_CARD: json.dumps(card)})
+
+
+def digest(whitening: Whitening) -> str:
+    """Twelve hexadecimal digits of a whitening."""
+    parts = (whitening.features, whitening.harmonics)
+    return hashlib.sha256(b"".join(part.contiguous().numpy().tobytes() for part in parts)).hexdigest()[:12]
+
+
+def _null(row: Mapping[str, Any]) -> Null:
+    low, high = row["bounds"]
+    return Null(tuple(row["trend"]), (low, high), tuple(row["shift"]), tuple(row["spread"]))
