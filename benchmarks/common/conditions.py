@@ -32,6 +32,10 @@ def _resize(image: Image.Image, factor: float, seed: int) -> Image.Image:
     return image.resize(_scaled(image, factor), Image.Resampling.LANCZOS)
 
 
+def _bicubic(image: Image.Image, factor: float, seed: int) -> Image.Image:
+    return image.resize(_scaled(image, factor), Image.Resampling.BICUBIC)
+
+
 def _scaled(image: Image.Image, factor: float) -> tuple[int, int]:
     return max(round(image.width * factor), 1), max(round(image.height * factor), 1)
 
@@ -71,6 +75,7 @@ def _screenshot(image: Image.Image, factor: float, seed: int) -> Image.Image:
 
 STEPS: dict[str, Step] = {
     "resize": _resize,
+    "bicubic": _bicubic,
     "crop": _crop,
     "offgrid": _off_grid,
     "mirror": lambda image, value, seed: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),

@@ -1,4 +1,4 @@
-"""Families of decoders as data: mean tables of their pictures by scale, and how photographs compare with these.
+"""Families of decoders as data: the mean table of their pictures, and how photographs compare with these.
 
 One safetensors file holds some families, and that of the package the whitening of all of them too. Only statistics of
 pictures are kept, never pictures.
@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import safetensors
-import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -35,17 +34,20 @@ class Family:
 
     Attributes:
         name: Of the decoder or, with "images:" before it, of the generator.
-        scales: S, by which pictures are scaled before they are compared; 1 is first.
-        templates: (S, F, 8, 8), whitened, of norm 1.
-        nulls: For each scale, how photographs at that scale compare with the template.
+        template: (F, 8, 8), whitened, of norm 1.
+        nulls: By scale, 1 first, how photographs compare with the template once they are brought to it.
         card: What it was made from: JSON values.
     """
 
     name: str
-    scales: tuple[float, ...]
-    templates: Tensor
-    nulls: tuple[Null, ...]
+    template: Tensor
+    nulls: Mapping[float, Null]
     card: Mapping[str, Any]
+
+    @property
+    def scales(self) -> tuple[float, ...]:
+        """By which pictures are scaled before they are compared."""
+        return tuple(self.nulls)
 
 
 def read_whitening(path: Path = SHIPPED) -> Whitening:
@@ -78,9 +80,8 @@ def _read(path: Path) -> tuple[Family, ...]:
             families = tuple(
                 Family(
                     name,
-                    tuple(entry["scales"]),
                     file.get_tensor(f"template.{name}").float(),
-                    tuple(_null(row) for row in entry["nulls"]),
+                    {float(scale): _null(row) for scale, row in entry["nulls"].items()},
                     entry["card"],
                 )
                 for name, entry in card["families"].items()
@@ -89,8 +90,8 @@ def _read(path: Path) -> tuple[Family, ...]:
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
         raise WeightsCorrupt(f"{path} holds no families of 'recon-detect grid fit' ({error})") from error
     for family in families:
-        if family.templates.shape != (len(family.scales), FEATURES, PERIOD, PERIOD):
-            raise WeightsCorrupt(f"{path}: {family.name} has a template of shape {tuple(family.templates.shape)}")
+        if family.template.shape != (FEATURES, PERIOD, PERIOD):
+            raise WeightsCorrupt(f"{path}: {family.name} has a template of shape {tuple(family.template.shape)}")
     if expected != digest(read_whitening()):
         raise UsageError(f"{path} was fitted with another version of the package: run 'recon-detect grid fit' again")
     return families
@@ -98,15 +99,14 @@ def _read(path: Path) -> tuple[Family, ...]:
 
 def write_families(path: Path, families: Sequence[Family], whitening: Whitening, *, ship: bool = False) -> None:
     """What `read_families` reads; with the whitening itself if it is the file to `ship`."""
-    tensors = {f"template.{family.name}": family.templates.half().contiguous() for family in families}
+    tensors = {f"template.{family.name}": family.template.half().contiguous() for family in families}
     if ship:
         tensors |= {"whitening.features": whitening.features, "whitening.harmonics": whitening.harmonics}
     card = {
         "whitening": digest(whitening),
         "families": {
             family.name: {
-                "scales": family.scales,
-                "nulls": [asdict(null) for null in family.nulls],
+                "nulls": {str(scale): asdict(null) for scale, null in family.nulls.items()},
                 "card": dict(family.card),
             }
             for family in families

@@ -11,7 +11,7 @@ import torch
 
 from recon_detect.methods.grid.families import Family
 from recon_detect.methods.grid.null import Null
-from recon_detect.methods.grid.whitening import Whitening, energy, similarities, unit
+from recon_detect.methods.grid.whitening import energy, similarities, unit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,16 +46,11 @@ def best_cosines(whitened: Tensor, templates: Tensor) -> NDArray[np.float64]:
 
 
 def fit_family(
-    name: str,
-    generated: Mapping[float, Tensor],
-    photographs: Mapping[float, Photographs],
-    card: Mapping[str, Any],
+    name: str, generated: Tensor, photographs: Mapping[float, Photographs], card: Mapping[str, Any]
 ) -> Family:
-    """A family from whitened tables (N, F, 8, 8) by scale, of pictures on the decoder's grid and of photographs."""
-    scales = tuple(generated)
-    templates = torch.stack([template(generated[scale]) for scale in scales])
-    nulls = tuple(fit_null(one, photographs[scale]) for one, scale in zip(templates, scales, strict=True))
-    return Family(name, scales, templates, nulls, card)
+    """A family from whitened tables (N, F, 8, 8) of pictures on the decoder's grid, and photographs by scale."""
+    one = template(generated)
+    return Family(name, one, {scale: fit_null(one, each) for scale, each in photographs.items()}, card)
 
 
 def fit_null(one: Tensor, photographs: Photographs) -> Null:

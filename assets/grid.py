@@ -1,0 +1,198 @@
+r"""The families of the method `grid`: the statistics of pictures that come with the package.
+
+    python -m assets.grid --data ../shared/eval --photographs photographs/ --tables tables/ \
+        --output recon_detect/methods/grid/families.safetensors
+
+`--photographs` is the folder that `assets.photographs` wrote. Tables are computed once and kept in `--tables`, where
+`benchmarks.grid` finds them too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from safetensors.torch import save_file
+from torch import Tensor
+
+from benchmarks.common.conditions import prepare
+from benchmarks.common.data import read_manifest
+from recon_detect.atomic import replacing
+from recon_detect.methods.grid.families import Family, write_families
+from recon_detect.methods.grid.fit import Photographs, fit_family
+from recon_detect.methods.grid.grid import SIDE
+from recon_detect.methods.grid.statistic import PERIOD, least_side, tables
+from recon_detect.methods.grid.whitening import Whitening
+
+# By the column `autoencoder` of the manifest.
+FAMILIES = {
+    "SD kl-f8": "sd",
+    "SD kl-f8 (finetuned VAE)": "sd",
+    "SD kl-f8 (ft-mse)": "sd",
+    "SDXL VAE": "sdxl",
+    "Flux.1 16ch VAE": "flux1",
+    "SD3 16ch VAE": "sd3",
+    "Flux.2 32ch VAE": "flux2",
+    "Qwen-Image / Wan 16ch VAE": "qwen",
+    "unknown (GPT-4o)": "images:gpt-4o",
+}
+CROP = 320
+# Of the photographs that the whitening is of.
+WHITENED = ("png", "jpeg-90")
+# How photographs are stored that pictures are compared with, besides as they are.
+STORED = ("jpeg-95", "jpeg-90", "jpeg-75")
+# By what pictures are scaled to undo a resizing.
+SCALES = (4 / 3, 2.0, 1.5, 5 / 3, 1.25, 2 / 3)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How pictures are seen before their tables are computed.
+
+    Attributes:
+        condition: See `benchmarks.common.conditions`.
+        side: Of the crop at the centre; 0 takes up to 1024 px.
+        scale: By which it is brought back.
+        period: Of the grid.
+    """
+
+    condition: str = "png"
+    side: int = CROP
+    scale: float = 1.0
+    period: int = PERIOD
+
+    @property
+    def name(self) -> str:
+        """Of its file."""
+        period = "" if self.period == PERIOD else f"-period{self.period}"
+        return f"{self.side or 'whole'}-{self.condition}-{self.scale:.4g}{period}.safetensors"
+
+
+def read_pictures(data: Path, photographs: Path | None) -> list[dict[str, str]]:
+    """The rows of the data set and of more photographs, with the column `file`."""
+    rows = [{**row, "file": str(data / row["path"])} for row in read_manifest(data)]
+    if photographs:
+        for row in read_manifest(photographs):
+            more = {"source": "packages", "format": "PNG", "autoencoder": "", "generator": "real", "note": ""}
+            rows.append({**row, **more, "path": f"packages/{row['path']}", "file": str(photographs / row["path"])})
+    return rows
+
+
+def family_of(row: dict[str, str]) -> str:
+    """Of a picture: "real", a family, or "other"."""
+    return "real" if row["label"] == "real" else FAMILIES.get(row["autoencoder"], "other")
+
+
+def kind_of(row: dict[str, str]) -> str:
+    """Of a photograph: as a camera wrote it, or stored losslessly."""
+    return "camera" if row["format"] == "JPEG" else "lossless"
+
+
+def find_tables(rows: Sequence[dict[str, str]], view: View, folder: Path) -> dict[str, Tensor]:
+    """The tables (F, 8, 8) of all large enough pictures by path; from the folder where they are there."""
+    file = folder / view.name
+    if file.is_file():
+        with safetensors.safe_open(file, framework="pt") as stored:
+            paths = json.loads(stored.metadata()["paths"])
+            return dict(zip(paths, stored.get_tensor("tables"), strict=True))
+    found = {}
+    for row in rows:
+        if view.side and min(int(row["width"]), int(row["height"])) < view.side + PERIOD:
+            continue
+        x = _seen(Path(row["file"]), view)
+        if min(x.shape[-2:]) >= least_side(view.period):
+            found[row["path"]] = tables(x, view.period)
+    with replacing(file) as temporary:
+        save_file({"tables": torch.stack(list(found.values()))}, temporary, metadata={"paths": json.dumps(list(found))})
+    return found
+
+
+def _seen(path: Path, view: View) -> Tensor:
+    pixels = np.array(Image.open(io.BytesIO(prepare(path, view.side or None, view.condition))).convert("RGB"))
+    x = torch.from_numpy(pixels).permute(2, 0, 1).float() / 127.5 - 1
+    top, left = (max(side - SIDE, 0) // 2 // PERIOD * PERIOD for side in x.shape[-2:])
+    x = x[:, top : top + SIDE, left : left + SIDE]
+    if view.scale == 1:
+        return x
+    size = [round(side * view.scale) for side in x.shape[-2:]]
+    x = F.interpolate(x[None], size=size, mode="bicubic", antialias=True, align_corners=False)[0].clamp(-1, 1)
+    return x[:, :SIDE, :SIDE]
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The tables of some pictures under any view."""
+
+    rows: Sequence[dict[str, str]]
+    folder: Path
+
+    def of(self, view: View, paths: set[str] | None) -> tuple[Tensor, list[str]]:
+        """(N, F, 8, 8) and the paths of those of the pictures that are large enough; None asks for all."""
+        every = find_tables(self.rows, view, self.folder)
+        found = {path: table for path, table in every.items() if paths is None or path in paths}
+        return torch.stack(list(found.values())), list(found)
+
+
+def fit_whitening(known: Tables, photographs: set[str]) -> Whitening:
+    """From photographs as they are and as JPEG."""
+    return Whitening.fit(torch.cat([known.of(View(condition), photographs)[0] for condition in WHITENED]))
+
+
+def compared(known: Tables, photographs: set[str], whitening: Whitening, scale: float = 1.0) -> Photographs:
+    """The photographs that pictures are compared with at a scale."""
+    kinds = {row["path"]: kind_of(row) for row in known.rows}
+    if scale == 1:
+        views = [View(), View(side=0), *(View(condition) for condition in STORED)]
+    else:
+        views = [View(scale=scale), View(f"bicubic-{1 / scale:.3g}", scale=scale)]
+    seen, names = [], []
+    for view in views:
+        found, paths = known.of(view, photographs)
+        seen.append(whitening(found))
+        names += [kinds[path] if view.condition == "png" else view.condition for path in paths]
+    return Photographs(torch.cat(seen), names)
+
+
+def fit(known: Tables, scales: Sequence[float]) -> tuple[list[Family], Whitening]:
+    """All families, on all photographs."""
+    photographs = {row["path"] for row in known.rows if row["label"] == "real"}
+    whitening = fit_whitening(known, photographs)
+    nulls = {scale: compared(known, photographs, whitening, scale) for scale in (1.0, *scales)}
+    families = []
+    for name in dict.fromkeys(FAMILIES.values()):
+        rows = [row for row in known.rows if family_of(row) == name]
+        pictures = {row["path"] for row in rows}
+        seen = torch.cat([known.of(view, pictures)[0] for view in (View(), View(side=0))])
+        card = {
+            "made from": "pictures of generators",
+            "pictures": len(pictures),
+            "sources": sorted({row["source"] for row in rows}),
+            "photographs": len(photographs),
+        }
+        families.append(fit_family(name, whitening(seen), nulls, card))
+    return families, whitening
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with a manifest.csv")
+    parser.add_argument("--photographs", type=Path, help="folder with more photographs and their manifest.csv")
+    parser.add_argument("--tables", type=Path, required=True, help="folder for the tables of all pictures")
+    parser.add_argument("--output", type=Path, required=True)
+    options = parser.parse_args()
+    families, whitening = fit(Tables(read_pictures(options.data, options.photographs), options.tables), SCALES)
+    write_families(options.output, families, whitening, ship=True)
+    print(f"{options.output}: {', '.join(family.name for family in families)}, {options.output.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()
