@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
-from benchmarks.common.conditions import prepare
+from benchmarks.common.conditions import parse, prepare
 from benchmarks.common.data import read_manifest
 from recon_detect.atomic import replacing
 from recon_detect.methods.grid.families import Family, write_families
@@ -141,6 +142,13 @@ class Tables:
         found = {path: table for path, table in every.items() if paths is None or path in paths}
         return torch.stack(list(found.values())), list(found)
 
+    def pixels(self, view: View, paths: Sequence[str]) -> Tensor:
+        """Of how many pixels the tables of some pictures are: (N,)."""
+        rows = {row["path"]: row for row in self.rows}
+        sides = [[view.side or int(rows[path][name]) for name in ("width", "height")] for path in paths]
+        resized = math.prod(value for name, value in parse(view.condition) if name in ("resize", "bicubic"))
+        return torch.tensor(sides).mul(resized * view.scale).clamp(max=SIDE).prod(1)
+
 
 def fit_whitening(known: Tables, photographs: set[str]) -> Whitening:
     """From photographs as they are and as JPEG."""
@@ -154,12 +162,13 @@ def compared(known: Tables, photographs: set[str], whitening: Whitening, scale: 
         views = [View(), View(side=0), *(View(condition) for condition in STORED)]
     else:
         views = [View(scale=scale), View(f"bicubic-{1 / scale:.3g}", scale=scale)]
-    seen, names = [], []
+    seen, pixels, names = [], [], []
     for view in views:
         found, paths = known.of(view, photographs)
         seen.append(whitening(found))
+        pixels.append(known.pixels(view, paths))
         names += [kinds[path] if view.condition == "png" else view.condition for path in paths]
-    return Photographs(torch.cat(seen), names)
+    return Photographs(torch.cat(seen), torch.cat(pixels), names)
 
 
 def fit(known: Tables, scales: Sequence[float]) -> tuple[list[Family], Whitening]:

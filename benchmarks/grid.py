@@ -120,7 +120,8 @@ def scores(
         for view in views:
             photographs = compared(known, fitted, whitening, view.scale)
             tested, paths = known.of(view, {path for path, row in rows.items() if row["label"] != "real"} | scored)
-            z = _deviates(whitening(tested), photographs, stack, statistic)
+            seen = Photographs(whitening(tested), known.pixels(view, paths), ())
+            z = _deviates(seen, photographs, stack, statistic)
             if len(views) > 1:
                 z = corrected(z, AS_IT_IS if view.scale == 1 else (1 - AS_IT_IS) / len(SCALES))
             of_views.append(dict(zip(paths, z, strict=True)))
@@ -132,9 +133,11 @@ def scores(
     return result.mean()
 
 
-def _deviates(tested: Tensor, photographs: Photographs, templates: Tensor, statistic: Statistic) -> NDArray[np.float64]:
-    energies = [energy(each).double().numpy() for each in (tested, photographs.tables)]
-    cosines = [best_cosines(each, templates) for each in (tested, photographs.tables)]
+def _deviates(
+    tested: Photographs, photographs: Photographs, templates: Tensor, statistic: Statistic
+) -> NDArray[np.float64]:
+    energies = [energy(each.tables, each.pixels).double().numpy() for each in (tested, photographs)]
+    cosines = [best_cosines(each.tables, templates) for each in (tested, photographs)]
     values = [statistic(*pair) for pair in zip(cosines, energies, strict=True)]
     # Only the cosine has its null by energy: the controls are not helped by it.
     seen = energies if statistic is STATISTICS["cosine"] else [np.zeros_like(each) for each in energies]
@@ -188,9 +191,13 @@ def false_positives(known: Tables, title: str, deviates: dict[str, NDArray[np.fl
     score = pooled(deviates)
     table = []
     for kind in ("lossless", "camera"):
-        real = [score[r["path"]] for r in known.rows if r["label"] == "real" and kind_of(r) == kind and r["path"] in score]
+        real = [
+            score[r["path"]] for r in known.rows if r["label"] == "real" and kind_of(r) == kind and r["path"] in score
+        ]
         if real:
-            rates = {f"at nominal {rate:g}": round(float(np.mean(np.array(real) > _threshold(rate))), 4) for rate in NOMINAL}
+            rates = {
+                f"at nominal {rate:g}": round(float(np.mean(np.array(real) > _threshold(rate))), 4) for rate in NOMINAL
+            }
             table.append({"condition": title, "photographs": kind, "n": len(real), **rates})
     return table
 

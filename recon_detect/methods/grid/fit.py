@@ -27,10 +27,12 @@ class Photographs:
 
     Attributes:
         tables: (N, F, 8, 8).
+        pixels: (N,), of how many pixels they are the means.
         kinds: N, such as "lossless" or "camera"; see `Null`.
     """
 
     tables: Tensor
+    pixels: Tensor
     kinds: Sequence[str]
 
 
@@ -56,7 +58,7 @@ def fit_family(
 def fit_null(one: Tensor, photographs: Photographs) -> Null:
     """How photographs compare with a template (F, 8, 8)."""
     cosines = best_cosines(photographs.tables, one[None])[:, 0]
-    return Null.fit(cosines, energy(photographs.tables).double().numpy(), photographs.kinds)
+    return Null.fit(cosines, energy(photographs.tables, photographs.pixels).double().numpy(), photographs.kinds)
 
 
 def left_out(whitened: Tensor, groups: Sequence[str]) -> NDArray[np.float64]:

@@ -21,7 +21,7 @@ from recon_detect.methods.grain.grain import DECISIVE, ENOUGH, REMARKABLE, corre
 from recon_detect.methods.grid.families import SHIPPED, Family, read_families, read_whitening
 from recon_detect.methods.grid.statistic import PERIOD, least_side, tables
 from recon_detect.methods.grid.whitening import Whitening, energy, similarities
-from recon_detect.methods.method import Method, MethodResult
+from recon_detect.methods.method import Method, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +59,7 @@ class Match:
     phase: tuple[int, int]
 
 
-def grid(e: Evidence, families: Sequence[Family], whitening: Whitening) -> MethodResult:
+def grid(e: Evidence, families: Sequence[Family], whitening: Whitening) -> Finding:
     """The similarity with the most similar family, at the place and scale where it is most so, against photographs.
 
     High means generated. In standard deviations of photographs, corrected for the number of families and scales. A
@@ -77,7 +77,7 @@ def grid(e: Evidence, families: Sequence[Family], whitening: Whitening) -> Metho
             details[image] = describe(match, families, box, (x.shape[-2], x.shape[-1]))
     score = np.where([bool(found) for found in details], pooled(per_family), 0.0)
     remarks = [in_words(value, found) for value, found in zip(score.tolist(), details, strict=True)]
-    return MethodResult(per_family, score, details, remarks)
+    return Finding(per_family, score, details, remarks)
 
 
 def best_match(x: Tensor, families: Sequence[Family], whitening: Whitening) -> Match:
@@ -106,7 +106,7 @@ def compare(
     templates = torch.stack([family.template for family in families]).to(x)
     cosines = similarities(whitened, templates)[0].flatten(1)
     values, phases = (part.tolist() for part in cosines.max(1))
-    of_picture = energy(whitened).tolist()
+    of_picture = energy(whitened, x.new_tensor([x[0].numel()])).tolist()
     z = [family.nulls[scale].deviates([value], of_picture)[0] for family, value in zip(families, values, strict=True)]
     return np.array(z), [divmod(phase, PERIOD) for phase in phases]
 

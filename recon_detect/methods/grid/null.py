@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # Cosines below this one are told apart no more.
 SMALL = 1e-3
+# Below this energy a picture is too smooth for its table to be more than chance; so were 5 of 200 photographs.
+LEAST_ENERGY = -1.5
 # Quantiles of photographs that no normal tail may understate.
 _TAIL = (0.9, 0.95, 0.98)
 
@@ -40,9 +42,11 @@ class Null:
 
     @classmethod
     def fit(cls, cosines: ArrayLike, energies: ArrayLike, kinds: Sequence[str]) -> Self:
-        """From the best cosines (N,) and energies (N,) of photographs, each of a kind."""
-        values = np.log(np.maximum(np.asarray(cosines, dtype=np.float64), SMALL))
-        energies = np.asarray(energies, dtype=np.float64)
+        """From the best cosines (N,) and energies (N,) of photographs, each of a kind; smooth ones are left out."""
+        textured = np.asarray(energies) >= LEAST_ENERGY
+        values = np.log(np.maximum(np.asarray(cosines, dtype=np.float64)[textured], SMALL))
+        energies = np.asarray(energies, dtype=np.float64)[textured]
+        kinds = [kind for kind, used in zip(kinds, textured, strict=True) if used]
         bounds = tuple(map(float, np.quantile(energies, (0.01, 0.99))))
         powers = np.vander(np.clip(energies, *bounds), 3, increasing=True)
         trend = np.linalg.lstsq(powers, values)[0]
@@ -57,12 +61,12 @@ class Null:
         )
 
     def deviates(self, cosines: ArrayLike, energies: ArrayLike) -> NDArray[np.float64]:
-        """Best cosines (N,) of pictures with these energies (N,) as deviates of photographs (N,)."""
+        """Best cosines (N,) of pictures with these energies (N,) as deviates of photographs (N,); 0 of smooth ones."""
         values = np.log(np.maximum(np.asarray(cosines, dtype=np.float64), SMALL))
         expected = np.vander(np.clip(np.asarray(energies, dtype=np.float64), *self.bounds), 3, increasing=True)
         rest = values - expected @ np.array(self.trend)
         result: NDArray[np.float64] = ((rest[:, None] - np.array(self.shift)) / np.array(self.spread)).min(axis=1)
-        return result
+        return np.where(np.asarray(energies) >= LEAST_ENERGY, result, 0.0)
 
 
 def _spread(rest: NDArray[np.float64]) -> float:

@@ -61,9 +61,13 @@ def similarities(whitened: Tensor, templates: Tensor) -> Tensor:
     return torch.fft.irfft2(products.unflatten(2, (PERIOD, -1)), s=(PERIOD, PERIOD))
 
 
-def energy(whitened: Tensor) -> Tensor:
-    """Logarithm of the mean square of whitened tables (N, F, 8, 8): (N,), about 0 for photographs."""
-    return whitened.square().mean((1, 2, 3)).clamp_min(1e-8).log()
+def energy(whitened: Tensor, pixels: Tensor) -> Tensor:
+    """Logarithm of the mean square of whitened tables (N, F, 8, 8) of pictures with so many pixels (N,): (N,).
+
+    Of noise the mean square falls as the number of pixels rises: times that number, it tells how much of a table is
+    more than noise, at any size. About 0 for photographs of 320 px.
+    """
+    return (whitened.square().mean((1, 2, 3)) * pixels / 320**2).clamp_min(1e-8).log()
 
 
 def unit(tables: Tensor) -> Tensor:
