@@ -144,4 +144,4 @@ def _to_device(batch: Sequence[Item], device: torch.device, copy_stream: torch.c
             stored = stored.pin_memory().to(device, non_blocking=True)
         torch.cuda.current_stream(device).wait_stream(copy_stream)
         stored.record_stream(torch.cuda.current_stream(device))
-    return to_model_range(stored.to(device)).contiguous(memory_format=torch.channels_last)
+    return to_model_range(stored.to(device).contiguous(memory_format=torch.channels_last))

@@ -32,7 +32,7 @@ def to_rgb(image: Image.Image, alpha: str, grey: Grey | None = None) -> tuple[np
             return np.asarray(rgba.convert("RGB")), []
         return np.asarray(Image.alpha_composite(background, rgba).convert("RGB")), [f"alpha put on {alpha}"]
     done = [] if image.mode == "RGB" else [f"{image.mode} to RGB"]
-    return np.asarray(image.convert("RGB")), done
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB")), done
 
 
 def values_to_rgb(array: np.ndarray[Any, Any], alpha: str) -> tuple[np.ndarray[Any, Any], list[str]]:
@@ -41,6 +41,8 @@ def values_to_rgb(array: np.ndarray[Any, Any], alpha: str) -> tuple[np.ndarray[A
     Raises:
         UsageError: Another type, or floating values outside [0, 1].
     """
+    if array.dtype == np.uint8 and array.shape[2] == 3:
+        return array, []
     if array.dtype == np.uint8:
         return to_rgb(Image.fromarray(array[..., 0] if array.shape[2] == 1 else array), alpha)
     if array.dtype == np.uint16:

@@ -110,8 +110,8 @@ def middle_square(pixels: np.ndarray[Any, Any], side: int) -> np.ndarray[Any, An
 
 def to_model_range(stored: torch.Tensor) -> torch.Tensor:
     """From uint8 in 0..255 or float32 in 0..1 to float32 in [-1, 1], on the device where the tensor is."""
-    unit = stored if stored.is_floating_point() else stored.float().div(255)
-    return unit * 2 - 1
+    unit = stored.clone() if stored.is_floating_point() else stored.float().div_(255)
+    return unit.mul_(2).sub_(1)  # in place: of large images each copy counts
 
 
 def open_picture(source: Any, settings: Settings = DEFAULTS, admit: Admit | None = None) -> Picture:
