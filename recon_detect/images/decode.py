@@ -103,7 +103,8 @@ def decode(data: bytes, settings: Settings = DEFAULTS, admit: Admit | None = Non
             alone = picture_alone(data)
             if alone is None or len(alone) == len(data):
                 raise _unreadable(data, error) from error
-            messages.insert(0, f"metadata or later frames left out, which are broken or large: {_reason(data, error)}")
+            reason = printable(str(error) or type(error).__name__)
+            messages.insert(0, f"metadata or later frames left out, which are broken or large: {reason}")
             try:
                 return _decode(alone, settings, admit, messages)
             except (InputError, DeviceError, MemoryError):
@@ -171,12 +172,15 @@ def _decode(data: bytes, settings: Settings, admit: Admit | None, messages: list
         if admit:
             admit(len(data), image.width * image.height)
         several = _several(image, data)
+        # TIFF forgets its tags when it is loaded; PNG may keep them behind the pixels.
+        tag = _orientation_tag(image) if kind == "TIFF" else None
         declared = image.size
         image.load()
         if image.size != declared:
             _check_size(image.size, settings)
         notes = [several] if several else []
-        return Decoded(image, kind, _valid(_orientation_tag(image)), _quality(image), _grey(image), (*notes, *messages))
+        tag = tag if kind == "TIFF" else _orientation_tag(image)
+        return Decoded(image, kind, _valid(tag), _quality(image), _grey(image), (*notes, *messages))
 
 
 def _check_size(size: tuple[int, int], settings: Settings, slow: int | None = None) -> None:
@@ -246,31 +250,28 @@ def _grey(image: Image.Image) -> Grey | None:
 
 
 def _unreadable(data: bytes, error: Exception) -> UnreadableImage:
-    kind = format_of(data)
-    reason = _reason(data, error)
-    lacking = isinstance(error, NotImplementedError | KeyError) or _LACKING.search(reason)
+    kind, what = format_of(data), kind_of(data)
+    cause = _cause(data, kind, error)
+    reason = printable(f"{type(cause).__name__}: {cause}")
     if isinstance(error, UnidentifiedImageError):
-        what = kind_of(data)
-        if what and (kind is None or kind == _HEIF):
+        if what and kind in (None, _HEIF):
             return UnreadableImage(f"not an image that is read, but {what}")
         if kind is None:
-            start = data[:8].hex(" ")
             return UnreadableImage(
-                f"not an image that Pillow {PIL.__version__} can read (first bytes: {start}); convert it to PNG"
+                f"not an image that Pillow {PIL.__version__} can read (first bytes: {data[:8].hex(' ')}); convert it to PNG"
             )
-    if kind and lacking:
+    if kind and (isinstance(cause, NotImplementedError | KeyError) or _LACKING.search(reason)):
         return UnreadableImage(
             f"{kind} of a variant that Pillow {PIL.__version__} does not support ({reason}); convert it to PNG"
         )
     return UnreadableImage(f"broken or truncated{f' {kind}' if kind else ''}: {reason}")
 
 
-def _reason(data: bytes, error: Exception) -> str:
-    """What the decoder said. `Image.open` keeps that to itself, so the decoder is asked again."""
-    kind = format_of(data)
+def _cause(data: bytes, kind: str | None, error: BaseException) -> BaseException:
+    """What the decoder raised. `Image.open` keeps that to itself, so the decoder is asked again."""
     if isinstance(error, UnidentifiedImageError) and kind in Image.OPEN:
         try:
             Image.OPEN[kind][0](io.BytesIO(data), "")
         except Exception as again:
             error = again
-    return printable(f"{type(error).__name__}: {error}")
+    return error.__cause__ or error
