@@ -140,7 +140,7 @@ def grey_of(image: Image.Image) -> Grey:
     (bits,) = set(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,)))
     (kind,) = set(image.tag_v2.get(TiffImagePlugin.SAMPLEFORMAT, (_UNSIGNED,)))
     photometric = image.tag_v2.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION, _WHITE_IS_ZERO)
-    if photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO) or kind not in (_UNSIGNED, _FLOATING):
+    if photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO) or kind not in (_UNSIGNED, _FLOATING) or bits < 9:
         raise UnreadableImage(
             f"TIFF of {bits} bits with photometric interpretation {photometric} and sample format {kind}: expected "
             "grey (0 or 1), unsigned or floating (1 or 3); convert it to 16-bit PNG"

@@ -19,6 +19,8 @@ from typing import Any
 
 from PIL import Image
 
+from recon_detect.images.libtiff import hand_over
+
 _MOST = 3  # of one file: a broken directory has a warning for every tag
 _LONGEST = 160
 
@@ -43,11 +45,13 @@ def printable(text: str, longest: int = _LONGEST) -> str:
     return line if len(line) <= longest else f"{line[: longest - 3]}..."
 
 
-def _note(message: object) -> None:
+def _note(message: object) -> bool:
+    """Whether somebody collects."""
     messages = _messages.get()
     line = printable(str(message))
     if messages is not None and line not in messages and len(messages) < _MOST:
         messages.append(line)
+    return messages is not None
 
 
 class _Warnings:
@@ -81,3 +85,4 @@ def _listen() -> None:
             vars(module)["warnings"] = stand_in
         if name.startswith("PIL.") and isinstance(logger := getattr(module, "logger", None), logging.Logger):
             logger.addFilter(handed_over)
+    hand_over(_note)

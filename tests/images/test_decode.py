@@ -2,6 +2,7 @@
 
 import io
 import struct
+import sys
 import threading
 import warnings
 import zlib
@@ -289,7 +290,8 @@ def test_large_metadata_of_png_is_skipped(picture):
 def test_audits_still_see_text_that_was_skipped(picture):
     from recon_detect.audit.features import measure
 
-    png = with_chunk(encoded(Image.fromarray(picture()), "PNG"), b"zTXt", b"workflow\0\0" + zlib.compress(bytes(2**21)))
+    text = b"workflow\0\0" + zlib.compress(bytes(2**21))
+    png = with_chunk(encoded(Image.fromarray(picture()), "PNG"), b"zTXt", text)
     assert measure(png)["text"] == 1
 
 
@@ -448,6 +450,16 @@ def test_log_lines_of_decoders_become_notes(picture, capfd):
     many = samples[: at + 8] + struct.pack("<I", 9999) + samples[at + 12 :]
     with pytest.raises(UnreadableImage):
         open_picture(many)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="handed over on Linux alone")
+def test_error_lines_of_libtiff_become_notes_too(picture, capfd):
+    data = bytearray(encoded(Image.fromarray(picture(64, 64)).convert("1"), "TIFF", compression="group4"))
+    with Image.open(io.BytesIO(data)) as image:
+        start, length = image.tag_v2[273][0], image.tag_v2[279][0]
+    data[start + length // 2 : start + length // 2 + 8] = b"\xff" * 8
+    assert any("Fax4Decode" in note for note in open_picture(bytes(data)).provenance.notes)
     assert capfd.readouterr() == ("", "")
 
 
