@@ -3,17 +3,19 @@
     python -m benchmarks.fuzz --files 20000
     python -m benchmarks.fuzz --folder FOLDER       # the files of a folder as they are, such as Pillow's Tests/images
 
-Each file is decoded twice in a worker process of limited address space. A worker that does not answer in time is
-killed and counted as a hang, one that ends as a crash; both are kept as files in --output, and end the run with 1.
+Each file is decoded twice in a worker process of limited address space and processor time. A worker that takes too long
+counts as a hang, one that ends as a crash; their files are kept in --output, and the run ends with 1.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import math
 import multiprocessing
 import random
 import resource
+import signal
 import struct
 import sys
 import time
@@ -23,6 +25,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -183,46 +186,56 @@ def outcome(data: bytes) -> str:
     return "read" if len(sums[0]) == 64 else sums[0]
 
 
-def _work(connection: Connection, address_space: int) -> None:
+def _work(connection: Connection, seconds: float, address_space: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
     while (data := connection.recv()) is not None:
+        begin = time.process_time()
+        # Twice the limit, for each file is decoded twice. Beyond it the system ends the process with SIGXCPU.
+        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(begin + 2 * seconds), resource.RLIM_INFINITY))
         try:
             result = outcome(data)
         except BaseException as error:
             result = f"RAISED {type(error).__name__}: {error}"
-        connection.send((result, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        connection.send(Answer(result, time.process_time() - begin, peak))
+
+
+class Answer(NamedTuple):
+    """What became of a file, the processor's seconds for both decodings, and the worker's peak memory so far in kB."""
+
+    result: str
+    seconds: float = 0.0
+    memory: int = 0
 
 
 class Worker:
-    """A process that decodes; started again after it was killed or ended."""
+    """A process that decodes; started again after it was killed or ended. Its limit is processor time."""
 
     def __init__(self, seconds: float, address_space: int) -> None:
         self._seconds, self._address_space = seconds, address_space
         self._start()
 
     def _start(self) -> None:
-        self._connection, theirs = multiprocessing.get_context("spawn").Pipe()
-        self._process = multiprocessing.get_context("spawn").Process(
-            target=_work, args=(theirs, self._address_space), daemon=True
-        )
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=_work, args=(theirs, self._seconds, self._address_space), daemon=True)
         self._process.start()
         theirs.close()
 
-    def __call__(self, data: bytes) -> tuple[str, int]:
-        """Outcome, and the peak memory of the worker so far in kB."""
+    def __call__(self, data: bytes) -> Answer:
         try:
             self._connection.send(data)
-            # Twice the limit, for each file is decoded twice.
-            if self._connection.poll(2 * self._seconds):
-                result: tuple[str, int] = self._connection.recv()
-                return result
-            problem = "HANG"
+            if self._connection.poll(60 * self._seconds):  # of waiting, as in a deadlock, no processor time is used
+                answer: Answer = self._connection.recv()
+                return answer
         except (EOFError, OSError):
-            problem = "CRASH"
-        self._process.kill()
+            pass
+        else:
+            self._process.kill()
         self._process.join()
+        code = self._process.exitcode
         self._start()
-        return problem, 0
+        return Answer("HANG" if code in (-signal.SIGXCPU, -signal.SIGKILL) else f"CRASH {code}")
 
 
 def main() -> None:
@@ -244,9 +257,8 @@ def main() -> None:
     counts: Counter[str] = Counter()
     slowest, peak, start = (0.0, ""), (0, ""), time.monotonic()
     for name, data in files:
-        begin = time.monotonic()
-        result, memory = worker(data)
-        slowest = max(slowest, (time.monotonic() - begin, name))
+        result, seconds, memory = worker(data)
+        slowest = max(slowest, (seconds, name))
         peak = (memory, name) if memory > peak[0] else peak
         counts[result.partition(":")[0]] += 1
         if result.startswith(("HANG", "CRASH", "RAISED")):
@@ -254,7 +266,7 @@ def main() -> None:
             (options.output / name).write_bytes(data)
             print(f"{name}: {result}", file=sys.stderr)
     print(f"{counts.total()} files in {time.monotonic() - start:.0f} s: {dict(counts.most_common())}")
-    print(f"slowest {slowest[1]}: {slowest[0]:.1f} s for two decodings; peak memory {peak[0] / 1e6:.2f} GB ({peak[1]})")
+    print(f"slowest {slowest[1]}: {slowest[0]:.1f} s of processor for two decodings; peak memory {peak[0] / 1e6:.2f} GB ({peak[1]})")
     raise SystemExit(any(name.startswith(("HANG", "CRASH", "RAISED")) for name in counts))
 
 

@@ -103,7 +103,8 @@ def decode(data: bytes, settings: Settings = DEFAULTS, admit: Admit | None = Non
             alone = picture_alone(data)
             if alone is None or len(alone) == len(data):
                 raise _unreadable(data, error) from error
-            reason = printable(str(error) or type(error).__name__)
+            cause = _cause(data, format_of(data), error)
+            reason = printable(str(cause) or type(cause).__name__)
             messages.insert(0, f"metadata or later frames left out, which are broken or large: {reason}")
             try:
                 return _decode(alone, settings, admit, messages)

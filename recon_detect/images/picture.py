@@ -15,7 +15,7 @@ from recon_detect.errors import InputError, UnreadableImage, UsageError
 from recon_detect.images.colour import array_of, to_rgb, values_to_rgb, with_channels
 from recon_detect.images.decode import Admit, Decoded, check_pixels, decode, decode_opened
 from recon_detect.images.duplicates import difference_hash
-from recon_detect.images.heard import collected
+from recon_detect.images.heard import collected, printable
 from recon_detect.images.reading import read_file, read_stream
 from recon_detect.settings import DEFAULTS, Settings
 
@@ -169,9 +169,12 @@ def picture_of(decoded: Decoded, settings: Settings = DEFAULTS, *, file_bytes: i
     with collected() as messages:
         try:
             pixels, how = to_rgb(decoded.upright() if turned else decoded.image, settings.alpha, decoded.grey)
-        except (ValueError, OSError, KeyError) as error:
+        except (InputError, MemoryError):
+            raise
+        except Exception as error:  # a palette that is not there, a mode without a way to RGB, ...
+            reason = printable(f"{type(error).__name__}: {error}")
             raise UnreadableImage(
-                f"mode {decoded.image.mode}, which Pillow cannot turn into RGB; convert it to RGB ({error})"
+                f"mode {decoded.image.mode}, which Pillow cannot turn into RGB ({reason}); convert it to RGB"
             ) from error
     notes = (*decoded.notes, *(["turned as EXIF says"] if turned else []), *how, *messages)
     picture = _picture(pixels, format=decoded.format, mode=decoded.image.mode, notes=notes)
