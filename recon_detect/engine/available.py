@@ -14,7 +14,8 @@ _MEMBERSHIP = Path("/proc/self/cgroup")
 
 def available_memory() -> int:
     """Bytes that can be taken before the system ends the process. Control groups count, which containers use."""
-    return max(min(psutil.virtual_memory().available, *_left_in_groups(), *_left_of_addresses()), 0)
+    machine = int(psutil.virtual_memory().available)
+    return max(min([machine, *_left_in_groups(), *_left_of_addresses()]), 0)
 
 
 def _left_in_groups() -> Iterator[int]:
