@@ -12,7 +12,9 @@ from scipy import fft, ndimage
 
 from recon_detect.errors import UsageError
 from recon_detect.images.jpeg import is_libjpeg
-from recon_detect.images.picture import opened, picture_of, read_file
+from recon_detect.images.decode import decode
+from recon_detect.images.picture import picture_of
+from recon_detect.images.reading import read_file
 from recon_detect.settings import DEFAULTS, Settings
 
 if TYPE_CHECKING:
@@ -99,9 +101,9 @@ def measure(image: ImageLike, settings: Settings = DEFAULTS) -> dict[str, Value]
         data = image
     else:
         raise UsageError(f"an audit looks at files: expected a path or encoded bytes; got {type(image).__name__}")
-    with opened(data, settings) as file:
-        picture = picture_of(file, settings, file_bytes=len(data))
-        values = _of_file(file, data, picture.provenance)
+    decoded = decode(data, settings)
+    picture = picture_of(decoded, settings, file_bytes=len(data))
+    values = _of_file(decoded.image, data, picture.provenance)
     values |= _of_pixels(picture.bytes())
     return values | {"sha256": picture.provenance.sha256}
 
