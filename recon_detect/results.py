@@ -23,7 +23,11 @@ SCHEMA = 3
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """One model of a run: which file it was and how it was computed."""
+    """One model of a run: which file it was and how it was computed.
+
+    Attributes:
+        config_sha256: Sum of its configuration; None where the registry pins it.
+    """
 
     name: str
     sha256: str
@@ -31,6 +35,7 @@ class ModelInfo:
     repo: str | None
     revision: str | None
     dtype: str
+    config_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,10 @@ class RunInfo:
         decisive: dict[str, Any] = {
             "methods": [astuple(method) for method in self.methods],
             "compat": self.compat,
-            "models": [(model.sha256, model.dtype) for model in self.models],
+            "models": [
+                (model.sha256, model.dtype, *([model.config_sha256] if model.config_sha256 else []))
+                for model in self.models
+            ],
             "images": [self.exif_orientation, self.alpha, self.seed],
         }
         if self.inversion:

@@ -18,7 +18,7 @@ from scipy.stats import t
 from recon_detect.calibration.bounds import conformal_p_value, predictive_t
 from recon_detect.calibration.features import feature_matrix, feature_names
 from recon_detect.errors import UsageError
-from recon_detect.methods import find_method
+from recon_detect.methods import METHODS, Need, find_method
 from recon_detect.models.registry import AUTOENCODERS, PIXELS, family_of
 
 NONE = "none of the known"
@@ -91,7 +91,8 @@ class ByContrast:
         best = min(found, key=found.__getitem__) if found else None
         if best is None or likeness[best] > 1 - (1 - self.level) ** (1 / len(self.photographs)):
             return Attribution(UNKNOWN, NONE, likeness)
-        of_pixels = find_method(self.method).trained_size and (best not in AUTOENCODERS or family_of(best) == PIXELS)
+        needs = find_method(self.method).needs if self.method in METHODS else frozenset()
+        of_pixels = Need.TRAINED_SIZE in needs and (best not in AUTOENCODERS or family_of(best) == PIXELS)
         family = PIXEL if of_pixels else LATENT
         return Attribution(family, family_of(best), likeness)
 

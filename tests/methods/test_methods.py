@@ -213,7 +213,7 @@ def test_homogeneity_of_flat_and_of_alternating_images():
 def test_an_image_without_a_finite_score_is_an_error(monkeypatch, tiny_model):
     detector = load_detector("contrast", models=tiny_model, distance="l2", device="cpu")
     monkeypatch.setattr(
-        type(detector._autoencoders[0]), "decode", lambda self, z, precise=False: torch.ones(len(z), 3, 8, 8)
+        type(detector.models.reconstructors[0]), "decode", lambda self, z, precise=False: torch.ones(len(z), 3, 8, 8)
     )
     row = detector.score(np.full((8, 8, 3), 255, np.uint8), progress=False)[0]
     assert row.error == "NumericalError: no finite score: the image may have no texture at all"

@@ -7,7 +7,8 @@ import torch
 from conftest import save_model
 
 from recon_detect.errors import UsageError, WeightsError
-from recon_detect.models.autoencoders import _choose_dtype, load_autoencoder, share_equal_parts
+from recon_detect.models.loading import choose_dtype, load_reconstructor
+from recon_detect.models.sharing import share_equal_parts
 from recon_detect.models.weights import find_weights
 
 CPU = torch.device("cpu")
@@ -36,7 +37,7 @@ CASES = {
 
 
 def build(tmp_path, class_name, **changes):
-    return load_autoencoder(find_weights(str(save_model(tmp_path / class_name, class_name, **changes))), CPU)
+    return load_reconstructor(find_weights(str(save_model(tmp_path / class_name, class_name, **changes))), CPU)
 
 
 @pytest.mark.parametrize("class_name", list(CASES))
@@ -60,7 +61,7 @@ def test_stage_a_of_wuerstchen_works_on_zero_to_one(tmp_path):
     torch.manual_seed(0)
     module = PaellaVQModel(levels=2, bottleneck_blocks=1, embed_dim=16, num_vq_embeddings=8)
     module.save_pretrained(tmp_path / "a")
-    autoencoder = load_autoencoder(find_weights(str(tmp_path / "a")), CPU)
+    autoencoder = load_reconstructor(find_weights(str(tmp_path / "a")), CPU)
     assert autoencoder.factor == 4
     x = torch.rand(1, 3, 16, 16) * 2 - 1
     module.eval()
@@ -74,7 +75,7 @@ def test_tiny_latents_are_not_rounded(tiny_model):
 
     module = AutoencoderTiny.from_pretrained(tiny_model).eval()
     x = torch.rand(1, 3, 16, 16) * 2 - 1
-    autoencoder = load_autoencoder(find_weights(str(tiny_model)), CPU)
+    autoencoder = load_reconstructor(find_weights(str(tiny_model)), CPU)
     with torch.inference_mode():
         exact = module.decode(module.encode(x).latents).sample
         ours = autoencoder.decode(autoencoder.encode(x))
@@ -83,7 +84,7 @@ def test_tiny_latents_are_not_rounded(tiny_model):
 
 
 def test_mode_and_sample_of_the_posterior(kl_model):
-    autoencoder = load_autoencoder(find_weights(str(kl_model)), CPU)
+    autoencoder = load_reconstructor(find_weights(str(kl_model)), CPU)
     x = torch.rand(1, 3, 8, 8) * 2 - 1
     with torch.inference_mode():
         mode = autoencoder.encode(x)
@@ -97,7 +98,7 @@ def test_mode_and_sample_of_the_posterior(kl_model):
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_low_precision_keeps_weights_and_results_close(dtype, tiny_model):
     weights = find_weights(str(tiny_model))
-    exact, low = load_autoencoder(weights, CPU), load_autoencoder(weights, CPU, dtype)
+    exact, low = load_reconstructor(weights, CPU), load_reconstructor(weights, CPU, dtype)
     assert low.low_precision and not exact.low_precision
     assert next(low._module.parameters()).dtype == torch.float32
     x = torch.rand(1, 3, 16, 16) * 2 - 1
@@ -111,7 +112,7 @@ def test_low_precision_keeps_weights_and_results_close(dtype, tiny_model):
 
 def test_pure_precision_converts_weights_and_can_lift_them_once(tiny_model):
     weights = find_weights(str(tiny_model))
-    low = load_autoencoder(weights, CPU, "bfloat16", pure=True)
+    low = load_reconstructor(weights, CPU, "bfloat16", pure=True)
     x = torch.rand(1, 3, 16, 16) * 2 - 1
     with torch.inference_mode():
         assert low.decode(low.encode(x)).dtype == torch.bfloat16
@@ -121,17 +122,17 @@ def test_pure_precision_converts_weights_and_can_lift_them_once(tiny_model):
 
 def test_dtype_policy():
     cuda = torch.device("cuda")
-    assert _choose_dtype("sdxl", cuda, "auto") == torch.bfloat16
-    assert _choose_dtype("sd1", cuda, "auto") == torch.float16
-    assert _choose_dtype("sd1", CPU, "auto") == torch.float32
-    assert _choose_dtype("owner/unknown", cuda, "auto") == torch.bfloat16
-    assert _choose_dtype("sd1", cuda, "auto", pure=True) == torch.float16
-    assert _choose_dtype("sdxl", cuda, "auto", pure=True) == torch.float32
-    assert _choose_dtype("sd1", CPU, "auto", pure=True) == torch.float32
+    assert choose_dtype("sdxl", cuda, "auto") == torch.bfloat16
+    assert choose_dtype("sd1", cuda, "auto") == torch.float16
+    assert choose_dtype("sd1", CPU, "auto") == torch.float32
+    assert choose_dtype("owner/unknown", cuda, "auto") == torch.bfloat16
+    assert choose_dtype("sd1", cuda, "auto", pure=True) == torch.float16
+    assert choose_dtype("sdxl", cuda, "auto", pure=True) == torch.float32
+    assert choose_dtype("sd1", CPU, "auto", pure=True) == torch.float32
     with pytest.raises(UsageError, match="sdxl overflows in float16"):
-        _choose_dtype("sdxl", cuda, "float16")
+        choose_dtype("sdxl", cuda, "float16")
     with pytest.raises(UsageError, match="unknown dtype"):
-        _choose_dtype("sdxl", cuda, "int8")
+        choose_dtype("sdxl", cuda, "int8")
 
 
 def test_equal_encoders_are_recognised(tmp_path):
@@ -154,13 +155,13 @@ def test_other_classes_and_broken_folders_are_errors(tmp_path, kl_model):
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"_class_name": "UNet2DConditionModel"}))
     with pytest.raises(WeightsError, match="_class_name is 'UNet2DConditionModel'; expected one of AutoencoderKL"):
-        load_autoencoder(find_weights(str(folder)), CPU)
+        load_reconstructor(find_weights(str(folder)), CPU)
     (folder / "config.json").write_text("{")
     with pytest.raises(WeightsError, match="not a diffusers configuration"):
-        load_autoencoder(find_weights(str(folder)), CPU)
+        load_reconstructor(find_weights(str(folder)), CPU)
     (folder / "config.json").write_text(json.dumps(config | {"block_out_channels": [8, 8]}))
     with pytest.raises(WeightsError, match="does not load"):
-        load_autoencoder(find_weights(str(folder)), CPU)
+        load_reconstructor(find_weights(str(folder)), CPU)
 
 
 def test_a_broken_torchvision_is_treated_as_absent(tmp_path, kl_model):
@@ -174,9 +175,9 @@ def test_a_broken_torchvision_is_treated_as_absent(tmp_path, kl_model):
     program = (
         f"import sys; sys.path.insert(0, {str(package.parent)!r})\n"
         "import torch, logging; logging.basicConfig()\n"
-        "from recon_detect.models.autoencoders import load_autoencoder\n"
+        "from recon_detect.models.loading import load_reconstructor\n"
         "from recon_detect.models.weights import find_weights\n"
-        f"print(load_autoencoder(find_weights({str(kl_model)!r}), torch.device('cpu')).factor)\n"
+        f"print(load_reconstructor(find_weights({str(kl_model)!r}), torch.device('cpu')).factor)\n"
         "from transformers import CLIPVisionModel; print(CLIPVisionModel.__name__)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)

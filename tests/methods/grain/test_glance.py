@@ -7,8 +7,8 @@ from recon_detect import load_detector
 from recon_detect.evidence.distances import FEATURES
 from recon_detect.methods import find_method
 from recon_detect.methods.grain import nulls
+from recon_detect.methods.grain.contrasts import FLOOR, PRIOR
 from recon_detect.methods.grain.glance import POSES, SIDE
-from recon_detect.methods.grain.grain import FLOOR, PRIOR
 from tests.methods.conftest import SCALE
 
 
@@ -24,7 +24,7 @@ def test_rewritten(detector, textured):
     image = textured(96, 128)
     x = torch.from_numpy(image.copy()).permute(2, 0, 1)[None] / 127.5 - 1
     with torch.inference_mode():
-        e = detector.evidence(x).using(FEATURES, [detector.uses[0].models[0]])
+        e = detector.evidence(x).using(FEATURES, [detector.methods[0].models[0]])
         logs = np.array([np.log(e.error(view=pose).item() + FLOOR) for pose in POSES])
         blocks = e.error_map(0)[0, 0].numpy().reshape(3, 16, 4, 16).mean(axis=(1, 3))
     area = (blocks.sum() ** 2 / (blocks**2).sum()) ** SCALE["area"]
