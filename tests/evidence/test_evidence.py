@@ -5,7 +5,7 @@ import pytest
 import torch
 from conftest import save_model
 
-from recon_detect.errors import InputError, NumericalError, UnknownName
+from recon_detect.errors import InputError, NumericalError, UnknownName, UsageError
 from recon_detect.evidence import Evidence, PublishedEvidence
 from recon_detect.evidence.distances import Distances
 from recon_detect.models.loading import Models, load_reconstructor
@@ -177,6 +177,28 @@ def test_what_overflows_in_low_precision_is_repeated_in_float32(x, tiny_model, m
         monkeypatch.undo()
         assert torch.allclose(error[1], exact.error()[1], atol=1e-6)
     assert e.retried == {(1, model.name)}
+
+
+def test_repetitions_in_parts_of_images_are_of_the_images(x, tiny_model, monkeypatch):
+    """Rows of methods that work on parts of images say too that something was repeated."""
+    model = load(tiny_model, "float16")
+    original = type(model).decode
+
+    def overflow(self, z, *, precise=False):
+        y = original(self, z, precise=precise)
+        if not precise:
+            y[-1] = float("nan")
+        return y
+
+    monkeypatch.setattr(type(model), "decode", overflow)
+    e = Evidence(x, models_of([model], ["l2"]))
+    with torch.inference_mode():
+        e.at(x[1:, :, :8, :8], [1, 2]).at(x[1:2, :, :8, :8], [0]).error()
+        assert e.retried == {(1, model.name)}
+        e.only(0).at(torch.cat([x, x])).error()
+        assert e.retried == {(1, model.name), (2, model.name)}
+        with pytest.raises(UsageError, match="2 images of a batch of 3"):
+            e.at(x[:2])
 
 
 def test_what_is_not_finite_in_float32_is_an_error(x, tiny_model, monkeypatch):

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import subprocess
 import sys
@@ -6,8 +7,12 @@ import pytest
 import torch
 from conftest import save_model
 
+from recon_detect import RunInfo, load_detector
 from recon_detect.errors import UsageError, WeightsError
+from recon_detect.models.adapters import ADAPTERS, Adapter
+from recon_detect.models.autoencoders import Autoencoder
 from recon_detect.models.loading import choose_dtype, load_reconstructor
+from recon_detect.models.registry import AUTOENCODERS
 from recon_detect.models.sharing import share_equal_parts
 from recon_detect.models.weights import find_weights
 
@@ -148,6 +153,66 @@ def test_equal_encoders_are_recognised(tmp_path):
     assert first.encoder_key == second.encoder_key == same.encoder_key != third.encoder_key
     assert first.key == same.key
     assert len({first.key, second.key, third.key}) == 3
+
+
+class FakeAutoencoder(torch.nn.Module):
+    """A class whose tensors have names that no other class has."""
+
+    def __init__(self, analysis, synthesis):
+        super().__init__()
+        self.config = {}
+        self.analysis = torch.nn.Parameter(torch.full((3,), analysis))
+        self.synthesis = torch.nn.Parameter(torch.full((3,), synthesis))
+
+
+def test_a_new_class_shares_latents_only_where_its_encoder_is_known_to_be_equal(tiny_model, monkeypatch):
+    def keys(encoder):
+        adapter = Adapter(lambda m, x: x * m.analysis[:, None, None], lambda m, z: z, lambda m: 1, encoder)
+        monkeypatch.setitem(ADAPTERS, "FakeAutoencoder", adapter)
+        weights = find_weights(str(tiny_model))
+        pairs = ((1.0, 1.0), (2.0, 1.0), (1.0, 2.0), (1.0, 1.0))
+        models = [Autoencoder(weights, FakeAutoencoder(*pair), CPU, torch.float32) for pair in pairs]
+        share_equal_parts(models)
+        return [model.encoder_key for model in models], [model.key for model in models]
+
+    for encoder in ((), ("encoder.",)):  # none named, and names that the class does not have
+        one, other_encoder, other_decoder, same = keys(encoder)[0]
+        assert one == same and len({one, other_encoder, other_decoder}) == 3
+    (one, other_encoder, other_decoder, same), whole = keys(("analysis",))
+    assert one == same == other_decoder != other_encoder and len(set(whole)) == 3
+
+
+def test_equal_tensors_under_another_configuration_are_another_model(tmp_path, picture):
+    """An activation has no tensors: it changes scores, keys and the fingerprint of the run."""
+    folders = [
+        save_model(tmp_path / name, "AutoencoderTiny", act_fn=act) for name, act in (("a", "relu"), ("b", "silu"))
+    ]
+    first, second = (load_reconstructor(find_weights(str(folder)), CPU) for folder in folders)
+    assert first.weights.sha256 == second.weights.sha256
+    share_equal_parts([first, second])
+    assert first.encoder_key != second.encoder_key and first.key != second.key
+    detectors = [load_detector("aeroblade", models=folder, distance="l2") for folder in folders]
+    assert len({detector.run_info.fingerprint for detector in detectors}) == 2
+    assert len({detector.score(picture(), progress=False).scores[0] for detector in detectors}) == 2
+    config = json.loads((folders[0] / "config.json").read_text())
+    (folders[0] / "config.json").write_text(json.dumps(config | {"_diffusers_version": "0.0.1"}))
+    again = load_detector("aeroblade", models=folders[0], distance="l2")
+    assert again.run_info.fingerprint == detectors[0].run_info.fingerprint
+
+
+def test_configurations_of_the_registry_are_pinned_and_edited_ones_count(tmp_path, monkeypatch):
+    shipped = load_detector("glance").run_info
+    assert [model.config_sha256 for model in shipped.models] == [None] * 4
+    row = AUTOENCODERS["mini-sd"]
+    assert load_detector("dire").run_info.models[0].config_sha256 is None
+    monkeypatch.setitem(AUTOENCODERS, "mini-sd", dataclasses.replace(row, config_sha256="0" * 64))
+    edited = load_detector("glance").run_info
+    assert edited.models[0].config_sha256 == row.config_sha256
+    assert edited.fingerprint != shipped.fingerprint
+    without = {"schema": 3, **shipped.to_dict()}
+    for model in without["models"]:
+        del model["config_sha256"]
+    assert RunInfo.from_dict(without).fingerprint == shipped.fingerprint
 
 
 def test_other_classes_and_broken_folders_are_errors(tmp_path, kl_model):

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -6,7 +8,7 @@ from conftest import save_model
 from recon_detect import load_detector
 from recon_detect.evidence import distances as distances_module
 from recon_detect.evidence import evidence
-from recon_detect.evidence.distances import Distances
+from recon_detect.evidence.distances import DISTANCES, Distances, Of
 from recon_detect.models import autoencoders
 from recon_detect.models.adapters import tiny_radius
 from recon_detect.models.loading import load_reconstructor
@@ -78,6 +80,19 @@ def test_the_radius_is_that_of_the_receptive_field(tmp_path):
     module.decode(z).sample[..., 128, 128].sum().backward()
     reached = np.flatnonzero(z.grad.abs().sum(dim=(0, 1, 2)).numpy())
     assert (32 - reached.min()) * 4 <= radius and (reached.max() - 32) * 4 <= radius
+
+
+@pytest.mark.parametrize("name", [row.name for row in DISTANCES.values() if row.of is Of.PIXELS])
+def test_each_distance_of_pixels_has_the_halo_that_its_function_needs(name, monkeypatch):
+    """No less, or tiles would differ from the whole; and no more than its window."""
+    monkeypatch.setattr("recon_detect.evidence.distances.TILE", 16)
+    x, y = torch.rand(2, 2, 3, 45, 62) * 2 - 1
+    row = DISTANCES[name]
+    whole = row.function(x, y)
+    assert (Distances([name]).maps_in_tiles(x, y, [name])[name] - whole).abs().max() < 1e-6
+    if row.halo:
+        monkeypatch.setitem(DISTANCES, name, dataclasses.replace(row, halo=row.halo - 1))
+        assert (Distances([name]).maps_in_tiles(x, y, [name])[name] - whole).abs().max() > 1e-6
 
 
 @pytest.mark.parametrize("names", [["lpips_vgg_1", "lpips_vgg_2", "l1"], ["lpips_vgg_3"], ["ssim", "highpass_l2"]])
