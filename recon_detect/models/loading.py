@@ -95,10 +95,7 @@ def load_models(
     """
     if settings.dtype == "bfloat16" and not has_bfloat16(device):
         log.warning("this CPU has no bfloat16 and takes many times as long in it: leave dtype at 'auto'")
-    if (needing := [bound.method.name for bound in methods if Need.CLASSIFIER in bound.method.needs]) and (
-        settings.classifier is None
-    ):
-        raise UsageError(f"{needing[0]} needs a classifier: pass the folder that 'recon-detect convert' wrote")
+    classifier = _classifier(methods, settings, device)
     # All weights are found before any is loaded: what is missing is said within a second.
     weights = {name: find_weights(name) for bound in methods for name in bound.models}
     embedding = _needed(methods, Need.BACKBONES)
@@ -107,8 +104,8 @@ def load_models(
     distances = tuple(dict.fromkeys(name for bound in methods for name in bound.distances))
     lpips = load_lpips(distances, device, lowered)
     reconstructors = tuple(
-        load_reconstructor(found, device, settings.dtype, pure=published, inversion=settings.inversion)
-        for name, found in weights.items()
+        load_reconstructor(of_model, device, settings.dtype, pure=published, inversion=settings.inversion)
+        for name, of_model in weights.items()
         if name not in embedding
     )
     denoising = _needed(methods, Need.DENOISERS)
@@ -121,14 +118,17 @@ def load_models(
     for network in diffusion if settings.compile else ():
         network.compile()
     share_equal_parts(reconstructors)
-    return Models(
-        reconstructors,
-        distances,
-        lpips,
-        tuple(load_backbone(weights[name], device, settings.dtype) for name in embedding),
-        denoisers,
-        DireClassifier(settings.classifier, device) if needing and settings.classifier else None,
-    )
+    backbones = tuple(load_backbone(weights[name], device, settings.dtype) for name in embedding)
+    return Models(reconstructors, distances, lpips, backbones, denoisers, classifier)
+
+
+def _classifier(methods: Sequence[BoundMethod], settings: Settings, device: torch.device) -> DireClassifier | None:
+    needing = [bound.method.name for bound in methods if Need.CLASSIFIER in bound.method.needs]
+    if not needing:
+        return None
+    if settings.classifier is None:
+        raise UsageError(f"{needing[0]} needs a classifier: pass the folder that 'recon-detect convert' wrote")
+    return DireClassifier(settings.classifier, device)
 
 
 def _needed(methods: Sequence[BoundMethod], need: Need) -> list[str]:
