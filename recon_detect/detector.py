@@ -79,14 +79,19 @@ def load_detector(
     listed = [models] if isinstance(models, str | Path) else models
     names = tuple(map(str, listed)) if listed else None
     methods = find_methods(method, names)
-    if distance and not any(chosen.takes_distance for chosen in methods):
-        raise UsageError(f"{methods[0].name} compares in a way of its own: leave out distance={distance!r}")
-    if compat not in (None, "published") or (compat and (len(methods) > 1 or not methods[0].published_models)):
-        raise UsageError(f"compat={compat!r}: expected None, or 'published' for one method that has it")
+    _check(methods, distance, compat)
     if compat:
         # The scripts open images with convert("RGB"), and process one at a time because the noise depends on the order.
         settings = replace(settings, batch_size=1, alpha="drop", exif_orientation=False)
     return Detector([bind(chosen, names, distance, compat) for chosen in methods], compat, settings)
+
+
+def _check(methods: Sequence[Method], distance: str | None, compat: str | None) -> None:
+    """Whether a distance and a mode are those of the methods."""
+    if distance and not any(chosen.takes_distance for chosen in methods):
+        raise UsageError(f"{methods[0].name} compares in a way of its own: leave out distance={distance!r}")
+    if compat not in (None, "published") or (compat and (len(methods) > 1 or not methods[0].published_models)):
+        raise UsageError(f"compat={compat!r}: expected None, or 'published' for one method that has it")
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,10 +99,8 @@ def load_models(
     # All weights are found before any is loaded: what is missing is said within a second.
     weights = {name: find_weights(name) for bound in methods for name in bound.models}
     embedding = _needed(methods, Need.BACKBONES)
-    # float16 and "auto" leave LPIPS in float32: its features have been seen to fit into bfloat16 alone.
-    lowered = torch.bfloat16 if settings.dtype == "bfloat16" and not published else torch.float32
     distances = tuple(dict.fromkeys(name for bound in methods for name in bound.distances))
-    lpips = load_lpips(distances, device, lowered)
+    lpips = load_lpips(distances, device, _lpips_dtype(settings.dtype, published=published))
     reconstructors = tuple(
         load_reconstructor(of_model, device, settings.dtype, pure=published, inversion=settings.inversion)
         for name, of_model in weights.items()
@@ -120,6 +118,11 @@ def load_models(
     share_equal_parts(reconstructors)
     backbones = tuple(load_backbone(weights[name], device, settings.dtype) for name in embedding)
     return Models(reconstructors, distances, lpips, backbones, denoisers, classifier)
+
+
+def _lpips_dtype(dtype: str, *, published: bool) -> torch.dtype:
+    # float16 and "auto" leave LPIPS in float32: its features have been seen to fit into bfloat16 alone.
+    return torch.bfloat16 if dtype == "bfloat16" and not published else torch.float32
 
 
 def _classifier(methods: Sequence[BoundMethod], settings: Settings, device: torch.device) -> DireClassifier | None:
@@ -166,13 +169,10 @@ def load_reconstructor(
             return DiffusionReconstructor(weights, diffusion, device, chosen)
         module_class = _find_class(class_name)
         with _quiet_diffusers():
-            module = module_class.from_pretrained(
-                weights.folder,
-                local_files_only=True,
-                use_safetensors=True,
-                torch_dtype=chosen if pure else torch.float32,
-                variant="fp16" if ".fp16." in weights.filename else None,
-            )
+            stored = {"variant": "fp16"} if ".fp16." in weights.filename else {}
+            options = {"local_files_only": True, "use_safetensors": True, **stored}
+            dtype_of_weights = chosen if pure else torch.float32
+            module = module_class.from_pretrained(weights.folder, torch_dtype=dtype_of_weights, **options)
     except UsageError:
         raise
     except (OSError, ValueError, RuntimeError, KeyError) as error:

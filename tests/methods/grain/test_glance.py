@@ -54,6 +54,21 @@ def test_without_texture_there_is_nothing_to_tell(detector):
     assert row.score == 0 and "not enough texture to tell" in row.notes
 
 
+def test_a_row_says_that_its_image_was_repeated_in_float32(detector, tiny_model, textured, monkeypatch):
+    low = load_detector("glance", models=tiny_model, device="cpu", dtype="float16", batch_size=2)
+    model = type(low.models.reconstructors[0])
+    decode = model.decode
+
+    def overflow(self, z, *, precise=False):
+        y = decode(self, z, precise=precise)
+        return y if precise else y * float("inf")
+
+    monkeypatch.setattr(model, "decode", overflow)
+    flat, full = low.score([np.full((96, 96, 3), 9, np.uint8), textured(96, 96)], progress=False)
+    assert full.notes == (f"{tiny_model} repeated in float32",)
+    assert flat.notes == ("not enough texture to tell",)
+
+
 def test_a_batch_is_scored_as_its_images_are(detector, textured):
     images = [textured(96, 96, seed) for seed in range(3)] + [np.full((96, 96, 3), 9, np.uint8)]
     together = detector.score(images, progress=False).scores
