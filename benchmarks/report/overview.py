@@ -15,7 +15,7 @@ JPEG = "detection-all-tiny-bfloat16-crop320-jpeg-75-cpu.csv"
 SAMPLES = ("robustness-default-crop320.csv", "robustness-glance-crop320.csv", "robustness-published-crop320.csv")
 SPEED = "speed-methods-cpu.csv"
 
-# The rows of README: the two defaults, the contrast that they are made of, and the published methods that separate best.
+# The rows of README: both defaults, the contrast that they use, and the published methods that separate best.
 SUMMARY = ("glance", "grain", "contrast", "rdd", "hfi", "aeroblade")
 
 
