@@ -16,10 +16,12 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.common.data import RESULTS, read_table
 from benchmarks.report.layouts import (
+    Lines,
     Table,
     ablation,
     comparison,
@@ -34,14 +36,19 @@ from benchmarks.report.overview import methods, summary
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "docs/**/*.md", "recon_detect/models/embedded/*/README.md")
+OVERVIEWS = {"models": models, "methods": methods, "summary": summary}
 BLOCK = re.compile(
     r"<!-- (table: (?P<file>\S+)( (?P<method>\S+))?|(?P<overview>models|methods|summary)) -->\n"
     r".*?<!-- /(table|models|methods|summary) -->",
     re.DOTALL,
 )
 FIGURE = re.compile(r"<!-- figure: (?P<what>[^>]+) -->.*?<!-- / -->", re.DOTALL)
-LAYOUTS = {"ablation": ablation, "detection": detection, "calibration": calibration, "robustness": robustness_of_all}
-OVERVIEWS = {"models": models, "methods": methods, "summary": summary}
+LAYOUTS: dict[str, Callable[[str, Lines], Table]] = {
+    "ablation": ablation,
+    "detection": detection,
+    "calibration": calibration,
+    "robustness": robustness_of_all,
+}
 
 
 def table(file: str, method: str | None) -> Table:
