@@ -22,7 +22,7 @@ from benchmarks.calibration import flagged
 from benchmarks.common.data import RESULTS, write_table
 from benchmarks.common.scored import load, scores_of
 from benchmarks.common.scoring import Input, batch_size, score
-from recon_detect import load_detector
+from recon_detect import Row, load_detector
 from recon_detect.calibration import Calibration, calibrate
 from recon_detect.calibration.calibration import SHIPPED
 
@@ -35,7 +35,7 @@ def tried(found: Calibration, data: Path, name: str) -> list[dict[str, Any]]:
     for encoding in ("png", "jpeg-75"):
         run, rows = load(scores_of(encoding, name), data)
         real = np.array([row["label"] == "real" for row in rows])
-        hits = flagged(found, rows)
+        hits = flagged(found, [Row.from_dict(row) for row in rows])
         test = binomtest(int(hits[real].sum()), int(real.sum()))
         interval = test.proportion_ci(0.95)
         table.append(
@@ -68,7 +68,7 @@ def main() -> None:
         make(sorted(options.photographs.glob("*.png")), output, options)
     if options.data:
         found = Calibration.read(output)
-        conditions = f"{options.data.name}, middle crops of 320 px; {found.data}, in {found.run['models'][0]['dtype']}"
+        conditions = f"{options.data.name}, middle crops of 320 px; {found.data}, in {found.run.models[0].dtype}"
         table = tried(found, options.data, options.scores)
         write_table(RESULTS / f"shipped-{options.method}.csv", conditions, table)
 
@@ -82,7 +82,7 @@ def make(photographs: list[Path], output: Path, options: argparse.Namespace) -> 
     ]
     run, rows = score(detector, inputs, RESULTS / f"shipped-{options.method}.csv")
     found = calibrate(
-        rows,
+        [Row.from_dict(row) for row in rows],
         run,
         fpr=options.fpr,
         strata=("compression",),

@@ -24,6 +24,7 @@ from benchmarks.common.scored import Row, computed_by, load
 from benchmarks.report.report import accompany
 from recon_detect.atomic import replacing
 from recon_detect.calibration.attribution import NONE, ByContrast, ByTypicality
+from recon_detect.results import Row as Result
 
 FAMILIES = ("sd", "sdxl", "sd3", "flux1")
 LEVEL = 0.05
@@ -37,11 +38,11 @@ def untrained(rows: list[Row], method: str) -> list[str]:
     told = [""] * len(rows)
     decoders = [row["decoder"] for row in rows]
     for training, test in StratifiedKFold(2, shuffle=True, random_state=0).split(rows, decoders):
-        real = [rows[i] for i in training if rows[i]["label"] == "real"]
+        real = [Result.from_dict(rows[i]) for i in training if rows[i]["label"] == "real"]
         fitted = ByContrast.fit(real, method, LEVEL)
         assert fitted is not None
         for i in test:
-            told[i] = fitted.attribute(rows[i]).decoder
+            told[i] = fitted.attribute(Result.from_dict(rows[i])).decoder
     return told
 
 
@@ -50,9 +51,11 @@ def trained(rows: list[Row], method: str) -> list[str]:
     told = [""] * len(rows)
     decoders = np.array([row["decoder"] for row in rows])
     for training, test in StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(rows, decoders):
-        fitted = ByTypicality.fit([rows[i] for i in training], decoders[training].tolist(), method, LEVEL)
+        fitted = ByTypicality.fit(
+            [Result.from_dict(rows[i]) for i in training], decoders[training].tolist(), method, LEVEL
+        )
         for i in test:
-            told[i] = fitted.attribute(rows[i]).decoder
+            told[i] = fitted.attribute(Result.from_dict(rows[i])).decoder
     return told
 
 
@@ -61,10 +64,11 @@ def strangers(rows: list[Row], method: str) -> list[str]:
     told = [""] * len(rows)
     for family in FAMILIES:
         others = [row for row in rows if row["decoder"] != family]
-        fitted = ByTypicality.fit(others, [row["decoder"] for row in others], method, LEVEL)
+        results = [Result.from_dict(row) for row in others]
+        fitted = ByTypicality.fit(results, [row["decoder"] for row in others], method, LEVEL)
         for i, row in enumerate(rows):
             if row["decoder"] == family:
-                told[i] = fitted.attribute(row).decoder
+                told[i] = fitted.attribute(Result.from_dict(row)).decoder
     return told
 
 

@@ -28,6 +28,7 @@ from benchmarks.common.scored import Row, computed_by, load, only, scores_of
 from benchmarks.report.report import accompany
 from recon_detect.calibration import FACETS, Calibration, calibrate, drift
 from recon_detect.calibration.probability import probability_of
+from recon_detect.results import Row as Result
 from recon_detect.results import RunInfo
 
 SPLITS = 200
@@ -64,7 +65,7 @@ def halves(rows: dict[str, list[Row]], seed: int) -> tuple[set[str], set[str]]:
     return first, {path for path, _ in paths} - first
 
 
-def flagged(calibration: Calibration, rows: Sequence[Row]) -> np.ndarray[Any, Any]:
+def flagged(calibration: Calibration, rows: Sequence[Result]) -> np.ndarray[Any, Any]:
     """(N,) whether each is likely generated; never without a threshold."""
     thresholds = [calibration.held_against(calibration.stratum_of(row)).threshold for row in rows]
     return calibration.scores(rows) > np.array([np.inf if t is None else t for t in thresholds])
@@ -75,15 +76,15 @@ def trials(
 ) -> Iterator[dict[str, float]]:
     """What came out of each split."""
     run = replace(run, methods=tuple(m for name in judged.methods for m in run.methods if m.name == name))
-    known = {name: only(of, judged.methods) for name, of in rows.items()}
+    known = {name: [Result.from_dict(row) for row in only(of, judged.methods)] for name, of in rows.items()}
     before, after = FORMS[form]
     for seed in range(SPLITS):
         first, second = halves(rows, seed)
-        fitted = [row for name in before for row in known[name] if row["path"] in first]
+        fitted = [row for name in before for row in known[name] if row.path in first]
         found = calibrate(fitted, run, combine=judged.combine, fit_share=0.3, **options)
-        tried = [row for name in after for row in known[name] if row["path"] in second]
+        tried = [row for name in after for row in known[name] if row.path in second]
         hits = flagged(found, tried)
-        real = np.array([row["label"] == "real" for row in tried])
+        real = np.array([row.label == "real" for row in tried])
         told = drift(found, tried)
         assert found.odds is not None
         p = np.array([probability_of(found.odds, score, 0.5) for score in found.scores(tried)])

@@ -26,6 +26,7 @@ from benchmarks.report.report import accompany
 from recon_detect.calibration.classifiers import CLASSIFIERS, EvidenceClassifier
 from recon_detect.calibration.features import feature_matrix, feature_names
 from recon_detect.calibration.fusion import RULES, Fusion
+from recon_detect.results import Row as Result
 
 FAMILIES = ("sd", "sdxl", "sd3", "flux1")
 # Repositories with at least this many generated images are data sets by themselves; the others are one together.
@@ -75,13 +76,19 @@ def known(scorer: Scorer, x: np.ndarray, decoders: np.ndarray) -> np.ndarray:
     return scores
 
 
+def features_of(rows: list[Row]) -> np.ndarray:
+    """(N, F)."""
+    scored = [Result.from_dict(row) for row in rows]
+    return feature_matrix(scored, feature_names(scored))
+
+
 def families_table(rows: list[Row]) -> Iterator[dict[str, Any]]:
     """One line per set of features and scorer."""
     decoders = np.array([row["decoder"] for row in rows])
     fold = np.random.default_rng(0).integers(0, 2, len(rows))
     for features, methods in FEATURES.items():
         kept = only(rows, methods) if methods else rows
-        x = feature_matrix(kept, feature_names(kept))
+        x = features_of(kept)
         for name, scorer in tqdm(SCORERS.items(), desc=features):
             cross = known(scorer, x, decoders)
             real, generated = cross[decoders == "photograph"], cross[decoders != "photograph"]
@@ -109,7 +116,7 @@ def crossed_table(rows: list[Row], scorer: str, features: str) -> Iterator[dict[
     """One line per data set that is trained on; within itself by cross-validation."""
     methods = FEATURES[features]
     kept = only(rows, methods) if methods else rows
-    x = feature_matrix(kept, feature_names(kept))
+    x = features_of(kept)
     generated = np.array([row["label"] == "generated" for row in rows])
     names = datasets(rows)
     every = list(dict.fromkeys(names))

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from benchmarks.common.conditions import prepare
 from recon_detect import Detector, Source, open_picture
 from recon_detect.errors import InputError
-from recon_detect.output import Journal
+from recon_detect.output import PartialFile
 from recon_detect.results import RunInfo
 from recon_detect.tensors.devices import find_device
 
@@ -70,10 +70,10 @@ def score(detector: Detector, images: Sequence[Input], output: Path) -> tuple[Ru
     # The published noise of an image depends on all images before it: there, the whole list is one batch.
     size = len(images) if run.compat else detector.settings.batch_size or 1
     rows: list[Row] = []
-    with Journal(output.with_suffix(".scores.jsonl"), run.to_dict()) as journal:
+    with PartialFile(output.with_suffix(".scores.jsonl"), run.to_dict()) as journal:
         run = _begun(journal, run)
-        kept = {_key(row): row for row in journal.rows() if row["error"] is None}
-        last = {row["path"]: _about(row) for row in journal.rows()}
+        kept = {_key(row): row for row in journal.entries() if row["error"] is None}
+        last = {row["path"]: _about(row) for row in journal.entries()}
         for start in tqdm(range(0, len(images), size), unit="batch" if size > 1 else "image"):
             sources, sums = zip(*(image.source() for image in images[start : start + size]), strict=True)
             batch = _batch_of(sums)
@@ -85,7 +85,7 @@ def score(detector: Detector, images: Sequence[Input], output: Path) -> tuple[Ru
             for row in found:
                 # What was known too, if its name is new: the journal's last row of a name is that of its content now.
                 if last.get(row["path"]) != _about(row):
-                    journal.add(row)
+                    journal.write(row)
                     last[row["path"]] = _about(row)
                 if row["error"] is None:
                     kept[_key(row)] = row
@@ -93,7 +93,7 @@ def score(detector: Detector, images: Sequence[Input], output: Path) -> tuple[Ru
     return run, rows
 
 
-def _begun(journal: Journal, now: RunInfo) -> RunInfo:
+def _begun(journal: PartialFile, now: RunInfo) -> RunInfo:
     """The run that the first scores are of: where it differs from that of now, a table says what most are of."""
     with journal.path.open(encoding="utf-8") as file:
         begun = RunInfo.from_dict(json.loads(file.readline()))
