@@ -60,7 +60,7 @@ def rows_of_any(place: Path) -> list[Row]:
     """
     sources = [source for source in find_sources([place]) if source.label]
     if not sources:
-        raise UsageError(f"{place}: no image has a label; docs/images.md says where labels come from")
+        raise UsageError(f"{place}: no image has a label; docs/guide/images.md says where labels come from")
     return [_row(source) for source in sources]
 
 
