@@ -23,12 +23,10 @@ from scipy.stats import trim_mean
 
 from assets.nulls import POOLS
 from benchmarks.common.data import RESULTS, read_manifest, write_table
-from benchmarks.common.metrics import auroc, intervals, tpr_at_fpr
+from benchmarks.common.families import FAMILIES
+from benchmarks.common.metrics import FOLDS, auroc, intervals, tpr_at_fpr
 from recon_detect.models.registry import MODEL_SETS
 
-FOLDS = 5
-# The decoder families with the most images.
-FAMILIES = ("SD kl-f8", "SDXL VAE", "Flux.1 16ch VAE", "SD3 16ch VAE")
 MODELS = MODEL_SETS["tiny"]
 DEFAULT_DISTANCE = "lpips_vgg_2, and 1 for 16 channels"
 DISTANCES = (

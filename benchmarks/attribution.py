@@ -20,16 +20,16 @@ from sklearn.metrics import classification_report, confusion_matrix
 from sklearn.model_selection import StratifiedKFold
 
 from benchmarks.common.data import RESULTS, write_table
+from benchmarks.common.families import FAMILIES, PHOTOGRAPH
 from benchmarks.common.scored import Row, computed_by, load
 from benchmarks.report.report import accompany
 from recon_detect.atomic import replacing
 from recon_detect.calibration.attribution import NONE, ByContrast, ByTypicality
 
-FAMILIES = ("sd", "sdxl", "sd3", "flux1")
+DECODERS = tuple(FAMILIES.values())
 LEVEL = 0.05
-# The smallest family has six images.
-FOLDS = 6
-OTHER = "photograph"
+# The smallest family has six images: one a fold.
+SIXFOLD = 6
 
 
 def untrained(rows: list[Row], method: str) -> list[str]:
@@ -49,7 +49,7 @@ def trained(rows: list[Row], method: str) -> list[str]:
     """Of every generated image, by the classes of the other folds."""
     told = [""] * len(rows)
     decoders = np.array([row["decoder"] for row in rows])
-    for training, test in StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(rows, decoders):
+    for training, test in StratifiedKFold(SIXFOLD, shuffle=True, random_state=0).split(rows, decoders):
         fitted = ByTypicality.fit([rows[i] for i in training], decoders[training].tolist(), method, LEVEL)
         for i in test:
             told[i] = fitted.attribute(rows[i]).decoder
@@ -59,7 +59,7 @@ def trained(rows: list[Row], method: str) -> list[str]:
 def strangers(rows: list[Row], method: str) -> list[str]:
     """Of every generated image, by the classes of the other families."""
     told = [""] * len(rows)
-    for family in FAMILIES:
+    for family in DECODERS:
         others = [row for row in rows if row["decoder"] != family]
         fitted = ByTypicality.fit(others, [row["decoder"] for row in others], method, LEVEL)
         for i, row in enumerate(rows):
@@ -108,9 +108,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
     run, rows = load(options.scores, options.data)
-    generated = [row for row in rows if row["decoder"] in FAMILIES]
+    generated = [row for row in rows if row["decoder"] in DECODERS]
     # A photograph is none of the known decoders' images.
-    truth = [NONE if row["decoder"] == OTHER else row["decoder"] for row in rows]
+    truth = [NONE if row["decoder"] == PHOTOGRAPH else row["decoder"] for row in rows]
     known = [row["decoder"] for row in generated]
     # By name: the truth, what would be right to say, what was said.
     answers = {
@@ -118,7 +118,7 @@ def main() -> None:
         "nearest class, all families known": (known, known, trained(generated, options.method)),
         "nearest class, the true one not known": (known, [NONE] * len(known), strangers(generated, options.method)),
     }
-    labels = [*FAMILIES, NONE]
+    labels = [*DECODERS, NONE]
     matrices, table, reports, text = {}, [], {}, []
     for name, (true, right, told) in answers.items():
         counts = confusion_matrix(true, told, labels=labels)

@@ -20,6 +20,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from tqdm import tqdm
 
 from benchmarks.common.data import RESULTS, write_table
+from benchmarks.common.families import FAMILIES, PHOTOGRAPH
 from benchmarks.common.metrics import auroc, intervals
 from benchmarks.common.scored import Row, computed_by, load, only
 from benchmarks.report.report import accompany
@@ -27,7 +28,6 @@ from recon_detect.calibration.classifiers import CLASSIFIERS, EvidenceClassifier
 from recon_detect.calibration.features import feature_matrix, feature_names
 from recon_detect.calibration.fusion import RULES, Fusion
 
-FAMILIES = ("sd", "sdxl", "sd3", "flux1")
 # Repositories with at least this many generated images are data sets by themselves; the others are one together.
 LARGE = 15
 # Methods whose scores are features.
@@ -53,10 +53,10 @@ SCORERS: dict[str, Scorer] = {
 def left_out(scorer: Scorer, x: np.ndarray, decoders: np.ndarray, fold: np.ndarray) -> dict[str, float]:
     """AUROC of each family that the training had no image of; photographs in two folds."""
     found = {}
-    for family in FAMILIES:
+    for family in FAMILIES.values():
         areas = []
         for side in (0, 1):
-            real = decoders == "photograph"
+            real = decoders == PHOTOGRAPH
             training = np.where(real, fold == side, decoders != family)
             scores = scorer(x[training], ~real[training], x)
             areas.append(auroc(scores[real & (fold != side)], scores[decoders == family]))
@@ -68,7 +68,7 @@ def known(scorer: Scorer, x: np.ndarray, decoders: np.ndarray) -> np.ndarray:
     """Scores of all images by a fivefold cross-validation, each family in its share; for ranks across folds."""
     scores = np.zeros(len(x))
     for training, test in StratifiedKFold(5, shuffle=True, random_state=0).split(x, decoders):
-        real = decoders[training] == "photograph"
+        real = decoders[training] == PHOTOGRAPH
         reference = scorer(x[training], ~real, x[training[real]])
         # The scale of a fold is that of its photographs.
         scores[test] = (scorer(x[training], ~real, x[test]) - reference.mean()) / (reference.std() or 1.0)
@@ -84,7 +84,7 @@ def families_table(rows: list[Row]) -> Iterator[dict[str, Any]]:
         x = feature_matrix(kept, feature_names(kept))
         for name, scorer in tqdm(SCORERS.items(), desc=features):
             cross = known(scorer, x, decoders)
-            real, generated = cross[decoders == "photograph"], cross[decoders != "photograph"]
+            real, generated = cross[decoders == PHOTOGRAPH], cross[decoders != PHOTOGRAPH]
             low, high = intervals(real, generated)["auroc"]
             without = left_out(scorer, x, decoders, fold)
             line = {"features": features, "count": x.shape[1], "classifier": name}

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from benchmarks.common.conditions import prepare
 from benchmarks.common.data import RESULTS, large_enough, read_manifest, write_table
-from benchmarks.robustness import DECODERS
+from benchmarks.common.families import FAMILIES
 from recon_detect import load_detector, open_picture
 from recon_detect.atomic import replacing
 from recon_detect.methods.grain.grain import GRID, log_errors
@@ -64,7 +64,7 @@ def main() -> None:
     detector = load_detector("grain", dtype=options.dtype, device="cpu")
     lines, panels = [], []
     for model in MODEL_SETS["tiny"]:
-        family = next(name for name, decoder in DECODERS.items() if decoder == family_of(model))
+        family = next(name for name, decoder in FAMILIES.items() if decoder == family_of(model))
         for label in (family, ""):
             chosen = [row for row in rows if row["autoencoder"] == label][: options.images]
             found = []

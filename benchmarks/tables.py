@@ -31,7 +31,7 @@ from benchmarks.report.layouts import (
 from benchmarks.report.layouts import thresholds as calibration
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/*.md", "recon_detect/models/embedded/*/README.md")
+PAGES = ("README.md", "docs/**/*.md", "recon_detect/models/embedded/*/README.md")
 BLOCK = re.compile(r"<!-- (table: (?P<file>\S+)( (?P<method>\S+))?|models) -->\n.*?<!-- /(table|models) -->", re.DOTALL)
 FIGURE = re.compile(r"<!-- figure: (?P<what>[^>]+) -->.*?<!-- / -->", re.DOTALL)
 LAYOUTS = {"ablation": ablation, "detection": detection, "calibration": calibration, "robustness": robustness_of_all}

@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 
 from assets.students.ship import last_of, likeness, weights_of
 from benchmarks.common.data import large_enough, read_manifest, write_table
+from benchmarks.common.families import SD
 from benchmarks.common.metrics import RESAMPLES, auroc, intervals
 from benchmarks.common.scored import computed_by
 from benchmarks.common.scoring import Input, batch_size, score
@@ -62,7 +63,7 @@ def main() -> None:
     parser.add_argument("teacher", help="name of a tiny autoencoder")
     parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
     parser.add_argument("--runs", type=Path, nargs="+", required=True, help="folders of runs of that teacher")
-    parser.add_argument("--autoencoder", default="SD kl-f8", help="of the generated images, as in the manifest")
+    parser.add_argument("--autoencoder", default=SD, help="of the generated images, as in the manifest")
     parser.add_argument("--crop", type=int, default=256)
     parser.add_argument("--device", default=None)
     parser.add_argument("--dtype", default="auto")

@@ -9,20 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common.data import RESULTS, journal_of, read_manifest
+from benchmarks.common.families import decoder_of
 from recon_detect.models.registry import shorten
 from recon_detect.results import RunInfo
 
 Row = dict[str, Any]
-
-# Decoder families by what the manifest calls their autoencoders; fine-tuned decoders of SD are SD's.
-DECODERS = {
-    "SD kl-f8": "sd",
-    "SD kl-f8 (ft-mse)": "sd",
-    "SD kl-f8 (finetuned VAE)": "sd",
-    "SDXL VAE": "sdxl",
-    "SD3 16ch VAE": "sd3",
-    "Flux.1 16ch VAE": "flux1",
-}
 
 
 def read_journal(path: Path) -> tuple[RunInfo, list[Row]]:
@@ -46,7 +37,7 @@ def load(scores: Path, data: Path) -> tuple[RunInfo, list[Row]]:
     for row in sorted(rows, key=lambda row: row["path"]):
         if row["error"] is None and (about := known.get(row["path"])):
             more = {"source": about.get("source", ""), "made_by": about["generator"]}
-            found.append(row | more | {"decoder": DECODERS.get(about["autoencoder"], "photograph")})
+            found.append(row | more | {"decoder": decoder_of(about["autoencoder"])})
     return run, found
 
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from benchmarks.common.families import SD, SDXL
+
 REAL, GENERATED = "real", "generated"
-# Decoders by the names that `benchmarks.common.scored` knows; others for what no autoencoder of the registry decodes.
-SD, SDXL, PIXELS, UNKNOWN = "SD kl-f8", "SDXL VAE", "none (pixels)", "unknown"
+# Decoders by the names that `benchmarks.common.families` knows; others for what no autoencoder of the registry decodes.
+PIXELS, UNKNOWN = "none (pixels)", "unknown"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.common.conditions import FAMILIES, family_of
+from benchmarks.common.conditions import CURVES, curve_of
 from benchmarks.common.metrics import (
     BINS,
     CONFIDENCE,
@@ -34,7 +34,7 @@ from recon_detect.calibration.features import feature_matrix, feature_names
 
 PUBLISHED = Path(__file__).parent / "published.csv"
 # Mistakes of each kind that are shown, and the longer side of their pictures in pixels.
-SHOWN, SIDE = 6, 200
+SHOWN, THUMBNAIL = 6, 200
 RATE = 0.05
 # Standard deviations of photographs beyond which a feature tells no more.
 _CLIP = 5.0
@@ -63,19 +63,22 @@ def pooled(results: Sequence[Result]) -> list[dict[str, str]]:
 
 def detection(results: Sequence[Result]) -> list[Part]:
     """Every method on all images, then by decoder family."""
-    lines = pooled(results)
+    measured = [(line, result.conditions) for result in results for line in result.lines if line["group"] == "all"]
+    measured.sort(key=lambda pair: -float(pair[0]["auroc"]))
+    lines = [line for line, _ in measured]
+    marks, note = layouts.shared_conditions([text for _, text in measured])
     rows = [
         [f"`{line['method']}`", line["distance"], f"{layouts.models_of(line)}, {line['dtype']}", spread(line),
          figure(line, "ap", 3), spread(line, "tpr_at_1_fpr", 2), spread(line, "tpr_at_5_fpr", 2),
          figure(line, "fpr_at_threshold"), figure(line, "tpr_at_threshold"),
-         figure(line, "balanced_accuracy_at_threshold")]
-        for line in lines
+         figure(line, "balanced_accuracy_at_threshold"), mark]
+        for line, mark in zip(lines, marks, strict=True)
     ]  # fmt: skip
     head = ["method", "distance", "models", "AUROC [95 %]", "AP", "TPR at 1 % FPR [95 %]", "TPR at 5 % FPR [95 %]",
-            "FPR at the calibrated threshold", "TPR at it", "balanced accuracy at it"]  # fmt: skip
+            "FPR at the calibrated threshold", "TPR at it", "balanced accuracy at it", "conditions"]  # fmt: skip
     title = f"All images: {lines[0]['real']} photographs and {lines[0]['generated']} generated images"
     return [
-        Table(head, rows, conditions_of(results), title),
+        layouts.without_empty_marks(Table(head, rows, note, title)),
         *groups(results[:1], "autoencoder", "Decoder family"),
     ]
 
@@ -217,7 +220,7 @@ def _area(result: Result, method: str) -> float:
     return auroc(real, generated) if len(real) and len(generated) else 0.0
 
 
-def thumbnail(path: Path, side: int = SIDE) -> str:
+def thumbnail(path: Path, side: int = THUMBNAIL) -> str:
     """A small JPEG as a data URI."""
     image = Image.fromarray(open_picture(path).bytes())
     image.thumbnail((side, side))
@@ -256,10 +259,10 @@ def _curves(lines: Lines) -> dict[str, dict[str, list[tuple[float, float, float,
     for line in lines:
         area = (float(line["auroc"]), float(line["auroc_low"]), float(line["auroc_high"]))
         families = points.setdefault(line["method"], {})
-        if found := family_of(line["condition"]):
+        if found := curve_of(line["condition"]):
             families.setdefault(found[0], []).append((found[1], *area))
         if line["condition"] == "png":
-            for name, family in FAMILIES.items():
+            for name, family in CURVES.items():
                 if family.none is not None:
                     families.setdefault(name, []).append((family.none, *area))
     return {method: {name: at for name, at in of.items() if len(at) > 1} for method, of in points.items()}
@@ -312,7 +315,7 @@ def localisation(result: Result) -> list[Part]:
     """How well each map finds the pixels, then some pictures beside their masks and maps, where these were kept."""
     table = layouts.plain(result.conditions, result.lines, "Pixels that were changed, by map")
     pictures = [
-        Picture(thumbnail(path, 4 * SIDE), f"{path.stem}: image, mask, error, contrast", path.stem)
+        Picture(thumbnail(path, 4 * THUMBNAIL), f"{path.stem}: image, mask, error, contrast", path.stem)
         for path in sorted(result.path.with_suffix("").glob("*.png"))
     ]
     note = "From left to right: the image, what was changed, the error, the contrast. The same colours everywhere."
