@@ -20,8 +20,7 @@ from scipy.stats import binomtest
 
 from benchmarks.calibration import flagged
 from benchmarks.common.data import RESULTS, write_table
-from benchmarks.common.scored import load, scores_of
-from benchmarks.common.scoring import Input, batch_size, score
+from benchmarks.common.scores import Input, batch_size, load, score, scores_of
 from recon_detect import load_detector
 from recon_detect.calibration import Calibration, calibrate
 from recon_detect.calibration.calibration import SHIPPED

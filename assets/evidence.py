@@ -94,9 +94,9 @@ def main() -> None:
             tensors: dict[str, np.ndarray] = {}
             with torch.inference_mode():
                 for scale in scales:
-                    part, _ = look(x, scale, options.side)
-                    found = collect(Evidence(part, detector._autoencoders, distances), views, options.passes)
-                    tensors |= {f"{scale:.4f}/{key}": np.ascontiguousarray(value) for key, value in found.items()}
+                    view, _ = look(x, scale, options.side)
+                    means = collect(Evidence(view, detector._autoencoders, distances), views, options.passes)
+                    tensors |= {f"{scale:.4f}/{key}": np.ascontiguousarray(value) for key, value in means.items()}
             with replacing(path) as temporary:
                 save_file(tensors, temporary, metadata={"path": row["path"]})
 

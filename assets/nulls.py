@@ -111,7 +111,8 @@ def size_of(blocks: Blocks, pool: Pool, model: str, scale: float) -> int:
 def fit(measured: list[Measured]) -> dict[str, Any]:
     """The parameters of greatest likelihood of windows of several sizes, which all count alike."""
     value, variance = (
-        np.concatenate([found[part].numpy().reshape(-1, len(PRIOR)) for found, _ in measured]) for part in (0, 1)
+        np.concatenate([tensor.numpy().reshape(-1, len(PRIOR)) for tensor in tensors])
+        for tensors in ([c.value for c, _ in measured], [c.variance for c, _ in measured])
     )
     blocks = np.concatenate([number.numpy().reshape(-1, 1) for _, number in measured])
     weights = np.concatenate([np.full(number.numel(), 1 / number.numel()) for _, number in measured])

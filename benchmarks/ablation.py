@@ -86,8 +86,7 @@ def contrasts(blocks: Blocks, model: str, views: tuple[str, ...], distance: str,
     errors = np.concatenate([maps.mean(axis=2, keepdims=True), maps], axis=2)
     # A flat block may have no error at all.
     upright, *others = np.log(errors + max(floor, 1e-9)).mean(axis=0)
-    found: np.ndarray = np.mean(others, axis=0) - upright
-    return found
+    return np.asarray(np.mean(others, axis=0) - upright)
 
 
 def read(folder: Path, rows: list[dict[str, str]], scale: float) -> tuple[list[dict[str, str]], list[Blocks]]:
@@ -105,7 +104,7 @@ def read(folder: Path, rows: list[dict[str, str]], scale: float) -> tuple[list[d
 
 def standardised(values: np.ndarray, real: np.ndarray) -> np.ndarray:
     """(N, K) in standard deviations of photographs: of the other folds for photographs, of all for the others."""
-    z = (values - values[real].mean(axis=0)) / values[real].std(axis=0, ddof=1)
+    z: np.ndarray = (values - values[real].mean(axis=0)) / values[real].std(axis=0, ddof=1)
     members = np.flatnonzero(real)
     fold = np.random.default_rng(0).permutation(len(members)) % FOLDS
     for number in range(FOLDS):

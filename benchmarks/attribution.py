@@ -21,7 +21,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from benchmarks.common.data import RESULTS, write_table
 from benchmarks.common.families import FAMILIES, PHOTOGRAPH
-from benchmarks.common.scored import Row, computed_by, load
+from benchmarks.common.scores import Row, computed_by, load
 from benchmarks.report.report import accompany
 from recon_detect.atomic import replacing
 from recon_detect.calibration.attribution import NONE, ByContrast, ByTypicality

@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from benchmarks.common.data import RESULTS, write_table
 from benchmarks.common.metrics import expected_calibration_error
-from benchmarks.common.scored import Row, computed_by, load, only, scores_of
+from benchmarks.common.scores import Row, computed_by, load, only, scores_of
 from benchmarks.report.report import accompany
 from recon_detect.calibration import FACETS, Calibration, calibrate, drift
 from recon_detect.calibration.probability import probability_of

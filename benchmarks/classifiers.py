@@ -22,7 +22,7 @@ from tqdm import tqdm
 from benchmarks.common.data import RESULTS, write_table
 from benchmarks.common.families import FAMILIES, PHOTOGRAPH
 from benchmarks.common.metrics import auroc, intervals
-from benchmarks.common.scored import Row, computed_by, load, only
+from benchmarks.common.scores import Row, computed_by, load, only
 from benchmarks.report.report import accompany
 from recon_detect.calibration.classifiers import CLASSIFIERS, EvidenceClassifier
 from recon_detect.calibration.features import feature_matrix, feature_names

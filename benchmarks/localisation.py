@@ -107,8 +107,10 @@ def region(height: int, width: int, draw: np.random.Generator) -> np.ndarray[Any
     top, left = draw.integers(1, height - tall), draw.integers(1, width - wide)
     rows, columns = np.mgrid[:height, :width]
     if draw.random() < 0.5:
-        return (rows >= top) & (rows < top + tall) & (columns >= left) & (columns < left + wide)
-    return ((rows - top - tall / 2) / (tall / 2)) ** 2 + ((columns - left - wide / 2) / (wide / 2)) ** 2 < 1
+        inside = (rows >= top) & (rows < top + tall) & (columns >= left) & (columns < left + wide)
+    else:
+        inside = ((rows - top - tall / 2) / (tall / 2)) ** 2 + ((columns - left - wide / 2) / (wide / 2)) ** 2 < 1
+    return np.asarray(inside)
 
 
 def plant(data: Path, output: Path, model: str, images: int, crop: int, device: str | None) -> None:

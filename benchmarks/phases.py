@@ -20,9 +20,10 @@ from tqdm import tqdm
 from benchmarks.common.conditions import prepare
 from benchmarks.common.data import RESULTS, large_enough, read_manifest, write_table
 from benchmarks.common.families import FAMILIES
-from recon_detect import load_detector, open_picture
+from recon_detect import Detector, load_detector, open_picture
 from recon_detect.atomic import replacing
-from recon_detect.methods.grain.grain import GRID, log_errors
+from recon_detect.methods.grain.crops import GRID
+from recon_detect.methods.grain.grain import log_errors
 from recon_detect.models.registry import MODEL_SETS, family_of
 from recon_detect.output.heatmap import colour
 
@@ -30,7 +31,7 @@ FIGURE = Path(__file__).parents[1] / "docs" / "figures" / "phases.png"
 CELL, GAP, TITLE = 24, 24, 20
 
 
-def profile(image: torch.Tensor, detector: object, model: str) -> np.ndarray:
+def profile(image: torch.Tensor, detector: Detector, model: str) -> np.ndarray:
     """Log error (8, 8) by row and column of the phase, less its mean."""
     side = (min(image.shape[-2:]) // GRID - 1) * GRID
     rows = []
@@ -39,8 +40,8 @@ def profile(image: torch.Tensor, detector: object, model: str) -> np.ndarray:
         use = detector.uses[0]
         e = detector.evidence(windows).using(use.distance, use.models, use.nulls).only(use.models.index(model))
         rows.append(log_errors(e, ("identity",))[:, 0, 0].double().numpy())
-    found = np.array(rows)
-    return found - found.mean()
+    errors = np.array(rows)
+    return np.asarray(errors - errors.mean())
 
 
 def panel(values: np.ndarray, title: str, scale: float) -> Image.Image:

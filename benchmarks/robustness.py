@@ -29,8 +29,7 @@ from benchmarks.common.data import RESULTS, journal_of, large_enough, read_manif
 from benchmarks.common.families import FAMILIES
 from benchmarks.common.metrics import RESAMPLES
 from benchmarks.common.sampling import SAMPLE, Row, add_argument, in_turn, number_of
-from benchmarks.common.scored import computed_by, computed_name, read_journal
-from benchmarks.common.scoring import Input, batch_size, score
+from benchmarks.common.scores import Input, batch_size, computed_by, computed_name, read_journal, score
 from benchmarks.detection import find_methods
 from benchmarks.report.report import accompany
 from recon_detect import load_detector

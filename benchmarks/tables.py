@@ -15,10 +15,12 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.common.data import RESULTS, read_table
 from benchmarks.report.layouts import (
+    Lines,
     Table,
     ablation,
     comparison,
@@ -34,7 +36,12 @@ ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "docs/**/*.md", "recon_detect/models/embedded/*/README.md")
 BLOCK = re.compile(r"<!-- (table: (?P<file>\S+)( (?P<method>\S+))?|models) -->\n.*?<!-- /(table|models) -->", re.DOTALL)
 FIGURE = re.compile(r"<!-- figure: (?P<what>[^>]+) -->.*?<!-- / -->", re.DOTALL)
-LAYOUTS = {"ablation": ablation, "detection": detection, "calibration": calibration, "robustness": robustness_of_all}
+LAYOUTS: dict[str, Callable[[str, Lines], Table]] = {
+    "ablation": ablation,
+    "detection": detection,
+    "calibration": calibration,
+    "robustness": robustness_of_all,
+}
 
 
 def table(file: str, method: str | None) -> Table:

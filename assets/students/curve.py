@@ -23,8 +23,7 @@ from assets.students.ship import last_of, likeness, weights_of
 from benchmarks.common.data import large_enough, read_manifest, write_table
 from benchmarks.common.families import SD
 from benchmarks.common.metrics import RESAMPLES, auroc, intervals
-from benchmarks.common.scored import computed_by
-from benchmarks.common.scoring import Input, batch_size, score
+from benchmarks.common.scores import Input, batch_size, computed_by, score
 from recon_detect import load_detector
 from recon_detect.evidence.distances import FEATURES
 from recon_detect.models.pixel_diffusion import WEIGHTS

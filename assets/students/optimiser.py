@@ -19,7 +19,7 @@ _ITERATIONS = 5
 def orthogonal(matrices: Tensor) -> Tensor:
     """(N, rows, columns) with their singular vectors kept and their singular values near 1."""
     a, b, c = _QUINTIC
-    x = matrices.bfloat16()
+    x: Tensor = matrices.bfloat16()
     x = x / (matrices.norm(dim=(1, 2), keepdim=True).bfloat16() + 1e-12)
     for _ in range(_ITERATIONS):
         square = x @ x.transpose(1, 2)

@@ -55,7 +55,7 @@ class Crops:
             left, top = (int(self.generator.integers(0, length - side + 1)) for length in image.size)
             piece = image.crop((left, top, left + side, top + side))
             array = np.asarray(piece.resize((self.side, self.side), Image.Resampling.LANCZOS))
-            array = np.rot90(array, self.generator.integers(4) if self.turned else 0)
+            array = np.rot90(array, int(self.generator.integers(4)) if self.turned else 0)
             pieces.append(array[:, ::-1] if self.generator.random() < 0.5 else array)
         return torch.from_numpy(np.stack(pieces)).permute(0, 3, 1, 2).float() / 255
 

@@ -155,7 +155,7 @@ def densities(methods: Sequence[Classes], thresholds: Mapping[str, float | None]
         method = methods[number]
         both = np.r_[method.real, method.generated]
         low, high = np.quantile(both, [0.005, 0.995])
-        bins = np.linspace(low, high if high > low else low + 1, 31)
+        bins = np.linspace(low, high if high > low else low + 1, 31).tolist()
         for scores, colour, label in ((method.real, REAL, "photographs"), (method.generated, GENERATED, "generated")):
             shown = np.clip(scores, bins[0], bins[-1])
             ax.hist(shown, bins, density=True, histtype="stepfilled", color=colour, alpha=0.25)

@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.common.data import journal_of, read_manifest, read_table
 from benchmarks.common.metrics import Scores
-from benchmarks.common.scored import Row, read_journal
+from benchmarks.common.scores import Row, read_journal
 from benchmarks.report.layouts import Lines
 from recon_detect.results import MethodInfo, RunInfo
 

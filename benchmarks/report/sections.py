@@ -23,7 +23,7 @@ from benchmarks.common.metrics import (
     probabilities,
     reliability,
 )
-from benchmarks.common.scored import Row
+from benchmarks.common.scores import Row
 from benchmarks.report import figures, layouts
 from benchmarks.report.gathered import PHOTOGRAPHS, Result, read_audits
 from benchmarks.report.layouts import Lines, Table, figure, spread
@@ -151,9 +151,8 @@ def evidence(result: Result) -> list[Part]:
     """Every method's score of every model, in two dimensions."""
     names = feature_names(result.rows)
     features = feature_matrix(result.rows, names)
-    kept = np.isfinite(features).all(axis=1)
-    rows = [row for row, whole in zip(result.rows, kept, strict=True) if whole]
-    features = features[kept]
+    complete = np.flatnonzero(np.isfinite(features).all(axis=1))
+    rows, features = [result.rows[i] for i in complete], features[complete]
     real = np.array([row["label"] == "real" for row in rows], dtype=bool)
     if len(names) < 2 or real.sum() < 3:
         return []

@@ -116,7 +116,7 @@ def test_whose_decoder(data, monkeypatch, capsys):
     "module, table", [(attribution, "x.csv"), (classifiers, "x.csv"), (calibration, "evidence-png.csv")]
 )
 def test_missing_scores_are_told_how_to_come_by(module, table, data, monkeypatch):
-    monkeypatch.setattr("benchmarks.common.scored.RESULTS", data)
+    monkeypatch.setattr("benchmarks.common.scores.RESULTS", data)
     scores = ["--scores", data / "x.scores.jsonl.partial"] if table == "x.csv" else []
     with pytest.raises(SystemExit, match=f"benchmarks.detection .*--output .*{table} leaves them"):
         start(monkeypatch, module, "--data", data, *scores)

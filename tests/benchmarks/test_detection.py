@@ -8,7 +8,7 @@ from PIL import Image
 
 from benchmarks import detection
 from benchmarks.common import sampling
-from benchmarks.common.scored import read_journal
+from benchmarks.common.scores import read_journal
 
 
 @pytest.fixture
