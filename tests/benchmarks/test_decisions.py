@@ -65,7 +65,7 @@ def test_a_run_is_read_back(run):
 
 
 def test_thresholds_on_halves(data, monkeypatch):
-    monkeypatch.setattr(calibration, "SPLITS", 10)
+    monkeypatch.setattr(calibration, "SPLITS", 5)
     monkeypatch.setattr(calibration, "scores_of", lambda encoding, name: data / f"scores-{encoding}")
     start(monkeypatch, calibration, "--data", data, "--output", data / "out.csv")
     found = {(line["score"], line["images"], line["strata"]): line for line in table(data / "out.csv")}
