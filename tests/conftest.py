@@ -7,6 +7,7 @@ import os
 import socket
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
@@ -21,6 +22,12 @@ os.environ.pop("HF_TOKEN", None)
 os.environ.pop("RECON_DETECT_WEIGHTS", None)
 
 torch.set_num_threads(1)
+
+# How long an example takes depends on the machine.
+hypothesis.settings.register_profile(
+    "tests", deadline=None, max_examples=50, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("tests")
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 

@@ -91,9 +91,8 @@ def test_a_killed_run_goes_on_where_it_stopped(cli, tiny_model, tmp_path):
     command = [*COMMAND, "score", folder, *options, "-o", tmp_path / "out.csv"]
     for lines in (10, 25):
         process = subprocess.Popen(list(map(str, command)), stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
         while not partial.exists() or partial.read_bytes().count(b"\n") < lines:
-            assert time.monotonic() < deadline and process.poll() is None
+            assert process.poll() is None
             time.sleep(0.002)
         process.kill()
         process.wait()
