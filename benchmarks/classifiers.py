@@ -52,7 +52,7 @@ SCORERS: dict[str, Scorer] = {
 
 def left_out(scorer: Scorer, x: np.ndarray, decoders: np.ndarray, fold: np.ndarray) -> dict[str, float]:
     """AUROC of each family that the training had no image of; photographs in two folds."""
-    found = {}
+    areas_of = {}
     for family in FAMILIES.values():
         areas = []
         for side in (0, 1):
@@ -60,11 +60,11 @@ def left_out(scorer: Scorer, x: np.ndarray, decoders: np.ndarray, fold: np.ndarr
             training = np.where(real, fold == side, decoders != family)
             scores = scorer(x[training], ~real[training], x)
             areas.append(auroc(scores[real & (fold != side)], scores[decoders == family]))
-        found[family] = float(np.mean(areas))
-    return found
+        areas_of[family] = float(np.mean(areas))
+    return areas_of
 
 
-def known(scorer: Scorer, x: np.ndarray, decoders: np.ndarray) -> np.ndarray:
+def cross_validated(scorer: Scorer, x: np.ndarray, decoders: np.ndarray) -> np.ndarray:
     """Scores of all images by a fivefold cross-validation, each family in its share; for ranks across folds."""
     scores = np.zeros(len(x))
     for training, test in StratifiedKFold(5, shuffle=True, random_state=0).split(x, decoders):
@@ -80,10 +80,10 @@ def families_table(rows: list[Row]) -> Iterator[dict[str, Any]]:
     decoders = np.array([row["decoder"] for row in rows])
     fold = np.random.default_rng(0).integers(0, 2, len(rows))
     for features, methods in FEATURES.items():
-        kept = only(rows, methods) if methods else rows
-        x = feature_matrix(kept, feature_names(kept))
+        chosen = only(rows, methods) if methods else rows
+        x = feature_matrix(chosen, feature_names(chosen))
         for name, scorer in tqdm(SCORERS.items(), desc=features):
-            cross = known(scorer, x, decoders)
+            cross = cross_validated(scorer, x, decoders)
             real, generated = cross[decoders == PHOTOGRAPH], cross[decoders != PHOTOGRAPH]
             low, high = intervals(real, generated)["auroc"]
             without = left_out(scorer, x, decoders, fold)
@@ -108,23 +108,23 @@ def datasets(rows: list[Row]) -> np.ndarray:
 def crossed_table(rows: list[Row], scorer: str, features: str) -> Iterator[dict[str, Any]]:
     """One line per data set that is trained on; within itself by cross-validation."""
     methods = FEATURES[features]
-    kept = only(rows, methods) if methods else rows
-    x = feature_matrix(kept, feature_names(kept))
+    chosen = only(rows, methods) if methods else rows
+    x = feature_matrix(chosen, feature_names(chosen))
     generated = np.array([row["label"] == "generated" for row in rows])
     names = datasets(rows)
     every = list(dict.fromkeys(names))
     for source in sorted(every):
-        own = names == source
+        inside = names == source
         line: dict[str, Any] = {"features": features, "classifier": scorer, "trained on": source}
-        line |= {"photographs": int((own & ~generated).sum()), "generated": int((own & generated).sum())}
+        line |= {"photographs": int((inside & ~generated).sum()), "generated": int((inside & generated).sum())}
         for target in sorted(every):
             test = names == target
             if source == target:
                 folds = StratifiedKFold(5, shuffle=True, random_state=0)
-                scores = cross_val_predict(EvidenceClassifier(scorer), x[own], generated[own], cv=folds,
+                scores = cross_val_predict(EvidenceClassifier(scorer), x[inside], generated[inside], cv=folds,
                                            method="decision_function")  # fmt: skip
             else:
-                scores = SCORERS[scorer](x[own], generated[own], x[test])
+                scores = SCORERS[scorer](x[inside], generated[inside], x[test])
             line[target] = round(auroc(scores[~generated[test]], scores[generated[test]]), 4)
         yield line
 

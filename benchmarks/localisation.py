@@ -74,9 +74,9 @@ def maps_of(e: Evidence, model: int) -> Maps:
     }
 
 
-def score(found: torch.Tensor, mask: np.ndarray[Any, Any]) -> dict[str, float]:
+def score(error_map: torch.Tensor, mask: np.ndarray[Any, Any]) -> dict[str, float]:
     """AUROC and average precision of the pixels of one map."""
-    labels, values = mask.ravel(), found.numpy().ravel()
+    labels, values = mask.ravel(), error_map.numpy().ravel()
     return {"auroc": float(roc_auc_score(labels, values)), "ap": float(average_precision_score(labels, values))}
 
 
@@ -168,7 +168,7 @@ def measure(
             for model, of in maps.items():
                 name = f"{Path(row['path']).stem}.{Path(model).name}.png"
                 save_picture(options.output.with_suffix("") / name, picture.bytes(), mask, of, map_scale(e.distance))
-        scores = {model: {name: score(found, mask) for name, found in of.items()} for model, of in maps.items()}
+        scores = {model: {name: score(error_map, mask) for name, error_map in of.items()} for model, of in maps.items()}
         yield {"path": row["path"], "error": None, "changed": float(mask.mean()), "scores": scores}
 
 
@@ -184,8 +184,8 @@ def table(entries: list[dict[str, Any]]) -> list[dict[str, object]]:
                 line[metric] = round(float(values.mean()), 4)
                 bounds = (np.nan, np.nan)
                 if len(good) > 1:
-                    found = stats.bootstrap((values,), np.mean, method="percentile", rng=np.random.default_rng(0))
-                    bounds = (found.confidence_interval.low, found.confidence_interval.high)
+                    bootstrap = stats.bootstrap((values,), np.mean, method="percentile", rng=np.random.default_rng(0))
+                    bounds = (bootstrap.confidence_interval.low, bootstrap.confidence_interval.high)
                 line |= {f"{metric}_{end}": round(float(v), 4) for end, v in zip(("low", "high"), bounds, strict=True)}
             lines.append(line | {"changed": round(float(np.mean([entry["changed"] for entry in good])), 4)})
     return lines

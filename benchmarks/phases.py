@@ -68,16 +68,16 @@ def main() -> None:
         family = next(name for name, decoder in FAMILIES.items() if decoder == family_of(model))
         for label in (family, ""):
             chosen = [row for row in rows if row["autoencoder"] == label][: options.images]
-            found = []
+            profiles = []
             for row in tqdm(chosen, desc=f"{model}, {label or 'photographs'}"):
                 image = open_picture(prepare(options.data / row["path"], options.crop, "png")).tensor()
                 with torch.inference_mode():
-                    found.append(profile(image, detector, model))
-            mean, deviation = np.mean(found, axis=0), np.std(found, axis=0).mean()
+                    profiles.append(profile(image, detector, model))
+            mean, deviation = np.mean(profiles, axis=0), np.std(profiles, axis=0).mean()
             for top, left in np.ndindex(GRID, GRID):
-                line = {"model": model, "images": label or "photographs", "n": len(found), "left": left, "top": top}
+                line = {"model": model, "images": label or "photographs", "n": len(profiles), "left": left, "top": top}
                 lines.append(line | {"log_error": round(mean[top, left], 5), "deviation": round(deviation, 5)})
-            panels.append(panel(mean, f"{model}, {len(found)} {label or 'photographs'}", 0.08))
+            panels.append(panel(mean, f"{model}, {len(profiles)} {label or 'photographs'}", 0.08))
     width, height = panels[0].size
     sheet = Image.new("RGB", (width * len(panels) // 2, height * 2), "white")
     for number, part in enumerate(panels):

@@ -41,20 +41,20 @@ def line(method: str, scores: np.ndarray, decoders: list[str], rows: list[Row]) 
     """One method under one condition."""
     real = np.array([row["label"] == "real" for row in rows])
     family = np.array([row["autoencoder"] for row in rows])
-    found: dict[str, Any] = {"real": int(real.sum()), "generated": int((~real).sum())}
-    found |= summary(scores, rows) | {f"{name} n": int((family == name).sum()) for name in FAMILIES}
+    figures: dict[str, Any] = {"real": int(real.sum()), "generated": int((~real).sum())}
+    figures |= summary(scores, rows) | {f"{name} n": int((family == name).sum()) for name in FAMILIES}
     nominal = find_method(method).null
     for rate in (0.05, 0.01):
         threshold = norm.isf(rate)
-        found[f"fpr_at_nominal_{rate:g}"] = np.mean(scores[real] > threshold) if nominal else ""
-        found[f"tpr_at_nominal_{rate:g}"] = np.mean(scores[~real] > threshold) if nominal else ""
-    told = [
+        figures[f"fpr_at_nominal_{rate:g}"] = np.mean(scores[real] > threshold) if nominal else ""
+        figures[f"tpr_at_nominal_{rate:g}"] = np.mean(scores[~real] > threshold) if nominal else ""
+    hits = [
         decoder == FAMILIES[row["autoencoder"]]
         for decoder, row, value in zip(decoders, rows, scores, strict=True)
         if decoder and row["autoencoder"] in FAMILIES and value > norm.isf(0.05)
     ]
-    found["decoder_right"] = np.mean(told) if told else ""
-    return {name: round(float(v), 4) if isinstance(v, float | np.floating) else v for name, v in found.items()}
+    figures["decoder_right"] = np.mean(hits) if hits else ""
+    return {name: round(float(v), 4) if isinstance(v, float | np.floating) else v for name, v in figures.items()}
 
 
 def report(entries: list[dict[str, Any]], rows: list[Row], conditions: list[str]) -> list[dict[str, Any]]:
@@ -62,20 +62,20 @@ def report(entries: list[dict[str, Any]], rows: list[Row], conditions: list[str]
     by_path = {row["path"]: row for row in rows}
     table = []
     for condition in conditions:
-        kept = [
+        scored = [
             (by_path[path], entry)
             for entry in entries
             for name, _, path in [entry["path"].partition(":")]
             if name == condition and path in by_path and not entry["error"]
         ]
         family, strength = curve_of(condition) or ("", "")
-        for method in kept[0][1]["scores"] if kept else ():
-            found = [(row, entry) for row, entry in kept if entry["scores"][method] is not None]
-            images = [row for row, _ in found]
+        for method in scored[0][1]["scores"] if scored else ():
+            pairs = [(row, entry) for row, entry in scored if entry["scores"][method] is not None]
+            images = [row for row, _ in pairs]
             if len({row["label"] for row in images}) < 2:
                 continue
-            scores = np.array([entry["scores"][method] for _, entry in found], dtype=np.float64)
-            decoders = [entry["details"].get(method, {}).get("decoder", "") for _, entry in found]
+            scores = np.array([entry["scores"][method] for _, entry in pairs], dtype=np.float64)
+            decoders = [entry["details"].get(method, {}).get("decoder", "") for _, entry in pairs]
             about = {"method": method, "condition": condition, "family": family, "strength": strength}
             table.append(about | line(method, scores, decoders, images))
     return table

@@ -100,15 +100,15 @@ class Pool:
     def _window(self, x: Tensor, y: Tensor) -> Pair:
         """A part of both where they are large, to bound memory."""
         side, ratio = y.shape[-1], x.shape[-1] // y.shape[-1]
-        kept = min(side, WINDOW)
-        top, left = (int(start) for start in self.crops.generator.integers(0, side - kept + 1, 2))
-        x = x[:, :, ratio * top : ratio * (top + kept), ratio * left : ratio * (left + kept)].clone()
-        return x, y[:, :, top : top + kept, left : left + kept].clone()
+        length = min(side, WINDOW)
+        top, left = (int(start) for start in self.crops.generator.integers(0, side - length + 1, 2))
+        x = x[:, :, ratio * top : ratio * (top + length), ratio * left : ratio * (left + length)].clone()
+        return x, y[:, :, top : top + length, left : left + length].clone()
 
 
 def gradients(student: nn.Module, pool: Pool) -> list[float]:
     """Those of every convolution on the teacher's activations; returns by how many decibels each is near."""
-    found = []
+    by_layer = []
     for name, layer in convolutions(student).items():
         x, target = pool.batch(name)
         with torch.autocast("cpu", torch.bfloat16):
@@ -119,8 +119,8 @@ def gradients(student: nn.Module, pool: Pool) -> list[float]:
         # The gradient of the relative squared error, without a detour by float32 tensors.
         scale = 1 / (error.numel() * pool.variance[name])
         difference.backward(error * scale)
-        found.append(decibels(error.float().square().sum() * scale))
-    return found
+        by_layer.append(decibels(error.float().square().sum() * scale))
+    return by_layer
 
 
 def decibels(error: Tensor) -> float:
@@ -170,10 +170,10 @@ def main() -> None:
         pool.renew()
     for done in run.rounds(options.rounds, REPORT):
         pool.renew()
-        found = gradients(student, pool)
+        by_layer = gradients(student, pool)
         run.optimisers.step(max(1 - done / options.rounds, 0.02) * min(1, (done + 1) / 50))
         if done % REPORT == REPORT - 1 or done == options.rounds - 1:
-            layers = np.quantile(found, (0, 0.5, 1)).round(2).tolist()
+            layers = np.quantile(by_layer, (0, 0.5, 1)).round(2).tolist()
             run.report(**quality(teacher, student, test), layers=layers)
 
 

@@ -81,8 +81,8 @@ def ship_student(folder: Path) -> Path:
     teacher = folder.name
     name = STUDENTS[teacher]
     state = weights_of(folder, "student")
-    found = find_weights(teacher)
-    original = load_file(found.folder / found.filename)
+    weights = find_weights(teacher)
+    original = load_file(weights.folder / weights.filename)
     row = AUTOENCODERS[teacher]
     last = last_of(folder)
     facts = {
@@ -96,7 +96,7 @@ def ship_student(folder: Path) -> Path:
         "licence": f"{row.licence}, of the teacher ({row.files[0].repo}): learnt from what the teacher "
         "computes at each layer, its weights are close to the teacher's",
     }
-    config = json.loads((found.folder / "config.json").read_text(encoding="utf-8"))
+    config = json.loads((weights.folder / "config.json").read_text(encoding="utf-8"))
     card = STUDENT_CARD.format(
         name=name,
         teacher=teacher,
@@ -126,8 +126,8 @@ def ship_diffusion(folder: Path) -> Path:
 
 def last_of(folder: Path) -> dict[str, Any]:
     """The last line of the log of a run."""
-    found: dict[str, Any] = json.loads((folder / LOG).read_text(encoding="utf-8").splitlines()[-1])
-    return found
+    last: dict[str, Any] = json.loads((folder / LOG).read_text(encoding="utf-8").splitlines()[-1])
+    return last
 
 
 def weights_of(folder: Path, module: str) -> dict[str, torch.Tensor]:

@@ -33,9 +33,9 @@ def overview() -> str:
 def report(dataset: Dataset, root: Path, split: str | None) -> str:
     """What of a set is there, part by part."""
     lines = []
-    for part, found, good in check(dataset, root, split):
+    for part, count, good in check(dataset, root, split):
         of = f" of {part.images:,}" if part.images is not None and split in (None, dataset.splits[0]) else ""
-        lines.append(f"{'ok' if good else 'MISSING' if not found else 'OTHER':8}{found:,}{of} "
+        lines.append(f"{'ok' if good else 'MISSING' if not count else 'OTHER':8}{count:,}{of} "
                      f"{part.generator or 'photographs'} ({part.folders[0]})")  # fmt: skip
     lines += [f"{'ok' if good else 'BROKEN':8}{name}: published checksum" for name, good in verify(dataset, root)]
     return "\n".join(lines)

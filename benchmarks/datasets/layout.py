@@ -68,8 +68,8 @@ def _row(source: Source) -> Row:
     path, made = Path(str(source.image)), source.label == GENERATED
     named = {key: str(source.about.get(key) or "") for key in ("generator", "autoencoder")}
     fallback = {"generator": path.parent.name, "autoencoder": UNKNOWN} if made else {"generator": "", "autoencoder": ""}
-    found = {key: named[key] or fallback[key] for key in named}
-    return {"path": str(path), "label": str(source.label), **found}
+    origin = {key: named[key] or fallback[key] for key in named}
+    return {"path": str(path), "label": str(source.label), **origin}
 
 
 def how_to_get(dataset: Dataset) -> str:
@@ -93,9 +93,9 @@ def check(dataset: Dataset, root: Path, split: str | None = None) -> Iterator[tu
     """Each part with the number of its images, and whether that is as expected (any number where none is known)."""
     chosen = dataset.splits[0] if split is None else split
     for part in dataset.parts:
-        found = sum(1 for _ in files_of(part, root, chosen))
+        count = sum(1 for _ in files_of(part, root, chosen))
         expected = part.images if chosen == dataset.splits[0] else None
-        yield part, found, found == expected if expected is not None else found > 0
+        yield part, count, count == expected if expected is not None else count > 0
 
 
 def verify(dataset: Dataset, folder: Path) -> Iterator[tuple[str, bool]]:
@@ -111,10 +111,10 @@ def sample(rows: Sequence[Row], images: int | None) -> list[Row]:
     """At most so many photographs and images of each generator, chosen by the hash of their names; in order."""
     if images is None:
         return list(rows)
-    kept: dict[str, list[Row]] = {}
+    by_generator: dict[str, list[Row]] = {}
     for row in sorted(rows, key=lambda row: hashlib.sha256(Path(row["path"]).name.encode()).digest()):
-        kept.setdefault(row["generator"], []).append(row)
-    chosen = {row["path"] for of in kept.values() for row in of[:images]}
+        by_generator.setdefault(row["generator"], []).append(row)
+    chosen = {row["path"] for of in by_generator.values() for row in of[:images]}
     return [row for row in rows if row["path"] in chosen]
 
 

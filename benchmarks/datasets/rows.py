@@ -74,8 +74,8 @@ class Dataset:
     def images(self, label: str) -> int | None:
         """How many images of a class there should be; None where that is not known."""
         numbers = [part.images for part in self.parts if part.label == label]
-        known = [number for number in numbers if number is not None]
-        return sum(known) if len(known) == len(numbers) else None
+        counted = [number for number in numbers if number is not None]
+        return sum(counted) if len(counted) == len(numbers) else None
 
 
 def _genimage() -> Iterable[Part]:

@@ -94,9 +94,9 @@ def read_result(path: Path, data: Path | None) -> Result | None:
 
 def _joined(rows: Iterable[Row], data: Path | None) -> Iterable[Row]:
     """Rows without errors, with what the manifest says; what it does not name is of an earlier state of the data."""
-    known = {row["path"]: row for row in read_manifest(data)} if data else None
+    entries = {row["path"]: row for row in read_manifest(data)} if data else None
     for row in rows:
-        about = known.get(row["path"]) if known is not None else {}
+        about = entries.get(row["path"]) if entries is not None else {}
         if row["error"] is None and about is not None:
             family = PHOTOGRAPHS if row["label"] == "real" else about.get("autoencoder") or "generated"
             yield row | {"family": family, "made_by": about.get("generator", "")}
@@ -104,5 +104,5 @@ def _joined(rows: Iterable[Row], data: Path | None) -> Iterable[Row]:
 
 def read_audits(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
     """What ``recon-detect audit`` said of data sets, as it writes it: ``audit*.json``."""
-    found = [(path, json.loads(path.read_text(encoding="utf-8"))) for path in sorted(folder.glob("audit*.json"))]
-    return [(path, content) for path, content in found if "verdict" in content]
+    contents = [(path, json.loads(path.read_text(encoding="utf-8"))) for path in sorted(folder.glob("audit*.json"))]
+    return [(path, content) for path, content in contents if "verdict" in content]

@@ -208,8 +208,8 @@ def thresholds(conditions: str, lines: Lines) -> Table:
 def _pinned(row: AutoencoderRow) -> str:
     if not row.files:
         return "in the package"
-    known = [name for name, value in (("revision", row.files[0].revision), ("sum", row.files[0].sha256)) if value]
-    return " and ".join(known) or "none"
+    pins = [name for name, value in (("revision", row.files[0].revision), ("sum", row.files[0].sha256)) if value]
+    return " and ".join(pins) or "none"
 
 
 def models() -> Table:

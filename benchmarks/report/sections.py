@@ -130,12 +130,12 @@ def curves(result: Result) -> list[Part]:
 
 
 def _reliability(result: Result, methods: Sequence[figures.Classes]) -> Chart:
-    told = {m.name: (probabilities(m.real, m.generated), labelled(m.real, m.generated)[0]) for m in methods}
-    errors = {name: expected_calibration_error(*of) for name, of in told.items()}
+    probable = {m.name: (probabilities(m.real, m.generated), labelled(m.real, m.generated)[0]) for m in methods}
+    errors = {name: expected_calibration_error(*of) for name, of in probable.items()}
     return Chart(
         "Reliability of probabilities",
         f"reliability-{result.path.stem}",
-        figures.reliability({f"{name}, ECE {errors[name]:.2f}": reliability(*of) for name, of in told.items()}),
+        figures.reliability({f"{name}, ECE {errors[name]:.2f}": reliability(*of) for name, of in probable.items()}),
         f"Share of generated images against the probability told. Expected calibration error: {_listed(errors)}",
         f"Platt's logistic fit to the scores of the other {FOLDS - 1} of {FOLDS} folds, at the share of generated "
         f"images among all; {BINS} bins of equal width, larger dots are more images; intervals of 95 % after Wilson. "
@@ -165,13 +165,13 @@ def evidence(result: Result) -> list[Part]:
     points = pca.transform(np.clip(z, -_CLIP, _CLIP))
     families = [str(row["family"]) for row in rows]
     order = sorted(set(families), key=lambda name: (name != PHOTOGRAPHS, -families.count(name)))
-    found = {name: points[[family == name for family in families]] for name in order}
+    by_family = {name: points[[family == name for family in families]] for name in order}
     share = pca.explained_variance_ratio_
     return [
         Chart(
             "Evidence in two dimensions",
             f"evidence-{result.path.stem}",
-            figures.scatter(found, share),
+            figures.scatter(by_family, share),
             f"Scatter of {len(points)} images by decoder family on the first two principal components, which hold "
             f"{share.sum():.0%} of the variance",
             f"Principal components of {len(names)} numbers for each image, every method's score of every model, in "
@@ -258,8 +258,8 @@ def _curves(lines: Lines) -> dict[str, dict[str, list[tuple[float, float, float,
     for line in lines:
         area = (float(line["auroc"]), float(line["auroc_low"]), float(line["auroc_high"]))
         families = points.setdefault(line["method"], {})
-        if found := curve_of(line["condition"]):
-            families.setdefault(found[0], []).append((found[1], *area))
+        if place := curve_of(line["condition"]):
+            families.setdefault(place[0], []).append((place[1], *area))
         if line["condition"] == "png":
             for name, family in CURVES.items():
                 if family.none is not None:
@@ -274,7 +274,7 @@ def _fewest(lines: Lines) -> str:
 
 def attribution(result: Result) -> list[Part]:
     """A confusion matrix for each way of telling."""
-    found: list[Part] = []
+    parts: list[Part] = []
     for by in dict.fromkeys(line["by"] for line in result.lines):
         lines = [line for line in result.lines if line["by"] == by]
         labels = [name for name in lines[0] if name not in ("by", "true", "n")]
@@ -283,13 +283,13 @@ def attribution(result: Result) -> list[Part]:
             for line in lines
         ]
         note = f"Counts, shaded by the share of their row. {conditions_of([result])}"
-        found.append(Matrix(f"{result.form}: {by}", "true (n) \\ told", labels, rows, note))
-    return found
+        parts.append(Matrix(f"{result.form}: {by}", "true (n) \\ told", labels, rows, note))
+    return parts
 
 
 def generalisation(result: Result) -> list[Part]:
     """Train on one set, test on the others: a matrix for each set of features."""
-    found: list[Part] = []
+    parts: list[Part] = []
     for features in dict.fromkeys(line["features"] for line in result.lines):
         lines = [line for line in result.lines if line["features"] == features]
         about = ("features", "classifier", "trained on", "photographs", "generated")
@@ -306,8 +306,8 @@ def generalisation(result: Result) -> list[Part]:
             f"brackets. {conditions_of([result])}"
         )
         title = f"{result.form}: {lines[0]['classifier']} on {features}, trained on one set and tested on another"
-        found.append(Matrix(title, "trained on \\ tested on", targets, rows, note))
-    return found
+        parts.append(Matrix(title, "trained on \\ tested on", targets, rows, note))
+    return parts
 
 
 def localisation(result: Result) -> list[Part]:
@@ -349,14 +349,14 @@ def audits(results: Iterable[Result], folder: Path | None) -> list[Table]:
 
     As ``recon-detect audit`` writes it: a table under a line that begins with the verdict, or ``audit*.json``.
     """
-    found = []
+    tables = []
     for result in results:
         if result.kind == "audit":
             counts = re.search(r"\d+ photographs and ", result.conditions)
             at = counts.start() if counts else len(result.conditions)
-            found.append((result.path, result.lines, result.conditions[:at], result.conditions[at:]))
+            tables.append((result.path, result.lines, result.conditions[:at], result.conditions[at:]))
     for path, content in read_audits(folder) if folder else ():
-        found.append((path, content["findings"], f"{path.stem}: {content['verdict']}", content["conditions"]))
+        tables.append((path, content["findings"], f"{path.stem}: {content['verdict']}", content["conditions"]))
     return [
         Table(
             [name.replace("_", " ") for name in lines[0]],
@@ -364,6 +364,6 @@ def audits(results: Iterable[Result], folder: Path | None) -> list[Table]:
             f"{verdict.strip()} Conditions: {conditions}.",
             path.stem,
         )
-        for path, lines, verdict, conditions in found
+        for path, lines, verdict, conditions in tables
         if lines
     ]
