@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from assets.students.precision import PRECISION, lowered
 from assets.students.training import Crops, Optimisers, Run, read_photographs
 from recon_detect.models.torchvision_guard import hide_broken_torchvision
 from recon_detect.models.weights import find_weights
@@ -70,10 +71,10 @@ class Pool:
 
     def renew(self) -> None:
         """Puts a crop of a photograph, or what the teacher makes of one, in the place of the oldest."""
-        x = self.crops.draw(1).bfloat16().contiguous(memory_format=FAST)
+        x = self.crops.draw(1).to(PRECISION).contiguous(memory_format=FAST)
         if self.crops.generator.random() < 0.5:
             _, x = reconstructed(self.teacher, x, float(self.crops.generator.uniform(0, 0.3)))
-            x = ((x.float().clamp(0, 1) * 255).round() / 255).bfloat16().contiguous(memory_format=FAST)
+            x = ((x.float().clamp(0, 1) * 255).round() / 255).to(PRECISION).contiguous(memory_format=FAST)
         reconstructed(self.teacher, x)
         entry = {name: self._window(*pair) for name, pair in self._caught.items()}
         if not self.kept:
@@ -111,7 +112,7 @@ def gradients(student: nn.Module, pool: Pool) -> list[float]:
     by_layer = []
     for name, layer in convolutions(student).items():
         x, target = pool.batch(name)
-        with torch.autocast("cpu", torch.bfloat16):
+        with lowered():
             difference = layer(x) - target
         error = difference.detach()
         if error.shape[-1] == WINDOW:  # a window lacks the neighbours of its rim
@@ -131,8 +132,8 @@ def decibels(error: Tensor) -> float:
 @torch.no_grad()
 def quality(teacher: Any, student: Any, crops: Tensor) -> dict[str, float]:
     """Decibels by which the student is near the teacher: latents, decoder alone, both; and teacher to image."""
-    with torch.autocast("cpu", torch.bfloat16):
-        theirs, target = reconstructed(teacher, crops.bfloat16().contiguous(memory_format=FAST))
+    with lowered():
+        theirs, target = reconstructed(teacher, crops.to(PRECISION).contiguous(memory_format=FAST))
         ours, both = reconstructed(student, crops.contiguous(memory_format=FAST))
         alone = (student.decode(theirs).sample + 1) / 2
     theirs, target = theirs.float(), target.float()
@@ -159,7 +160,7 @@ def main() -> None:
     teacher = AutoencoderTiny.from_pretrained(find_weights(options.teacher).folder, local_files_only=True)
     torch.manual_seed(options.seed)
     student = AutoencoderTiny.from_config(teacher.config).to(memory_format=FAST)
-    teacher = teacher.bfloat16().to(memory_format=FAST).eval().requires_grad_(False)
+    teacher = teacher.to(PRECISION).to(memory_format=FAST).eval().requires_grad_(False)
     photographs = read_photographs(options.photographs)
     test = Crops(photographs, np.random.default_rng([options.seed, 1, 1]), CROP).draw(24)
     run = Run(

@@ -23,6 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from assets.students.precision import lowered
 from assets.students.training import Crops, Optimisers, Run, read_photographs
 from recon_detect.models.inversion import betas
 from recon_detect.models.torchvision_guard import hide_broken_torchvision
@@ -112,7 +113,7 @@ def main() -> None:
     for done in run.rounds(options.rounds, REPORT):
         pieces = crops.draw(options.batch_size) * 2 - 1
         x, t, noise = noised(pieces if done < PLAIN else muted(pieces), signal, generator)
-        with torch.autocast("cpu", torch.bfloat16):
+        with lowered():
             predicted = network(x.contiguous(memory_format=torch.channels_last), t).sample
         difference = predicted.float() - noise
         loss = difference.square().mean()
