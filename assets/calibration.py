@@ -21,7 +21,7 @@ from scipy.stats import binomtest
 from benchmarks.calibration import flagged
 from benchmarks.common.data import RESULTS, write_table
 from benchmarks.common.scores import Input, batch_size, load, score, scores_of
-from recon_detect import load_detector
+from recon_detect import Row, load_detector
 from recon_detect.calibration import Calibration, calibrate
 from recon_detect.calibration.calibration import SHIPPED
 
@@ -34,7 +34,7 @@ def tried(calibration: Calibration, data: Path, name: str) -> list[dict[str, Any
     for encoding in ("png", "jpeg-75"):
         run, rows = load(scores_of(encoding, name), data)
         real = np.array([row["label"] == "real" for row in rows])
-        hits = flagged(calibration, rows)
+        hits = flagged(calibration, [Row.from_dict(row) for row in rows])
         test = binomtest(int(hits[real].sum()), int(real.sum()))
         interval = test.proportion_ci(0.95)
         table.append(
@@ -67,7 +67,7 @@ def main() -> None:
         make(sorted(options.photographs.glob("*.png")), output, options)
     if options.data:
         calibration = Calibration.read(output)
-        dtype = calibration.run["models"][0]["dtype"]
+        dtype = calibration.run.models[0].dtype
         conditions = f"{options.data.name}, middle crops of 320 px; {calibration.data}, in {dtype}"
         table = tried(calibration, options.data, options.scores)
         write_table(RESULTS / f"shipped-{options.method}.csv", conditions, table)
@@ -82,7 +82,7 @@ def make(photographs: list[Path], output: Path, options: argparse.Namespace) -> 
     ]
     run, rows = score(detector, inputs, RESULTS / f"shipped-{options.method}.csv")
     calibration = calibrate(
-        rows,
+        [Row.from_dict(row) for row in rows],
         run,
         fpr=options.fpr,
         strata=("compression",),

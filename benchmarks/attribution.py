@@ -21,8 +21,9 @@ from sklearn.model_selection import StratifiedKFold
 
 from benchmarks.common.data import RESULTS, write_table
 from benchmarks.common.families import FAMILIES, PHOTOGRAPH
-from benchmarks.common.scores import Row, computed_by, load
+from benchmarks.common.scores import Entry, computed_by, load
 from benchmarks.report.report import accompany
+from recon_detect import Row
 from recon_detect.atomic import replacing
 from recon_detect.calibration.attribution import NONE, ByContrast, ByTypicality
 
@@ -32,39 +33,41 @@ LEVEL = 0.05
 SIXFOLD = 6
 
 
-def untrained(rows: list[Row], method: str) -> list[str]:
+def untrained(rows: list[Entry], method: str) -> list[str]:
     """Of every image, held against photographs of another fold."""
     predicted = [""] * len(rows)
     decoders = [row["decoder"] for row in rows]
     for training, test in StratifiedKFold(2, shuffle=True, random_state=0).split(rows, decoders):
-        real = [rows[i] for i in training if rows[i]["label"] == "real"]
+        real = [Row.from_dict(rows[i]) for i in training if rows[i]["label"] == "real"]
         fitted = ByContrast.fit(real, method, LEVEL)
         assert fitted is not None
         for i in test:
-            predicted[i] = fitted.attribute(rows[i]).decoder
+            predicted[i] = fitted.attribute(Row.from_dict(rows[i])).decoder
     return predicted
 
 
-def trained(rows: list[Row], method: str) -> list[str]:
+def trained(rows: list[Entry], method: str) -> list[str]:
     """Of every generated image, by the classes of the other folds."""
     predicted = [""] * len(rows)
     decoders = np.array([row["decoder"] for row in rows])
     for training, test in StratifiedKFold(SIXFOLD, shuffle=True, random_state=0).split(rows, decoders):
-        fitted = ByTypicality.fit([rows[i] for i in training], decoders[training].tolist(), method, LEVEL)
+        labelled = [Row.from_dict(rows[i]) for i in training]
+        fitted = ByTypicality.fit(labelled, decoders[training].tolist(), method, LEVEL)
         for i in test:
-            predicted[i] = fitted.attribute(rows[i]).decoder
+            predicted[i] = fitted.attribute(Row.from_dict(rows[i])).decoder
     return predicted
 
 
-def strangers(rows: list[Row], method: str) -> list[str]:
+def strangers(rows: list[Entry], method: str) -> list[str]:
     """Of every generated image, by the classes of the other families."""
     predicted = [""] * len(rows)
     for family in DECODERS:
         others = [row for row in rows if row["decoder"] != family]
-        fitted = ByTypicality.fit(others, [row["decoder"] for row in others], method, LEVEL)
+        results = [Row.from_dict(row) for row in others]
+        fitted = ByTypicality.fit(results, [row["decoder"] for row in others], method, LEVEL)
         for i, row in enumerate(rows):
             if row["decoder"] == family:
-                predicted[i] = fitted.attribute(row).decoder
+                predicted[i] = fitted.attribute(Row.from_dict(row)).decoder
     return predicted
 
 
@@ -99,7 +102,9 @@ def report(truth: list[str], predicted: list[str]) -> dict[str, Any]:
     return by_class | {"accuracy": right / len(truth), "interval": [interval.low, interval.high], "n": len(truth)}
 
 
-def answers_of(rows: list[Row], generated: list[Row], method: str) -> dict[str, tuple[list[str], list[str], list[str]]]:
+def answers_of(
+    rows: list[Entry], generated: list[Entry], method: str
+) -> dict[str, tuple[list[str], list[str], list[str]]]:
     """By the name of each way to attribute: the true families, the right answers, and the answers given."""
     # A photograph is none of the known decoders' images.
     truth = [NONE if row["decoder"] == PHOTOGRAPH else row["decoder"] for row in rows]

@@ -24,11 +24,11 @@ from tqdm import tqdm
 
 from benchmarks.common.data import RESULTS, write_table
 from benchmarks.common.metrics import expected_calibration_error
-from benchmarks.common.scores import Row, computed_by, load, only, scores_of
+from benchmarks.common.scores import Entry, computed_by, load, only, scores_of
 from benchmarks.report.report import accompany
 from recon_detect.calibration import FACETS, Calibration, calibrate, drift
 from recon_detect.calibration.probability import probability_of
-from recon_detect.results import RunInfo
+from recon_detect.results import Row, RunInfo
 
 SPLITS = 200
 
@@ -53,7 +53,7 @@ FORMS = {"png": (["png"], ["png"]), "jpeg-75": (["jpeg-75"], ["jpeg-75"]),
          "png, used on jpeg-75": (["png"], ["jpeg-75"])}  # fmt: skip
 
 
-def halves(rows: dict[str, list[Row]], seed: int) -> tuple[set[str], set[str]]:
+def halves(rows: dict[str, list[Entry]], seed: int) -> tuple[set[str], set[str]]:
     """Paths of each class at random in two halves; the first is for calibration."""
     generator = np.random.default_rng(seed)
     first: set[str] = set()
@@ -71,19 +71,19 @@ def flagged(calibration: Calibration, rows: Sequence[Row]) -> np.ndarray[Any, An
 
 
 def trials(
-    rows: dict[str, list[Row]], run: RunInfo, judged: Judged, form: str, **options: Any
+    rows: dict[str, list[Entry]], run: RunInfo, judged: Judged, form: str, **options: Any
 ) -> Iterator[dict[str, float]]:
     """What came out of each split."""
     run = replace(run, methods=tuple(m for name in judged.methods for m in run.methods if m.name == name))
-    by_form = {name: only(of, judged.methods) for name, of in rows.items()}
+    by_form = {name: [Row.from_dict(row) for row in only(of, judged.methods)] for name, of in rows.items()}
     before, after = FORMS[form]
     for seed in range(SPLITS):
         first, second = halves(rows, seed)
-        fitted = [row for name in before for row in by_form[name] if row["path"] in first]
+        fitted = [row for name in before for row in by_form[name] if row.path in first]
         calibration = calibrate(fitted, run, combine=judged.combine, fit_share=0.3, **options)
-        tried = [row for name in after for row in by_form[name] if row["path"] in second]
+        tried = [row for name in after for row in by_form[name] if row.path in second]
         hits = flagged(calibration, tried)
-        real = np.array([row["label"] == "real" for row in tried])
+        real = np.array([row.label == "real" for row in tried])
         drifted = drift(calibration, tried)
         assert calibration.odds is not None
         p = np.array([probability_of(calibration.odds, score, 0.5) for score in calibration.scores(tried)])

@@ -22,8 +22,9 @@ from tqdm import tqdm
 from benchmarks.common.data import RESULTS, write_table
 from benchmarks.common.families import FAMILIES, PHOTOGRAPH
 from benchmarks.common.metrics import auroc, intervals
-from benchmarks.common.scores import Row, computed_by, load, only
+from benchmarks.common.scores import Entry, computed_by, load, only
 from benchmarks.report.report import accompany
+from recon_detect import Row
 from recon_detect.calibration.classifiers import CLASSIFIERS, EvidenceClassifier
 from recon_detect.calibration.features import feature_matrix, feature_names
 from recon_detect.calibration.fusion import RULES, Fusion
@@ -75,13 +76,19 @@ def cross_validated(scorer: Scorer, x: np.ndarray, decoders: np.ndarray) -> np.n
     return scores
 
 
-def families_table(rows: list[Row]) -> Iterator[dict[str, Any]]:
+def features_of(rows: list[Entry]) -> np.ndarray:
+    """The features of all rows: (N, F)."""
+    scored = [Row.from_dict(row) for row in rows]
+    return feature_matrix(scored, feature_names(scored))
+
+
+def families_table(rows: list[Entry]) -> Iterator[dict[str, Any]]:
     """One line per set of features and scorer."""
     decoders = np.array([row["decoder"] for row in rows])
     fold = np.random.default_rng(0).integers(0, 2, len(rows))
     for features, methods in FEATURES.items():
         chosen = only(rows, methods) if methods else rows
-        x = feature_matrix(chosen, feature_names(chosen))
+        x = features_of(chosen)
         for name, scorer in tqdm(SCORERS.items(), desc=features):
             cross = cross_validated(scorer, x, decoders)
             real, generated = cross[decoders == PHOTOGRAPH], cross[decoders != PHOTOGRAPH]
@@ -93,7 +100,7 @@ def families_table(rows: list[Row]) -> Iterator[dict[str, Any]]:
             yield {k: round(v, 4) if isinstance(v, float) else v for k, v in line.items()}
 
 
-def datasets(rows: list[Row]) -> np.ndarray:
+def datasets(rows: list[Entry]) -> np.ndarray:
     """The data set of each row; photographs are dealt out to all."""
     sources = [row["source"] for row in rows if row["label"] == "generated"]
     large = sorted({source for source in sources if sources.count(source) >= LARGE})
@@ -105,11 +112,11 @@ def datasets(rows: list[Row]) -> np.ndarray:
     return names
 
 
-def crossed_table(rows: list[Row], scorer: str, features: str) -> Iterator[dict[str, Any]]:
+def crossed_table(rows: list[Entry], scorer: str, features: str) -> Iterator[dict[str, Any]]:
     """One line per data set that is trained on; within itself by cross-validation."""
     methods = FEATURES[features]
     chosen = only(rows, methods) if methods else rows
-    x = feature_matrix(chosen, feature_names(chosen))
+    x = features_of(chosen)
     generated = np.array([row["label"] == "generated" for row in rows])
     names = datasets(rows)
     every = list(dict.fromkeys(names))

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common.data import RESULTS, large_enough, read_manifest, write_table
+from benchmarks.common.data import RESULTS, ManifestRow, large_enough, read_manifest, write_table
 from benchmarks.common.metrics import CONFIDENCE, FOLDS, RESAMPLES, summary
-from benchmarks.common.sampling import SAMPLE, SEARCHING, Row, add_argument, in_turn, number_of
+from benchmarks.common.sampling import SAMPLE, SEARCHING, add_argument, in_turn, number_of
 from benchmarks.common.scores import Input, batch_size, computed_by, computed_name, score
 from benchmarks.report.report import accompany
 from recon_detect import Detector, load_detector
@@ -41,7 +41,7 @@ def find_methods(names: str, models: str | None) -> list[str]:
     return [m.name for m in methods if not m.null or wanted <= set(expand(m.models))]
 
 
-def evaluate(rows: list[Row], scores: list[float], fpr: float) -> list[dict[str, object]]:
+def evaluate(rows: list[ManifestRow], scores: list[float], fpr: float) -> list[dict[str, object]]:
     """One line for all images, one per decoder family, one per generator; the photographs are always all."""
     real = np.array([value for row, value in zip(rows, scores, strict=True) if row["label"] == "real"])
     generated = [(row, value) for row, value in zip(rows, scores, strict=True) if row["label"] != "real"]
@@ -53,7 +53,7 @@ def evaluate(rows: list[Row], scores: list[float], fpr: float) -> list[dict[str,
 
 
 def lines_of(
-    method: MethodInfo, entries: list[dict[str, Any]], rows: list[Row], run: RunInfo, fpr: float
+    method: MethodInfo, entries: list[dict[str, Any]], rows: list[ManifestRow], run: RunInfo, fpr: float
 ) -> list[dict[str, object]]:
     """The lines of one method, each with what it was computed by."""
     pairs = [(row, entry["scores"].get(method.name)) for row, entry in zip(rows, entries, strict=True)]

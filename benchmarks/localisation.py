@@ -41,7 +41,7 @@ from recon_detect.evidence.texture import BLOCK
 from recon_detect.evidence.views import VIEWS
 from recon_detect.images.transform import Transform
 from recon_detect.methods.contrast import VIEWS as TURNED
-from recon_detect.output import Journal
+from recon_detect.output import PartialFile
 from recon_detect.output.heatmap import colour
 
 # Windows that contrast maps are averaged over, in pixels: single pixels of a quotient are noise.
@@ -221,11 +221,11 @@ def main() -> None:
                              device=options.device, dtype=options.dtype)  # fmt: skip
     info = detector.run_info
     run = info.to_dict() | {"run": f"{info.fingerprint} {options.crop} {options.encoding}"}
-    with Journal(options.output.with_suffix(".scores.jsonl"), run) as journal:
+    with PartialFile(options.output.with_suffix(".scores.jsonl"), run) as journal:
         for entry in tqdm(measure(options, detector, rows, journal.done), total=len(rows), initial=len(journal.done)):
-            journal.add(entry)
+            journal.write(entry)
         wanted = {row["path"] for row in rows}
-        entries = [entry for entry in journal.rows() if entry["path"] in wanted]
+        entries = [entry for entry in journal.entries() if entry["path"] in wanted]
     for entry in entries:
         if entry["error"]:
             print(f"{entry['path']}: {entry['error']}", file=sys.stderr)

@@ -25,10 +25,10 @@ from scipy.stats import norm
 
 from benchmarks.ablation import summary
 from benchmarks.common.conditions import CURVES, SINGLE, curve_of, expand
-from benchmarks.common.data import RESULTS, journal_of, large_enough, read_manifest, write_table
+from benchmarks.common.data import RESULTS, ManifestRow, journal_of, large_enough, read_manifest, write_table
 from benchmarks.common.families import FAMILIES
 from benchmarks.common.metrics import RESAMPLES
-from benchmarks.common.sampling import SAMPLE, Row, add_argument, in_turn, number_of
+from benchmarks.common.sampling import SAMPLE, add_argument, in_turn, number_of
 from benchmarks.common.scores import Input, batch_size, computed_by, computed_name, read_journal, score
 from benchmarks.detection import find_methods
 from benchmarks.report.report import accompany
@@ -37,7 +37,7 @@ from recon_detect.images.transform import GRID
 from recon_detect.methods import DEFAULT_METHOD, find_method
 
 
-def line(method: str, scores: np.ndarray, decoders: list[str], rows: list[Row]) -> dict[str, Any]:
+def line(method: str, scores: np.ndarray, decoders: list[str], rows: list[ManifestRow]) -> dict[str, Any]:
     """One method under one condition."""
     real = np.array([row["label"] == "real" for row in rows])
     family = np.array([row["autoencoder"] for row in rows])
@@ -57,7 +57,7 @@ def line(method: str, scores: np.ndarray, decoders: list[str], rows: list[Row]) 
     return {name: round(float(v), 4) if isinstance(v, float | np.floating) else v for name, v in figures.items()}
 
 
-def report(entries: list[dict[str, Any]], rows: list[Row], conditions: list[str]) -> list[dict[str, Any]]:
+def report(entries: list[dict[str, Any]], rows: list[ManifestRow], conditions: list[str]) -> list[dict[str, Any]]:
     """One line per method and condition, of the images that have been scored under it."""
     by_path = {row["path"]: row for row in rows}
     table = []

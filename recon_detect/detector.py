@@ -5,17 +5,20 @@ from __future__ import annotations
 import copy
 import logging
 import math
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
+from tqdm.auto import tqdm
 
 from recon_detect.calibration import Calibration, calibrate, drift, is_fitted_to
+from recon_detect.calibration.drift import Sample
+from recon_detect.calibration.fit import fitting_of
 from recon_detect.engine.loader import Item
 from recon_detect.engine.memory import BatchSizer
 from recon_detect.engine.run import run
@@ -41,6 +44,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from recon_detect.images.picture import ImageLike
+    from recon_detect.output import Journal
+
+    Images: TypeAlias = ImageLike | Source | Iterable[ImageLike | Source]
 
 log = logging.getLogger(__name__)
 
@@ -177,13 +183,7 @@ class Detector:
             inversion=inversion if self._denoisers or any(a.trained_side for a in self._autoencoders) else None,
         )
 
-    def score(
-        self,
-        images: ImageLike | Source | Iterable[ImageLike | Source],
-        *,
-        maps: bool = False,
-        progress: bool | None = None,
-    ) -> ScoreResult:
+    def score(self, images: Images, *, maps: bool = False, progress: bool | None = None) -> ScoreResult:
         """Scores one image or many.
 
         Args:
@@ -195,21 +195,45 @@ class Detector:
         Returns:
             Rows in input order. An image that fails has a row with an error and the score NaN.
         """
-        from tqdm.auto import tqdm
+        rows = tuple(self.run(list(as_sources(images)), maps=maps, progress=progress))
+        return ScoreResult(rows, self.run_info, drift(self.calibration, rows) if self.calibration else None)
 
-        sources = list(as_sources(images))
-        hidden = None if progress is None else not progress
-        bar = tqdm(self.stream(sources, maps=maps), total=len(sources), unit="image", disable=hidden)
-        rows = tuple(bar)
-        found = drift(self.calibration, [row.to_dict("") for row in rows]) if self.calibration else None
-        for warning in found.warnings if found else ():
-            log.warning("%s", warning)
-        return ScoreResult(rows, self.run_info, found)
-
-    def stream(
-        self, images: ImageLike | Source | Iterable[ImageLike | Source], *, maps: bool = False
+    def run(
+        self, images: Images, journal: Journal | None = None, *, maps: bool = False, progress: bool | None = None
     ) -> Generator[Row, None, None]:
-        """Like `score`, row by row as they are ready, for inputs that do not fit into memory.
+        """Scores images row by row, into a journal that an earlier start may have filled in part.
+
+        Logs a warning at the end where the images are not like the photographs of the calibration.
+
+        Args:
+            images: See `score`; read lazily, so that they need not fit into memory.
+            journal: Where each row is written before it is yielded.
+            maps: Keep the error map of each image that is scored now.
+            progress: Show a progress bar on stderr; None shows it on a terminal.
+
+        Yields:
+            The rows that the journal has already, then those of the images that it lacks, in input order. Closing the
+            iterator cancels what is not computed yet.
+        """
+        sample = Sample()
+        missing = (source for source in as_sources(images) if journal is None or source.id not in journal.done)
+        with closing(self.stream(missing, maps=maps)) as scored, _bar(images, progress) as bar:
+            for row in journal.rows() if journal else ():
+                sample.add(row)
+                bar.update()
+                yield row
+            for row in scored:
+                if journal:
+                    journal.add(row)
+                sample.add(row)
+                bar.update()
+                yield row
+        difference = drift(self.calibration, sample.rows) if self.calibration else None
+        for warning in difference.warnings if difference else ():
+            log.warning("%s", warning)
+
+    def stream(self, images: Images, *, maps: bool = False) -> Generator[Row, None, None]:
+        """Scores like `score`, row by row as they are ready, for inputs that do not fit into memory.
 
         Rows come in input order. Closing the iterator cancels what is not computed yet.
         """
@@ -228,38 +252,73 @@ class Detector:
         with closing(outcomes):
             for outcome in outcomes:
                 row = outcome.result if outcome.result is not None else _error_row(outcome.item, outcome.error)
-                yield replace(row, verdict=self.calibration.judge(row.to_dict(""))) if self.calibration else row
+                yield replace(row, verdict=self.calibration.judge(row)) if self.calibration else row
 
     def calibrate(
         self,
-        real: ImageLike | Source | Iterable[ImageLike | Source],
-        generated: ImageLike | Source | Iterable[ImageLike | Source] | Mapping[str, Any] = (),
+        real: Images,
+        generated: Images | Mapping[str | None, Images] = (),
         *,
         augment: int = 0,
+        journal: Journal | None = None,
+        progress: bool | None = None,
         **options: Any,
     ) -> Calibration:
-        """A calibration from photographs, and perhaps generated images.
+        """Makes a calibration from photographs, and perhaps generated images.
 
         Args:
             real: Photographs like those that will be judged; see `score`.
             generated: Generated images, for probabilities, classifiers and the verdict "likely real"; by the name of
                 their generator, to have generators told apart.
             augment: Changed copies of each image that a combination is fitted to (`recon_detect.images.augment`).
-            **options: Of `recon_detect.calibration.calibrate`, such as ``fpr`` and ``combine``.
+            journal: Where each row is written; images whose rows it has already are not scored again.
+            progress: Show progress bars on stderr; None shows them on a terminal.
+            **options: Fields of `recon_detect.settings.Fitting`, such as ``fpr`` and ``combine``.
+
+        Raises:
+            UsageError: Options that cannot be right, or no photographs with scores.
         """
+        fitting = fitting_of(options)
         by_generator = generated if isinstance(generated, Mapping) else {None: generated}
-        rows = []
+        earlier = {row.path: row for row in journal.rows()} if journal else {}
+        rows: list[Row] = []
         for label, name, images in [("real", None, real), *(("generated", *kind) for kind in by_generator.items())]:
-            sources = list(as_sources(images))
-            found = self.score(sources).rows
-            if augment and options.get("combine"):
-                fitted = [sources[r.index] for r in found if is_fitted_to(r.to_dict(""), options.get("fit_share"))]
-                found += self.score(augmented(fitted, augment, self.settings)).rows
-            rows += [row.to_dict("") | {"label": label, "generator": name} for row in found]
-        return calibrate(rows, self.run_info, **options)
+            again = list(images) if isinstance(images, Iterator) else images
+            scored = [*self._labelled(again, label, earlier, journal, progress)]
+            if augment and fitting.combine:
+                chosen = {row.path for row in scored if is_fitted_to(row, fitting.fit_share)}
+                originals = (source for source in as_sources(again) if source.id in chosen)
+                copies = augmented(originals, augment, self.settings)
+                scored += self._labelled(copies, label, earlier, journal, progress)
+            rows += [replace(row, generator=name) for row in scored]
+        pixel_models = {model.name for model in self._autoencoders if model.trained_side}
+        return calibrate(rows, self.run_info, pixel_models=pixel_models, **options)
+
+    def _labelled(
+        self, images: Images, label: str, earlier: Mapping[str, Row], journal: Journal | None, progress: bool | None
+    ) -> Generator[Row, None, None]:
+        """Rows of images of one class: those that there are already, and the others, which go to the journal."""
+        there: list[Row] = []
+
+        def missing() -> Iterator[Source]:
+            for source in as_sources(images):
+                if row := earlier.get(source.id):
+                    there.append(row)
+                else:
+                    yield source
+
+        with closing(self.stream(missing())) as scored, _bar(images, progress) as bar:
+            for row in scored:
+                labelled = replace(row, label=label)
+                if journal:
+                    journal.add(labelled)
+                bar.update()
+                yield labelled
+            bar.update(len(there))
+        yield from (replace(row, label=label) for row in there)
 
     def with_calibration(self, calibration: Calibration) -> Detector:
-        """The same detector, whose rows have a `verdict`.
+        """Makes a detector with the same networks, whose rows have a `verdict`.
 
         Raises:
             CalibrationError: The calibration is of another detector.
@@ -270,17 +329,15 @@ class Detector:
         judging.run_info = replace(self.run_info, calibration=calibration.digest)
         return judging
 
-    def reconstruct(
-        self, images: ImageLike | Source | Iterable[ImageLike | Source]
-    ) -> Generator[Reconstruction, None, None]:
-        """What the first model makes of each image, in input order; for people who train on reconstructions.
+    def reconstruct(self, images: Images) -> Generator[Reconstruction, None, None]:
+        """Reconstructs each image by the first model, in input order; for people who train on reconstructions.
 
         A diffusion model of pixels sees the middle square at its own size, an autoencoder the image as it is.
         """
 
         def compute(x: Tensor, items: Sequence[Item]) -> list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
-            seen = self.evidence(x)
-            before, after = (seen.reconstruction(0, view=TRAINED, passes=passes).cpu().numpy() for passes in (0, 1))
+            batch = self.evidence(x)
+            before, after = (batch.reconstruction(0, view=TRAINED, passes=passes).cpu().numpy() for passes in (0, 1))
             return list(zip(before, after, strict=True))
 
         outcomes = run(as_sources(images), compute, self.settings, self.device, self._sizer)
@@ -352,6 +409,13 @@ class Detector:
         return (
             evidence.using(first.distance, [best]).error_map(0, **first.method.shown)[position, 0].float().cpu().numpy()
         )
+
+
+def _bar(images: Images, progress: bool | None) -> tqdm[Any]:
+    """A progress bar, with a total where images are counted already."""
+    several = isinstance(images, Sized) and not isinstance(images, str | bytes) and not hasattr(images, "ndim")
+    total = len(images) if several and isinstance(images, Sized) else None
+    return tqdm(total=total, unit="image", disable=None if progress is None else not progress)
 
 
 def _noise(generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:

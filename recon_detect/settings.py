@@ -11,8 +11,8 @@ class Inversion:
 
     Attributes:
         steps: Evaluations each way, 20 in DIRE; a stride through the training schedule must give as many.
-        real_step: Only the first so many of them, there and back; 0 takes all, 1 is the cheapest.
-        prompt: What a latent diffusion model is told.
+        real_step: Number of these steps that are taken each way, from the image on; 0 takes all, 1 is the cheapest.
+        prompt: Text that a latent diffusion model is conditioned on.
     """
 
     steps: int = 20
@@ -60,4 +60,36 @@ class Settings:
     compile: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """How a calibration is fitted to scores of labelled images (`recon_detect.calibration.calibrate`).
+
+    Attributes:
+        fpr: Share of photographs that may be called generated.
+        confidence: Probability that this share is not exceeded, in each stratum by itself.
+        strata: Properties by which photographs are divided, of `strata.FACETS`; thin strata are pooled with their
+            neighbours.
+        combine: A rule of `fusion.RULES` or a classifier of `classifiers.CLASSIFIERS`, of every method's score of every
+            model; see `fit_combiner`. It is fitted to a part of the images, and the thresholds to the others.
+        pca: Principal components that a classifier keeps.
+        tune: Whether a classifier's parameters are chosen by cross-validation.
+        fit_share: Share of the images that a combination is fitted to.
+        probability: ``"platt"``, ``"isotonic"``, or ``"temperature"`` of scores that are log odds.
+        prior: Share of generated images among those that will be judged, for probabilities.
+        data: Description of the images in words.
+    """
+
+    fpr: float = 0.01
+    confidence: float = 0.95
+    strata: tuple[str, ...] = ("compression", "size", "texture")
+    combine: str | None = None
+    pca: int | None = None
+    tune: bool = False
+    fit_share: float = 0.5
+    probability: str = "platt"
+    prior: float = 0.5
+    data: str = ""
+
+
 DEFAULTS = Settings()
+FITTING = Fitting()

@@ -26,11 +26,12 @@ from benchmarks.common.families import decoder_of
 from recon_detect import Detector, Source, open_picture
 from recon_detect.errors import InputError
 from recon_detect.models.registry import shorten
-from recon_detect.output import Journal
+from recon_detect.output import PartialFile
 from recon_detect.results import RunInfo
 from recon_detect.tensors.devices import find_device
 
-Row = dict[str, Any]
+# A line of a journal: `Row.to_dict`, and the batch that it was computed in.
+Entry = dict[str, Any]
 
 _BATCH = 32
 
@@ -59,7 +60,7 @@ def batch_size(device: str | None, wanted: int | None) -> int:
     return wanted or (1 if find_device(device).type == "cpu" else _BATCH)
 
 
-def score(detector: Detector, images: Sequence[Input], output: Path) -> tuple[RunInfo, list[Row]]:
+def score(detector: Detector, images: Sequence[Input], output: Path) -> tuple[RunInfo, list[Entry]]:
     """The run as it was begun, and the rows of all images in their order; `data.journal_of` the output holds them.
 
     Args:
@@ -74,11 +75,11 @@ def score(detector: Detector, images: Sequence[Input], output: Path) -> tuple[Ru
     fingerprint = run.fingerprint
     # The published noise of an image depends on all images before it: there, the whole list is one batch.
     size = len(images) if run.compat else detector.settings.batch_size or 1
-    rows: list[Row] = []
-    with Journal(output.with_suffix(".scores.jsonl"), run.to_dict()) as journal:
+    rows: list[Entry] = []
+    with PartialFile(output.with_suffix(".scores.jsonl"), run.to_dict()) as journal:
         run = _begun(journal, run)
-        reusable = {_key(row): row for row in journal.rows() if row["error"] is None}
-        last = {row["path"]: _about(row) for row in journal.rows()}
+        reusable = {_key(row): row for row in journal.entries() if row["error"] is None}
+        last = {row["path"]: _about(row) for row in journal.entries()}
         for start in tqdm(range(0, len(images), size), unit="batch" if size > 1 else "image"):
             sources, sums = zip(*(image.source() for image in images[start : start + size]), strict=True)
             batch = _batch_of(sums)
@@ -90,7 +91,7 @@ def score(detector: Detector, images: Sequence[Input], output: Path) -> tuple[Ru
             for row in scored:
                 # A reused row too, if its name is new: the journal's last row of a name is that of its content now.
                 if last.get(row["path"]) != _about(row):
-                    journal.add(row)
+                    journal.write(row)
                     last[row["path"]] = _about(row)
                 if row["error"] is None:
                     reusable[_key(row)] = row
@@ -98,7 +99,7 @@ def score(detector: Detector, images: Sequence[Input], output: Path) -> tuple[Ru
     return run, rows
 
 
-def _begun(journal: Journal, now: RunInfo) -> RunInfo:
+def _begun(journal: PartialFile, now: RunInfo) -> RunInfo:
     """The run that the first scores are of: where it differs from that of now, a table says what most are of."""
     with journal.path.open(encoding="utf-8") as file:
         begun = RunInfo.from_dict(json.loads(file.readline()))
@@ -108,11 +109,11 @@ def _begun(journal: Journal, now: RunInfo) -> RunInfo:
     return begun
 
 
-def _key(row: Row) -> tuple[str | None, str | None]:
+def _key(row: Entry) -> tuple[str | None, str | None]:
     return row.get("batch"), row["sha256"]
 
 
-def _about(row: Row) -> tuple[str | None, ...]:
+def _about(row: Entry) -> tuple[str | None, ...]:
     return row["label"], row["error"], *_key(row)
 
 
@@ -121,14 +122,14 @@ def _batch_of(sums: Sequence[str]) -> str | None:
     return hashlib.sha256(" ".join(sums).encode()).hexdigest()[:16] if len(sums) > 1 else None
 
 
-def read_journal(path: Path) -> tuple[RunInfo, list[Row]]:
+def read_journal(path: Path) -> tuple[RunInfo, list[Entry]]:
     """The run and the last row of each path, of partial results, also while another process is writing."""
     with path.open(encoding="utf-8") as file:
         lines = [json.loads(text) for text in file if text.endswith("\n")]
     return RunInfo.from_dict(lines[0]), list({row["path"]: row for row in lines[1:]}.values())
 
 
-def load(scores: Path, data: Path) -> tuple[RunInfo, list[Row]]:
+def load(scores: Path, data: Path) -> tuple[RunInfo, list[Entry]]:
     """Rows without errors, with ``source``, ``made_by`` and ``decoder`` of the manifest; sorted by path."""
     if not scores.is_file():
         table = scores.with_name(f"{scores.name.partition('.scores.')[0]}.csv")
@@ -162,7 +163,7 @@ def computed_name(run: RunInfo, methods: str) -> str:
     return "-".join(part for part in parts if part)
 
 
-def only(rows: Sequence[Row], methods: Sequence[str]) -> list[Row]:
+def only(rows: Sequence[Entry], methods: Sequence[str]) -> list[Entry]:
     """The rows as if they had been scored by these methods alone."""
     parts = ("scores", "per_model", "details")
     return [

@@ -15,8 +15,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from benchmarks.common.data import ManifestRow
 from benchmarks.datasets import DATASETS, Dataset, check, how_to_get, rows_of, rows_of_any, sample, verify
-from benchmarks.datasets.layout import Row, write_manifest
+from benchmarks.datasets.layout import write_manifest
 from benchmarks.datasets.rows import GENERATED, REAL
 from recon_detect.errors import ReconDetectError, UnknownName
 
@@ -46,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
         print(overview())
         return 0
     dataset = DATASETS.get(options.name)
-    rows: list[Row]
+    rows: list[ManifestRow]
     if dataset is None:
         if not Path(options.name).exists():
             raise UnknownName("data set, and no folder or manifest", options.name, DATASETS)

@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.common.data import journal_of, read_manifest, read_table
 from benchmarks.common.metrics import Scores
-from benchmarks.common.scores import Row, read_journal
+from benchmarks.common.scores import Entry, read_journal
 from benchmarks.report.layouts import Lines
 from recon_detect.results import MethodInfo, RunInfo
 
@@ -52,7 +52,7 @@ class Result:
     conditions: str
     lines: Lines
     run: RunInfo | None = None
-    rows: list[Row] = field(default_factory=list)
+    rows: list[Entry] = field(default_factory=list)
 
     @property
     def data(self) -> str:
@@ -92,7 +92,7 @@ def read_result(path: Path, data: Path | None) -> Result | None:
     return Result(path, kind, conditions, lines, run, list(_joined(rows, data)))
 
 
-def _joined(rows: Iterable[Row], data: Path | None) -> Iterable[Row]:
+def _joined(rows: Iterable[Entry], data: Path | None) -> Iterable[Entry]:
     """Rows without errors, with what the manifest says; what it does not name is of an earlier state of the data."""
     entries = {row["path"]: row for row in read_manifest(data)} if data else None
     for row in rows:

@@ -23,12 +23,12 @@ from benchmarks.common.metrics import (
     probabilities,
     reliability,
 )
-from benchmarks.common.scores import Row
+from benchmarks.common.scores import Entry
 from benchmarks.report import figures, layouts
 from benchmarks.report.gathered import PHOTOGRAPHS, Result, read_audits
 from benchmarks.report.layouts import Lines, Table, figure, spread
 from benchmarks.report.parts import Chart, Gallery, Matrix, Part, Picture
-from recon_detect import open_picture
+from recon_detect import Row, open_picture
 from recon_detect.calibration.bounds import upper_threshold
 from recon_detect.calibration.features import feature_matrix, feature_names
 
@@ -149,8 +149,9 @@ def _listed(values: dict[str, float]) -> str:
 
 def evidence(result: Result) -> list[Part]:
     """Every method's score of every model, in two dimensions."""
-    names = feature_names(result.rows)
-    features = feature_matrix(result.rows, names)
+    scored = [Row.from_dict(row) for row in result.rows]
+    names = feature_names(scored)
+    features = feature_matrix(scored, names)
     complete = np.flatnonzero(np.isfinite(features).all(axis=1))
     rows, features = [result.rows[i] for i in complete], features[complete]
     real = np.array([row["label"] == "real" for row in rows], dtype=bool)
@@ -210,7 +211,7 @@ def mistakes(result: Result, data: Path) -> list[Part]:
     ]
 
 
-def _maker(row: Row) -> str:
+def _maker(row: Entry) -> str:
     return "photograph" if row["label"] == "real" else row["made_by"] or "generated"
 
 

@@ -60,6 +60,11 @@ class AutoencoderRow:
     paper: str
     local_sha256: tuple[str, ...] = ()
 
+    @property
+    def sums(self) -> tuple[str, ...]:
+        """SHA-256 of all files that hold the weights of this row, that of the first hub file before the others."""
+        return (*(file.sha256 for file in self.files[:1] if file.sha256), *self.local_sha256)
+
 
 @dataclass(frozen=True, slots=True)
 class BackboneRow:
@@ -257,11 +262,8 @@ def family_of(model: str) -> str:
 
 
 def same_weights(sha256: str) -> str:
-    """The sum of the file on the hub, of one of a copy that is known to hold the same weights; any other as it is."""
-    for row in AUTOENCODERS.values():
-        if sha256 in row.local_sha256:
-            return row.files[0].sha256 or sha256
-    return sha256
+    """One sum for all files that are known to hold the same weights (`AutoencoderRow.sums`); any other sum as it is."""
+    return next((row.sums[0] for row in AUTOENCODERS.values() if sha256 in row.sums), sha256)
 
 
 def expand(names: tuple[str, ...]) -> tuple[str, ...]:

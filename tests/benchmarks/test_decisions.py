@@ -40,9 +40,10 @@ def data(tmp_path, run):
             own = [height * (family == name) for name in FAMILIES]
             values = (generator.normal(size=4) + own).tolist()
             (row,) = rows([values], label, path=path, jpeg_quality=75 if encoding == "jpeg-75" else None)
+            entry = row.to_dict(run.fingerprint)
             by = {"contrast": dict(zip(MODELS, values, strict=True)), "aedr": dict.fromkeys(MODELS, values[0])}
             scores = {name: max(of.values()) for name, of in by.items()}
-            lines[encoding].append(json.dumps(row | {"per_model": by, "scores": scores, "error": None}))
+            lines[encoding].append(json.dumps(entry | {"per_model": by, "scores": scores, "error": None}))
     write_manifest(tmp_path, manifest)
     for encoding, of in lines.items():
         (tmp_path / f"scores-{encoding}").write_text("\n".join(of) + "\n")
