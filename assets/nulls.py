@@ -45,7 +45,7 @@ from recon_detect.models.registry import AUTOENCODERS, MODEL_SETS
 class Pool:
     """Of a method: its models, the poses that it compares, the scales that it looks at, and the distances by channels.
 
-    Autoencoders with 16 channels keep finer detail than those with 4, and so is their grain finer (docs/methods.md).
+    Autoencoders with 16 channels keep finer detail than those with 4, so their grain is finer (docs/methods/grain.md).
     """
 
     models: tuple[str, ...]

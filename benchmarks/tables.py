@@ -5,7 +5,8 @@
 
 A block ``<!-- table: FILE -->`` to ``<!-- /table -->`` is filled from benchmarks/results/FILE; a pattern with ``*``
 puts one line per file into one table; ``<!-- table: FILE METHOD -->`` shows one method of a file in detail.
-``<!-- models -->`` to ``<!-- /models -->`` is filled from the registry. Within a sentence,
+``<!-- models -->`` to ``<!-- /models -->`` is filled from the registry of models, ``methods`` from that of methods, and
+``summary`` is the table of README. Within a sentence,
 ``<!-- figure: FILE; COLUMN; COLUMN=VALUE; ... -->`` to ``<!-- / -->`` is one number of the first line that has these
 values; ``COLUMN:.2f`` writes it so.
 """
@@ -31,10 +32,16 @@ from benchmarks.report.layouts import (
     robustness_of_all,
 )
 from benchmarks.report.layouts import thresholds as calibration
+from benchmarks.report.overview import methods, summary
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "docs/**/*.md", "recon_detect/models/embedded/*/README.md")
-BLOCK = re.compile(r"<!-- (table: (?P<file>\S+)( (?P<method>\S+))?|models) -->\n.*?<!-- /(table|models) -->", re.DOTALL)
+OVERVIEWS = {"models": models, "methods": methods, "summary": summary}
+BLOCK = re.compile(
+    r"<!-- (table: (?P<file>\S+)( (?P<method>\S+))?|(?P<overview>models|methods|summary)) -->\n"
+    r".*?<!-- /(table|models|methods|summary) -->",
+    re.DOTALL,
+)
 FIGURE = re.compile(r"<!-- figure: (?P<what>[^>]+) -->.*?<!-- / -->", re.DOTALL)
 LAYOUTS: dict[str, Callable[[str, Lines], Table]] = {
     "ablation": ablation,
@@ -56,8 +63,8 @@ def table(file: str, method: str | None) -> Table:
 
 def fill(match: re.Match[str]) -> str:
     opening = f"<!-- {match[1]} -->\n"
-    if match["file"] is None:
-        return f"{opening}{models().markdown()}<!-- /models -->"
+    if overview := match["overview"]:
+        return f"{opening}{OVERVIEWS[overview]().markdown()}<!-- /{overview} -->"
     return f"{opening}{table(match['file'], match['method']).markdown()}<!-- /table -->"
 
 

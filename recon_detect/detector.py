@@ -74,7 +74,7 @@ def load_detector(
         device: ``"cuda"``, ``"mps"``, ``"cpu"``; None takes the first that is there. A device that is named and
             missing is an error.
         dtype: ``"auto"`` is float32 on the CPU and each model's policy on a GPU.
-        compat: ``"published"`` reproduces the numbers of the authors' scripts (docs/aeroblade.md).
+        compat: ``"published"`` reproduces the numbers of the authors' scripts (docs/methods/aeroblade.md).
         **options: Further fields of `Settings`, such as ``batch_size``.
 
     Raises:

@@ -4,7 +4,7 @@ r"""Puts what was trained into the package: weights in float16, configuration, a
     python -m assets.students.ship diffusion --runs runs/
 
 Prints the SHA-256 for the row in recon_detect/models/registry.py. `python -m benchmarks.tables` fills in how well they
-tell images apart, when `benchmarks.detection` has measured it (docs/embedded.md).
+tell images apart, when `benchmarks.detection` has measured it (docs/results/detection.md).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ Trained by this project from random weights, layer by layer, to give what the te
 
 Images of its family against photographs, by `glance` with all four students: AUROC
 <!-- figure: {result}; auroc; group=autoencoder: {images} --><!-- / -->. Conditions, and its teacher beside it:
-docs/embedded.md.
+docs/results/detection.md.
 """
 DIFFUSION_CARD = """# {name}
 
@@ -57,7 +57,7 @@ no evidence about images of other models.
 {table}
 
 Its samples against photographs, by `dire`: AUROC <!-- figure: {result}; auroc; group=all --><!-- / -->. Conditions:
-docs/embedded.md.
+docs/results/detection.md.
 """
 SCHEDULE = {
     "_class_name": "DDPMScheduler",

@@ -59,7 +59,7 @@ def rows_of_any(place: Path) -> list[ManifestRow]:
     """
     sources = [source for source in find_sources([place]) if source.label]
     if not sources:
-        raise UsageError(f"{place}: no image has a label; docs/images.md says where labels come from")
+        raise UsageError(f"{place}: no image has a label; docs/guide/images.md says where labels come from")
     return [_row(source) for source in sources]
 
 
