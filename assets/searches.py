@@ -38,11 +38,11 @@ def searched(detector: Any, x: torch.Tensor) -> dict[str, list[float]]:
     """The best of each search in one image (1, 3, H, W), by stage, in the order of the models."""
     null = nulls.find_nulls(GRAIN.name, MODELS)
     looks = Looks(detector.evidence(x).using(GRAIN.distance, MODELS, null))
-    best_of = {}
+    found = {}
     for stage in SEARCHES:
         best = {trial.model: trial.best_pose()[0] for trial in STAGES[stage](looks, np.arange(1))}
-        best_of[stage] = [best[model] for model in range(len(MODELS))]
-    return best_of
+        found[stage] = [best[model] for model in range(len(MODELS))]
+    return found
 
 
 def read(path: Path) -> Trials:

@@ -168,7 +168,7 @@ def measure(
             for model, of in maps.items():
                 name = f"{Path(row['path']).stem}.{Path(model).name}.png"
                 save_picture(options.output.with_suffix("") / name, picture.bytes(), mask, of, map_scale(e.distance))
-        scores = {model: {name: score(error_map, mask) for name, error_map in of.items()} for model, of in maps.items()}
+        scores = {model: {name: score(found, mask) for name, found in of.items()} for model, of in maps.items()}
         yield {"path": row["path"], "error": None, "changed": float(mask.mean()), "scores": scores}
 
 
