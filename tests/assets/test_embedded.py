@@ -93,6 +93,7 @@ def test_nulls_of_all_of_them_come_with_the_package():
     assert all(null.variance > (0, 0) and null.freedom >= 1 for row in nulls.rows for null in row)
 
 
+@pytest.mark.slow
 def test_the_first_command_asks_nobody_and_names_its_models(pictures, tmp_path):
     """In a process of its own: no cache, no folder of weights, and a hub that is not there."""
     empty = {

@@ -163,6 +163,7 @@ def test_other_classes_and_broken_folders_are_errors(tmp_path, kl_model):
         load_autoencoder(find_weights(str(folder)), CPU)
 
 
+@pytest.mark.slow
 def test_a_broken_torchvision_is_treated_as_absent(tmp_path, kl_model):
     """As PyPI's CUDA build beside a CPU torch: installed, found by name, and failing on import."""
     package = tmp_path / "site" / "torchvision"
