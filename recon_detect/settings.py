@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from recon_detect.errors import UsageError
+
+# At least 1, where they are given.
+_POSITIVE = ("batch_size", "workers", "window", "max_pixels", "max_bytes", "middle_square")
+ALPHA = ("white", "black", "drop")
+
 
 @dataclass(frozen=True, slots=True)
 class Inversion:
@@ -42,6 +48,9 @@ class Settings:
         classifier: Folder of the classifier of ``dire-resnet``.
         compile: Compile the networks of diffusion models with torch.compile: a minute for each size of batch, then
             faster. Worth it from some hundred images of one size on.
+
+    Raises:
+        UsageError: A number below 1, or another alpha.
     """
 
     device: str | None = None
@@ -49,7 +58,7 @@ class Settings:
     batch_size: int | None = None
     workers: int = 4
     window: int = 64
-    max_pixels: int = 89_478_485  # Pillow's own bound
+    max_pixels: int = 8192 * 8192
     max_bytes: int = 512 * 1024 * 1024
     exif_orientation: bool = False
     middle_square: int | None = None
@@ -58,6 +67,14 @@ class Settings:
     inversion: Inversion = Inversion()
     classifier: str | None = None
     compile: bool = False
+
+    def __post_init__(self) -> None:
+        for name in _POSITIVE:
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise UsageError(f"{name}={value!r}: expected a whole number of at least 1")
+        if self.alpha not in ALPHA:
+            raise UsageError(f"alpha={self.alpha!r}: expected one of {', '.join(ALPHA)}")
 
 
 @dataclass(frozen=True, slots=True)

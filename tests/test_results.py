@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recon_detect import Provenance, Row, RunInfo, load_detector
@@ -24,11 +24,12 @@ VERDICTS = st.builds(
     Verdict, TEXTS, st.floats(0, 1) | NONE, st.floats(0, 1), st.floats(0, 1) | NONE, TEXTS, st.floats(0, 1) | NONE
 )
 ROWS = st.builds(
-    Row, st.just(3), TEXTS, st.dictionaries(TEXTS, SCORES, max_size=2), TEXTS | NONE, FILES | NONE, st.floats(0, 1) | NONE,
-    TEXTS | NONE, st.tuples(TEXTS, TEXTS), verdict=VERDICTS | NONE,
+    Row, st.just(3), TEXTS, st.dictionaries(TEXTS, SCORES, max_size=2), TEXTS | NONE, FILES | NONE,
+    st.floats(0, 1) | NONE, TEXTS | NONE, st.tuples(TEXTS, TEXTS), verdict=VERDICTS | NONE,
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(ROWS)
 def test_a_row_is_read_as_it_was_written(row):
     entry = json.loads(json.dumps(row.to_dict("abc")))
@@ -64,7 +65,9 @@ def test_a_run_is_read_back_and_its_fingerprint_is_that_of_earlier_versions(tiny
     content = {
         "methods": [{"name": "dire", "distance": "l1", "models": ["m"], "null": None}],
         "compat": None,
-        "models": [{"name": "m", "sha256": "0f", "origin": "folder", "repo": None, "revision": None, "dtype": "float32"}],
+        "models": [
+            {"name": "m", "sha256": "0f", "origin": "folder", "repo": None, "revision": None, "dtype": "float32"}
+        ],
         "device": "cpu", "exif_orientation": False, "alpha": "white", "seed": None, "versions": {},
     }  # fmt: skip
     inversion = {"inversion": {"steps": 20, "real_step": 0, "prompt": ""}, "middle_square": 64, "calibration": "ab"}

@@ -28,7 +28,8 @@ from benchmarks.report import figures, layouts
 from benchmarks.report.gathered import PHOTOGRAPHS, Result, read_audits
 from benchmarks.report.layouts import Lines, Table, figure, spread
 from benchmarks.report.parts import Chart, Gallery, Matrix, Part, Picture
-from recon_detect import Row, open_picture
+from recon_detect import Row as Scored
+from recon_detect import open_picture
 from recon_detect.calibration.bounds import upper_threshold
 from recon_detect.calibration.features import feature_matrix, feature_names
 
@@ -149,7 +150,7 @@ def _listed(values: dict[str, float]) -> str:
 
 def evidence(result: Result) -> list[Part]:
     """Every method's score of every model, in two dimensions."""
-    scored = [Row.from_dict(row) for row in result.rows]
+    scored = [Scored.from_dict(row) for row in result.rows]
     names = feature_names(scored)
     features = feature_matrix(scored, names)
     complete = np.flatnonzero(np.isfinite(features).all(axis=1))

@@ -33,8 +33,7 @@ def main() -> None:
         _logger.setLevel(level)
 
 
-def hush(quiet: bool) -> bool | None:
-    """Silences the library's warnings, if they are not wanted; returns what shows or hides progress bars."""
+def hush(quiet: bool) -> None:
+    """Silences the library's warnings, if that is asked for."""
     if quiet:
         _logger.setLevel(logging.ERROR)
-    return False if quiet else None

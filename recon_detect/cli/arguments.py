@@ -26,9 +26,9 @@ Methods: TypeAlias = Annotated[
     typer.Option(
         "--method",
         "-m",
-        help=f"Scoring method: {', '.join(METHODS)}; or MODULE:NAME of your own. Separate several by commas: they "
-        "share one pass, and the first one ranks. Default: glance with the models of the package, grain with other models. "
-        "'recon-detect methods list' describes them.",
+        help=f"Scoring method: {', '.join(METHODS)}; or MODULE:NAME of your own. Separate several by "
+        "commas: they share one pass, and the first one ranks. Default: glance with the models of the package, grain "
+        "with other models. 'recon-detect methods list' describes them.",
     ),
 ]
 Models: TypeAlias = Annotated[

@@ -59,7 +59,7 @@ def run_reconstruct(
     from recon_detect.detector import load_detector
     from recon_detect.output import ReconstructionFolder
 
-    progress = hush(quiet)
+    hush(quiet)
     sources = Sources(paths)
     folder = ReconstructionFolder.of(output, (source.id for source in sources), legacy=legacy, floats=floats)
     waiting = [source for source in sources if not folder.has(source.id)]
@@ -70,7 +70,7 @@ def run_reconstruct(
         return 0
     detector = load_detector("dire", **options)
     failed = 0
-    bar = tqdm(total=len(sources), initial=done, unit="image", disable=None if progress is None else not progress)
+    bar = tqdm(total=len(sources), initial=done, unit="image", disable=True if quiet else None)
     try:
         with bar, closing(detector.reconstruct(waiting)) as pairs:
             for pair in pairs:

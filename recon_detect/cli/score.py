@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -29,6 +29,11 @@ from recon_detect.cli.arguments import (
 )
 from recon_detect.methods import DEFAULT_METHOD
 from recon_detect.settings import DEFAULTS, Inversion
+
+if TYPE_CHECKING:
+    from recon_detect.cli.sources import Sources
+    from recon_detect.cli.tables import Tally
+    from recon_detect.detector import Detector
 
 
 def score(
@@ -131,49 +136,58 @@ def _score(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Scores and writes; returns the exit code."""
+    """Scores, writes and prints; returns the exit code."""
     from recon_detect.calibration import find_calibration
     from recon_detect.cli.sources import Sources
-    from recon_detect.cli.tables import Tally, print_summary, print_table
+    from recon_detect.cli.tables import print_summary, print_table
     from recon_detect.detector import load_detector
     from recon_detect.errors import UsageError
-    from recon_detect.output import Journal, save_heatmap
-    from recon_detect.output.writers import json_line
     from recon_detect.results import LIKELY_GENERATED
 
     if fail_on not in (None, "generated") or (fail_on and calibration is None):
         raise UsageError(f"--fail-on {fail_on}: expected 'generated', with a --calibration that says what that is")
-    progress = hush(quiet)
+    hush(quiet)
     sources = Sources(paths)
     detector = load_detector(**options)
     if calibration:
         detector = detector.with_calibration(find_calibration(calibration, detector.run_info.methods[0].name))
-    run = detector.run_info
     as_json = as_json or not sys.stdout.isatty()
-    tally = Tally()
-    # Published scores depend on the files before: an interrupted run of them starts over.
-    journal = Journal(output, run, resume=run.compat is None) if output else None
-    with journal or nullcontext():
-        if journal and journal.done and not quiet:
-            print(f"{len(journal.done)} of {len(sources)} images are done already", file=sys.stderr)
-        try:
-            with closing(detector.run(sources, journal, maps=maps is not None, progress=progress)) as rows:
-                for row in rows:
-                    tally.add(row)
-                    if maps:
-                        save_heatmap(row, maps)
-                    if as_json and not journal:
-                        print(json_line(row.to_dict(run.fingerprint)), end="", flush=True)
-        except KeyboardInterrupt:
-            advice = f"the same command resumes after {journal.path}" if journal else "with --output it can be resumed"
-            print(f"recon-detect: interrupted; {advice}", file=sys.stderr)
-            return INTERRUPTED
-        if journal:
-            journal.finish()
+    try:
+        tally = _run(detector, sources, output, maps, as_json, quiet)
+    except KeyboardInterrupt:
+        advice = f"the same command resumes {output}" if output else "with --output it can be resumed"
+        print(f"recon-detect: interrupted; {advice}", file=sys.stderr)
+        return INTERRUPTED
     if not as_json:
-        print_table(tally.shown, run, more=tally.images - len(tally.shown))
+        print_table(tally.shown, detector.run_info, more=tally.images - len(tally.shown))
     if not quiet:
-        print_summary(tally, run, output)
+        print_summary(tally, detector.run_info, output)
     if fail_on and tally.verdicts[LIKELY_GENERATED]:
         return FOUND
     return SOME_FAILED if tally.failed else 0
+
+
+def _run(
+    detector: Detector, sources: Sources, output: Path | None, maps: Path | None, as_json: bool, quiet: bool
+) -> Tally:
+    """Scores into files, or as lines of JSON."""
+    from recon_detect.cli.tables import Tally
+    from recon_detect.output import Journal, save_heatmap
+    from recon_detect.output.writers import json_line
+
+    run, tally = detector.run_info, Tally()
+    # Published scores depend on the files before: an interrupted run of them starts over.
+    with Journal(output, run, resume=run.compat is None) if output else nullcontext() as journal:
+        if journal and journal.done and not quiet:
+            print(f"{len(journal.done)} of {len(sources)} images are done already", file=sys.stderr)
+        progress = False if quiet else None
+        with closing(detector.run(sources, journal, maps=maps is not None, progress=progress)) as rows:
+            for row in rows:
+                tally.add(row)
+                if maps:
+                    save_heatmap(row, maps)
+                if as_json and not journal:
+                    print(json_line(row.to_dict(run.fingerprint)), end="", flush=True)
+        if journal:
+            journal.finish()
+    return tally

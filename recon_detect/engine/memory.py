@@ -6,9 +6,9 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import psutil
 import torch
 
+from recon_detect.engine.available import available_memory
 from recon_detect.errors import OutOfMemory
 from recon_detect.tensors.tiling import TILED_ABOVE
 
@@ -97,4 +97,4 @@ class BatchSizer:
             free, _ = torch.cuda.mem_get_info(self._device)
             reserved = torch.cuda.memory_reserved(self._device) - torch.cuda.memory_allocated(self._device)
             return int(free + reserved)
-        return int(psutil.virtual_memory().available)
+        return available_memory()

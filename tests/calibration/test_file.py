@@ -27,9 +27,8 @@ def several(n, seed, shift=(0.0, 0.0, 0.0)):
 @pytest.fixture(scope="module")
 def content():
     """A calibration of all parts."""
-    fake = [
-        row for seed, name in enumerate("ab") for row in rows(several(9, seed, (5, 0, 0)), "generated", generator=name)
-    ]
+    kinds = enumerate("ab")
+    fake = [row for seed, name in kinds for row in rows(several(9, seed, (5, 0, 0)), "generated", generator=name)]
     calibration = calibrate(rows(several(80, 9)) + fake, RUN, fpr=0.1, combine="cauchy")
     return json.loads(json.dumps(calibration.to_dict()))
 
