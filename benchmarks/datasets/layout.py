@@ -15,7 +15,7 @@ from benchmarks.datasets.rows import GENERATED, UNKNOWN, Dataset, Part
 from recon_detect import Source, find_sources
 from recon_detect.atomic import replacing
 from recon_detect.errors import UsageError
-from recon_detect.images.sources import IMAGE_SUFFIXES
+from recon_detect.images.folders import IMAGE_SUFFIXES
 
 COLUMNS = ("path", "label", "generator", "autoencoder", "width", "height")
 
