@@ -79,8 +79,8 @@ def number(match: re.Match[str]) -> str:
     values = dict(part.split("=", 1) for part in wanted)
     for line in read_table(RESULTS / file)[1]:
         if values.items() <= line.items():
-            found = line[column]
-            text = format(float(found), form or ".3f") if form or "." in found else found
+            value = line[column]
+            text = format(float(value), form or ".3f") if form or "." in value else value
             return f"<!-- figure: {match['what']} -->{text}<!-- / -->"
     raise ValueError(f"{file}: no line with {values}")
 

@@ -91,9 +91,8 @@ def test_a_killed_run_goes_on_where_it_stopped(cli, tiny_model, tmp_path):
     command = [*COMMAND, "score", folder, *options, "-o", tmp_path / "out.csv"]
     for lines in (10, 25):
         process = subprocess.Popen(list(map(str, command)), stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
         while not partial.exists() or partial.read_bytes().count(b"\n") < lines:
-            assert time.monotonic() < deadline and process.poll() is None
+            assert process.poll() is None
             time.sleep(0.002)
         process.kill()
         process.wait()
@@ -134,11 +133,14 @@ def test_interrupt_ends_with_130(tiny_model, tmp_path):
     for number in range(200):
         Image.fromarray(np.zeros((256, 256, 3), np.uint8)).save(tmp_path / f"{number}.png", compress_level=0)
     model = ["--method", "aeroblade", "--models", tiny_model, "--distance", "l2"]
-    command = [*COMMAND, "score", tmp_path, *model, "--batch-size", "1"]
     # A shell starts background jobs with interrupts ignored, and a test run may be one.
-    heeding = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    heeding = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from recon_detect.cli import main; main()"
+    )
+    command = [sys.executable, "-c", heeding, "score", tmp_path, *model, "--batch-size", "1"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(list(map(str, command)), **pipes, **heeding) as process:
+    with subprocess.Popen(list(map(str, command)), **pipes) as process:
         process.stdout.readline()
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate()
