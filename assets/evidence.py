@@ -100,8 +100,8 @@ def main() -> None:
             tensors: dict[str, np.ndarray] = {}
             with torch.inference_mode():
                 for scale in scales:
-                    part, _ = crop(x, scale, options.side)
-                    means = collect(Evidence(part, models), views, options.passes)
+                    view, _ = crop(x, scale, options.side)
+                    means = collect(Evidence(view, models), views, options.passes)
                     tensors |= {f"{scale:.4f}/{key}": np.ascontiguousarray(value) for key, value in means.items()}
             with replacing(path) as temporary:
                 save_file(tensors, temporary, metadata={"path": row["path"]})
