@@ -36,12 +36,12 @@ from benchmarks.report.report import accompany
 from recon_detect import Detector, Evidence, load_detector, open_picture
 from recon_detect.atomic import replacing
 from recon_detect.errors import ReconDetectError, UsageError
-from recon_detect.evidence.distances import map_scale
+from recon_detect.evidence.distances import find_distance
 from recon_detect.evidence.texture import BLOCK
 from recon_detect.evidence.views import VIEWS
 from recon_detect.images.transform import Transform
 from recon_detect.methods.contrast import VIEWS as TURNED
-from recon_detect.output import Journal
+from recon_detect.output import PartialFile
 from recon_detect.output.heatmap import colour
 
 # Windows that contrast maps are averaged over, in pixels: single pixels of a quotient are noise.
@@ -74,9 +74,9 @@ def maps_of(e: Evidence, model: int) -> Maps:
     }
 
 
-def score(found: torch.Tensor, mask: np.ndarray[Any, Any]) -> dict[str, float]:
+def score(error_map: torch.Tensor, mask: np.ndarray[Any, Any]) -> dict[str, float]:
     """AUROC and average precision of the pixels of one map."""
-    labels, values = mask.ravel(), found.numpy().ravel()
+    labels, values = mask.ravel(), error_map.numpy().ravel()
     return {"auroc": float(roc_auc_score(labels, values)), "ap": float(average_precision_score(labels, values))}
 
 
@@ -107,8 +107,10 @@ def region(height: int, width: int, draw: np.random.Generator) -> np.ndarray[Any
     top, left = draw.integers(1, height - tall), draw.integers(1, width - wide)
     rows, columns = np.mgrid[:height, :width]
     if draw.random() < 0.5:
-        return (rows >= top) & (rows < top + tall) & (columns >= left) & (columns < left + wide)
-    return ((rows - top - tall / 2) / (tall / 2)) ** 2 + ((columns - left - wide / 2) / (wide / 2)) ** 2 < 1
+        inside = (rows >= top) & (rows < top + tall) & (columns >= left) & (columns < left + wide)
+    else:
+        inside = ((rows - top - tall / 2) / (tall / 2)) ** 2 + ((columns - left - wide / 2) / (wide / 2)) ** 2 < 1
+    return np.asarray(inside)
 
 
 def plant(data: Path, output: Path, model: str, images: int, crop: int, device: str | None) -> None:
@@ -158,14 +160,20 @@ def measure(
                 raise UsageError(f"{row['mask']} has shape {mask.shape}, its image {picture.pixels.shape[:2]}")
             with torch.inference_mode():
                 e = detector.evidence(picture.tensor()[None].to(detector.device))
-                maps = {a.name: maps_of(e, model) for model, a in enumerate(e.autoencoders)}
+                maps = {a.name: maps_of(e, model) for model, a in enumerate(e.reconstructors)}
         except ReconDetectError as error:
             yield {"path": row["path"], "error": f"{type(error).__name__}: {error}"}
             continue
         if number < options.pictures:
             for model, of in maps.items():
                 name = f"{Path(row['path']).stem}.{Path(model).name}.png"
-                save_picture(options.output.with_suffix("") / name, picture.bytes(), mask, of, map_scale(e.distance))
+                save_picture(
+                    options.output.with_suffix("") / name,
+                    picture.bytes(),
+                    mask,
+                    of,
+                    find_distance(e.distance).map_scale,
+                )
         scores = {model: {name: score(found, mask) for name, found in of.items()} for model, of in maps.items()}
         yield {"path": row["path"], "error": None, "changed": float(mask.mean()), "scores": scores}
 
@@ -182,8 +190,8 @@ def table(entries: list[dict[str, Any]]) -> list[dict[str, object]]:
                 line[metric] = round(float(values.mean()), 4)
                 bounds = (np.nan, np.nan)
                 if len(good) > 1:
-                    found = stats.bootstrap((values,), np.mean, method="percentile", rng=np.random.default_rng(0))
-                    bounds = (found.confidence_interval.low, found.confidence_interval.high)
+                    bootstrap = stats.bootstrap((values,), np.mean, method="percentile", rng=np.random.default_rng(0))
+                    bounds = (bootstrap.confidence_interval.low, bootstrap.confidence_interval.high)
                 line |= {f"{metric}_{end}": round(float(v), 4) for end, v in zip(("low", "high"), bounds, strict=True)}
             lines.append(line | {"changed": round(float(np.mean([entry["changed"] for entry in good])), 4)})
     return lines
@@ -219,11 +227,11 @@ def main() -> None:
                              device=options.device, dtype=options.dtype)  # fmt: skip
     info = detector.run_info
     run = info.to_dict() | {"run": f"{info.fingerprint} {options.crop} {options.encoding}"}
-    with Journal(options.output.with_suffix(".scores.jsonl"), run) as journal:
+    with PartialFile(options.output.with_suffix(".scores.jsonl"), run) as journal:
         for entry in tqdm(measure(options, detector, rows, journal.done), total=len(rows), initial=len(journal.done)):
-            journal.add(entry)
+            journal.write(entry)
         wanted = {row["path"] for row in rows}
-        entries = [entry for entry in journal.rows() if entry["path"] in wanted]
+        entries = [entry for entry in journal.entries() if entry["path"] in wanted]
     for entry in entries:
         if entry["error"]:
             print(f"{entry['path']}: {entry['error']}", file=sys.stderr)

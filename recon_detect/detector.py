@@ -5,48 +5,49 @@ from __future__ import annotations
 import copy
 import logging
 import math
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
+from tqdm.auto import tqdm
 
 from recon_detect.calibration import Calibration, calibrate, drift, is_fitted_to
+from recon_detect.calibration.drift import Sample
+from recon_detect.calibration.fit import fitting_of
 from recon_detect.engine.loader import Item
 from recon_detect.engine.memory import BatchSizer
 from recon_detect.engine.run import run
 from recon_detect.errors import NumericalError, UsageError
-from recon_detect.evidence import TRAINED, Evidence, Noise
-from recon_detect.evidence.distances import Distances, map_scale
+from recon_detect.evidence import TRAINED, Evidence, Noise, PublishedEvidence
+from recon_detect.evidence.distances import Distances, find_distance
 from recon_detect.evidence.texture import textured_share
 from recon_detect.images import Source, as_sources
 from recon_detect.images.augment import augmented
-from recon_detect.methods import DEFAULT_METHOD, Finding, find_method
-from recon_detect.methods.bound import Use, find_use
-from recon_detect.methods.grain.nulls import digest
-from recon_detect.models.autoencoders import Autoencoder, load_autoencoder, share_equal_parts
-from recon_detect.models.backbones import Backbone, load_backbone
-from recon_detect.models.denoisers import Denoiser, load_denoiser
-from recon_detect.models.dire_classifier import DireClassifier
-from recon_detect.models.weights import find_weights
-from recon_detect.results import MethodInfo, ModelInfo, Row, RunInfo, Score, ScoreResult
+from recon_detect.methods import DEFAULT_METHOD, Method, Need, find_methods
+from recon_detect.methods.bound import BoundMethod, bind
+from recon_detect.models.loading import load_models
+from recon_detect.results import Row, RunInfo, ScoreResult
 from recon_detect.settings import DEFAULTS, Settings
-from recon_detect.tensors.devices import find_device, has_bfloat16, keep_freed_memory, versions
+from recon_detect.tensors.devices import find_device, keep_freed_memory, versions
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from recon_detect.images.picture import ImageLike
+    from recon_detect.output import Journal
+
+    Images: TypeAlias = ImageLike | Source | Iterable[ImageLike | Source]
 
 log = logging.getLogger(__name__)
 
 
 def load_detector(
-    method: str | Sequence[str] = DEFAULT_METHOD,
+    method: str | Method | Sequence[str | Method] = DEFAULT_METHOD,
     *,
     models: str | Path | Sequence[str | Path] | None = None,
     distance: str | None = None,
@@ -58,8 +59,9 @@ def load_detector(
     """Loads a detector: weights are found on this machine, or fetched from the hub and checked.
 
     Args:
-        method: See `recon-detect score --help`; ``"default"`` is `glance` with the models of the package, and `grain`
-            with others. Several share one pass: what two of them need is computed once; the first decides
+        method: A name, see `recon-detect methods list`; ``"default"`` is `glance` with the models of the package, and
+            `grain` with others. Or a method of your own: a `Method`, ``"module:NAME"`` or ``"path/to/file.py:NAME"``,
+            whose code is then run. Several share one pass: what two of them need is computed once; the first decides
             `ScoreResult.scores`.
         models: Names from the registry or of its sets (``"embedded"``, ``"tiny"``), folders in diffusers' format, or
             hub ids ``owner/name[:subfolder][@revision]``. None takes each method's own.
@@ -68,7 +70,7 @@ def load_detector(
         device: ``"cuda"``, ``"mps"``, ``"cpu"``; None takes the first that is there. A device that is named and
             missing is an error.
         dtype: ``"auto"`` is float32 on the CPU and each model's policy on a GPU.
-        compat: ``"published"`` reproduces the numbers of the authors' scripts (docs/aeroblade.md).
+        compat: ``"published"`` reproduces the numbers of the authors' scripts (docs/methods/aeroblade.md).
         **options: Further fields of `Settings`, such as ``batch_size``.
 
     Raises:
@@ -81,19 +83,21 @@ def load_detector(
     except TypeError as error:
         raise UsageError(f"unknown option: {error}; known: {', '.join(Settings.__slots__)}") from error
     listed = [models] if isinstance(models, str | Path) else models
-    given = tuple(map(str, listed)) if listed else None
-    methods = [find_method(name, given) for name in dict.fromkeys([method] if isinstance(method, str) else method)]
-    if not methods:
-        raise UsageError("expected at least one method")
-    if distance and all(chosen.embeds or chosen.null for chosen in methods):
-        raise UsageError(f"{methods[0].name} compares in a way of its own: leave out distance={distance!r}")
-    if compat not in (None, "published") or (compat and (len(methods) > 1 or not methods[0].published_models)):
-        raise UsageError(f"compat={compat!r}: expected None, or 'published' for one method that has it")
+    names = tuple(map(str, listed)) if listed else None
+    methods = find_methods(method, names)
+    _check(methods, distance, compat)
     if compat:
         # The scripts open images with convert("RGB"), and process one at a time because the noise depends on the order.
         settings = replace(settings, batch_size=1, alpha="drop", exif_orientation=False)
-    uses = [find_use(chosen, given, distance, compat) for chosen in methods]
-    return Detector(uses, compat, settings)
+    return Detector([bind(chosen, names, distance, compat) for chosen in methods], compat, settings)
+
+
+def _check(methods: Sequence[Method], distance: str | None, compat: str | None) -> None:
+    """Whether a distance and a mode are those of the methods."""
+    if distance and not any(chosen.takes_distance for chosen in methods):
+        raise UsageError(f"{methods[0].name} compares in a way of its own: leave out distance={distance!r}")
+    if compat not in (None, "published") or (compat and (len(methods) > 1 or not methods[0].published_models)):
+        raise UsageError(f"compat={compat!r}: expected None, or 'published' for one method that has it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,81 +113,33 @@ class Reconstruction:
 class Detector:
     """Scores images. Made by `load_detector`; safe to use for many calls, from one thread at a time."""
 
-    def __init__(self, uses: Sequence[Use], compat: str | None, settings: Settings) -> None:
-        self.uses = tuple(uses)
-        self.settings = settings
+    def __init__(self, methods: Sequence[BoundMethod], compat: str | None, settings: Settings) -> None:
+        self.methods = tuple(methods)
         self.calibration: Calibration | None = None
         self.device = find_device(settings.device)
         if self.device.type == "cpu":
             keep_freed_memory()
-        if settings.dtype == "bfloat16" and not has_bfloat16(self.device):
-            log.warning("this CPU has no bfloat16 and takes many times as long in it: leave dtype at 'auto'")
-        models = list(dict.fromkeys(model for use in uses for model in use.models))
-        embedding = {model for use in uses if use.method.embeds for model in use.models}
-        found = [find_weights(model) for model in models if model not in embedding]
-        # float16 and "auto" leave LPIPS in float32: its features have been seen to fit into bfloat16 alone.
-        lowered = torch.bfloat16 if settings.dtype == "bfloat16" and not compat else torch.float32
-        self._distances = Distances([name for use in uses for name in use.distances], self.device, lowered)
-        inversion = settings.inversion
-        self._autoencoders = [
-            load_autoencoder(w, self.device, settings.dtype, pure=bool(compat), inversion=inversion) for w in found
-        ]
-        self._backbones = [
-            load_backbone(find_weights(model), self.device, settings.dtype) for model in models if model in embedding
-        ]
-        denoising = {model for use in uses if use.method.denoises for model in use.models}
-        self._denoisers = {
-            a.name: load_denoiser(a.name, a.latent_scale, self.device, settings.dtype, inversion)
-            for a in self._autoencoders
-            if a.name in denoising and not a.trained_side
-        }
-        networks: tuple[Autoencoder | Denoiser, ...] = (*self._autoencoders, *self._denoisers.values())
-        for network in networks if settings.compile else ():
-            network.compile()
-        self._classifier = None
-        if needing := [use.method.name for use in uses if use.method.classifies]:
-            if settings.classifier is None:
-                raise UsageError(f"{needing[0]} needs a classifier: pass the folder that 'recon-detect convert' wrote")
-            self._classifier = DireClassifier(settings.classifier, self.device)
-        share_equal_parts(self._autoencoders)
-        sides = {a.trained_side for a in self._autoencoders}
-        if all(use.method.trained_size for use in uses) and len(sides) == 1:
+        self.models = load_models(self.methods, settings, self.device, published=bool(compat))
+        if all(Need.TRAINED_SIZE in bound.method.needs for bound in self.methods):
             # Brought to that size before they are batched, images of any size fill a batch.
-            self.settings = replace(settings, middle_square=settings.middle_square or sides.pop())
-        self._sizer = BatchSizer(self.device, self._autoencoders, settings.batch_size, tiled=self._distances.tiled)
+            settings = replace(settings, middle_square=settings.middle_square or self.models.side)
+        self.settings = settings
+        tiled = Distances(self.models.distances, self.models.lpips).tiled
+        self._sizer = BatchSizer(self.device, self.models.reconstructors, settings.batch_size, tiled=tiled)
         self.run_info = RunInfo(
-            methods=tuple(
-                MethodInfo(
-                    use.method.name,
-                    "+".join(use.distances) or use.distance,
-                    use.models,
-                    digest(use.method.name) if use.nulls else None,
-                )
-                for use in uses
-            ),
+            methods=tuple(bound.info() for bound in self.methods),
             compat=compat,
-            models=(
-                *map(_model_info, self._autoencoders),
-                *map(_model_info, self._backbones),
-                *map(_model_info, self._denoisers.values()),
-                *map(_model_info, [self._classifier] if self._classifier else []),
-            ),
+            models=self.models.info(),
             device=str(self.device),
             exif_orientation=settings.exif_orientation,
             alpha=settings.alpha,
             middle_square=settings.middle_square,
             seed=settings.seed if compat else None,
             versions=versions(),
-            inversion=inversion if self._denoisers or any(a.trained_side for a in self._autoencoders) else None,
+            inversion=settings.inversion if self.models.invert else None,
         )
 
-    def score(
-        self,
-        images: ImageLike | Source | Iterable[ImageLike | Source],
-        *,
-        maps: bool = False,
-        progress: bool | None = None,
-    ) -> ScoreResult:
+    def score(self, images: Images, *, maps: bool = False, progress: bool | None = None) -> ScoreResult:
         """Scores one image or many.
 
         Args:
@@ -195,30 +151,55 @@ class Detector:
         Returns:
             Rows in input order. An image that fails has a row with an error and the score NaN.
         """
-        from tqdm.auto import tqdm
+        rows = tuple(self.run(list(as_sources(images)), maps=maps, progress=progress))
+        return ScoreResult(rows, self.run_info, drift(self.calibration, rows) if self.calibration else None)
 
-        sources = list(as_sources(images))
-        hidden = None if progress is None else not progress
-        bar = tqdm(self.stream(sources, maps=maps), total=len(sources), unit="image", disable=hidden)
-        rows = tuple(bar)
-        found = drift(self.calibration, [row.to_dict("") for row in rows]) if self.calibration else None
-        for warning in found.warnings if found else ():
-            log.warning("%s", warning)
-        return ScoreResult(rows, self.run_info, found)
-
-    def stream(
-        self, images: ImageLike | Source | Iterable[ImageLike | Source], *, maps: bool = False
+    def run(
+        self, images: Images, journal: Journal | None = None, *, maps: bool = False, progress: bool | None = None
     ) -> Generator[Row, None, None]:
-        """Like `score`, row by row as they are ready, for inputs that do not fit into memory.
+        """Scores images row by row, into a journal that an earlier start may have filled in part.
+
+        Logs a warning at the end where the images are not like the photographs of the calibration.
+
+        Args:
+            images: See `score`; read lazily, so that they need not fit into memory.
+            journal: Where each row is written before it is yielded.
+            maps: Keep the error map of each image that is scored now.
+            progress: Show a progress bar on stderr; None shows it on a terminal.
+
+        Yields:
+            The rows that the journal has already, then those of the images that it lacks, in input order. Closing the
+            iterator cancels what is not computed yet.
+        """
+        sample = Sample()
+        missing = (source for source in as_sources(images) if journal is None or source.id not in journal.done)
+        with closing(self.stream(missing, maps=maps)) as scored, _bar(images, progress) as bar:
+            for row in journal.rows() if journal else ():
+                sample.add(row)
+                bar.update()
+                yield row
+            for row in scored:
+                if journal:
+                    journal.add(row)
+                sample.add(row)
+                bar.update()
+                yield row
+        difference = drift(self.calibration, sample.rows) if self.calibration else None
+        for warning in difference.warnings if difference else ():
+            log.warning("%s", warning)
+
+    def stream(self, images: Images, *, maps: bool = False) -> Generator[Row, None, None]:
+        """Scores like `score`, row by row as they are ready, for inputs that do not fit into memory.
 
         Rows come in input order. Closing the iterator cancels what is not computed yet.
         """
-        if maps and self.uses[0].method.embeds:
-            raise UsageError(f"{self.uses[0].method.name} has no error map: put a method that reconstructs first")
+        first = self.methods[0].method
+        if maps and Need.AUTOENCODERS not in first.needs:
+            raise UsageError(f"{first.name} has no error map: put a method that reconstructs first")
         generators = None
         if self.run_info.compat:
             # One generator per autoencoder and call, consumed image after image: a score depends on the files before.
-            generators = [torch.Generator().manual_seed(self.settings.seed) for _ in self._autoencoders]
+            generators = [torch.Generator().manual_seed(self.settings.seed) for _ in self.models.reconstructors]
 
         def compute(x: Tensor, items: Sequence[Item]) -> list[Row]:
             noise = [partial(_noise, g) for g in generators] if generators else None
@@ -228,38 +209,73 @@ class Detector:
         with closing(outcomes):
             for outcome in outcomes:
                 row = outcome.result if outcome.result is not None else _error_row(outcome.item, outcome.error)
-                yield replace(row, verdict=self.calibration.judge(row.to_dict(""))) if self.calibration else row
+                yield replace(row, verdict=self.calibration.judge(row)) if self.calibration else row
 
     def calibrate(
         self,
-        real: ImageLike | Source | Iterable[ImageLike | Source],
-        generated: ImageLike | Source | Iterable[ImageLike | Source] | Mapping[str, Any] = (),
+        real: Images,
+        generated: Images | Mapping[str | None, Images] = (),
         *,
         augment: int = 0,
+        journal: Journal | None = None,
+        progress: bool | None = None,
         **options: Any,
     ) -> Calibration:
-        """A calibration from photographs, and perhaps generated images.
+        """Makes a calibration from photographs, and perhaps generated images.
 
         Args:
             real: Photographs like those that will be judged; see `score`.
             generated: Generated images, for probabilities, classifiers and the verdict "likely real"; by the name of
                 their generator, to have generators told apart.
             augment: Changed copies of each image that a combination is fitted to (`recon_detect.images.augment`).
-            **options: Of `recon_detect.calibration.calibrate`, such as ``fpr`` and ``combine``.
+            journal: Where each row is written; images whose rows it has already are not scored again.
+            progress: Show progress bars on stderr; None shows them on a terminal.
+            **options: Fields of `recon_detect.settings.Fitting`, such as ``fpr`` and ``combine``.
+
+        Raises:
+            UsageError: Options that cannot be right, or no photographs with scores.
         """
+        fitting = fitting_of(options)
         by_generator = generated if isinstance(generated, Mapping) else {None: generated}
-        rows = []
+        earlier = {row.path: row for row in journal.rows()} if journal else {}
+        rows: list[Row] = []
         for label, name, images in [("real", None, real), *(("generated", *kind) for kind in by_generator.items())]:
-            sources = list(as_sources(images))
-            found = self.score(sources).rows
-            if augment and options.get("combine"):
-                fitted = [sources[r.index] for r in found if is_fitted_to(r.to_dict(""), options.get("fit_share"))]
-                found += self.score(augmented(fitted, augment, self.settings)).rows
-            rows += [row.to_dict("") | {"label": label, "generator": name} for row in found]
-        return calibrate(rows, self.run_info, **options)
+            again = list(images) if isinstance(images, Iterator) else images
+            scored = [*self._labelled(again, label, earlier, journal, progress)]
+            if augment and fitting.combine:
+                chosen = {row.path for row in scored if is_fitted_to(row, fitting.fit_share)}
+                originals = (source for source in as_sources(again) if source.id in chosen)
+                copies = augmented(originals, augment, self.settings)
+                scored += self._labelled(copies, label, earlier, journal, progress)
+            rows += [replace(row, generator=name) for row in scored]
+        pixel_models = {model.name for model in self.models.reconstructors if model.side}
+        return calibrate(rows, self.run_info, pixel_models=pixel_models, **options)
+
+    def _labelled(
+        self, images: Images, label: str, earlier: Mapping[str, Row], journal: Journal | None, progress: bool | None
+    ) -> Generator[Row, None, None]:
+        """Rows of images of one class: those that there are already, and the others, which go to the journal."""
+        there: list[Row] = []
+
+        def missing() -> Iterator[Source]:
+            for source in as_sources(images):
+                if row := earlier.get(source.id):
+                    there.append(row)
+                else:
+                    yield source
+
+        with closing(self.stream(missing())) as scored, _bar(images, progress) as bar:
+            for row in scored:
+                labelled = replace(row, label=label)
+                if journal:
+                    journal.add(labelled)
+                bar.update()
+                yield labelled
+            bar.update(len(there))
+        yield from (replace(row, label=label) for row in there)
 
     def with_calibration(self, calibration: Calibration) -> Detector:
-        """The same detector, whose rows have a `verdict`.
+        """Makes a detector with the same networks, whose rows have a `verdict`.
 
         Raises:
             CalibrationError: The calibration is of another detector.
@@ -270,17 +286,15 @@ class Detector:
         judging.run_info = replace(self.run_info, calibration=calibration.digest)
         return judging
 
-    def reconstruct(
-        self, images: ImageLike | Source | Iterable[ImageLike | Source]
-    ) -> Generator[Reconstruction, None, None]:
-        """What the first model makes of each image, in input order; for people who train on reconstructions.
+    def reconstruct(self, images: Images) -> Generator[Reconstruction, None, None]:
+        """Reconstructs each image by the first model, in input order; for people who train on reconstructions.
 
         A diffusion model of pixels sees the middle square at its own size, an autoencoder the image as it is.
         """
 
         def compute(x: Tensor, items: Sequence[Item]) -> list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
-            seen = self.evidence(x)
-            before, after = (seen.reconstruction(0, view=TRAINED, passes=passes).cpu().numpy() for passes in (0, 1))
+            batch = self.evidence(x)
+            before, after = (batch.reconstruction(0, view=TRAINED, passes=passes).cpu().numpy() for passes in (0, 1))
             return list(zip(before, after, strict=True))
 
         outcomes = run(as_sources(images), compute, self.settings, self.device, self._sizer)
@@ -292,28 +306,20 @@ class Detector:
 
     def evidence(self, x: Tensor, *, noise: Sequence[Noise] | None = None) -> Evidence:
         """The evidence of a batch (B, 3, H, W) in [-1, 1] on the detector's device: for research and new methods."""
-        return Evidence(
-            x,
-            self._autoencoders,
-            self._distances,
-            noise=noise,
-            backbones=self._backbones,
-            denoisers=self._denoisers,
-            classifier=self._classifier,
-        )
+        return PublishedEvidence(x, self.models, noise) if noise else Evidence(x, self.models)
 
     def _compute(self, evidence: Evidence, items: Sequence[Item], maps: bool) -> list[Row]:
-        by_method = {use.method.name: self._apply(use, evidence) for use in self.uses}
+        by_method = {bound.method.name: bound.apply(evidence) for bound in self.methods}
         textures = textured_share(evidence.image()).tolist()
+        first = self.methods[0]
         rows = []
         for position, item in enumerate(items):
-            scores = {name: found[position] for name, found in by_method.items()}
+            scores = {name: of_method[position] for name, of_method in by_method.items()}
             missing = [name for name, score in scores.items() if not math.isfinite(score.value)]
             if len(missing) == len(scores):
                 rows.append(_error_row(item, NumericalError("no finite score: the image may have no texture at all")))
                 continue
-            retried = [name for place, name in sorted(evidence.retried) if place == position]
-            first = self.uses[0]
+            retried = [name for image, name in sorted(evidence.retried) if image == position]
             rows.append(
                 Row(
                     index=item.index,
@@ -327,31 +333,18 @@ class Detector:
                         *(f"{name} repeated in float32" for name in retried),
                         *(f"{name} has no finite score" for name in missing),
                     ),
-                    map=self._map(evidence, scores[first.method.name], position) if maps else None,
-                    map_scale=map_scale(first.distance) if maps else None,
+                    map=first.error_map(evidence, scores[first.method.name], position) if maps else None,
+                    map_scale=find_distance(first.distance).map_scale if maps else None,
                 )
             )
         return rows
 
-    def _apply(self, use: Use, evidence: Evidence) -> list[Score]:
-        """One score per image of the batch."""
-        found = use.method.statistic(evidence.using(use.distance, use.models, use.nulls))
-        if not isinstance(found, Finding):
-            per_model = (found if use.method.higher_is_generated else -found).cpu().double().numpy()
-            found = Finding(per_model, per_model.max(axis=1), [{}] * len(per_model), [""] * len(per_model))
-        columns = (found.score.tolist(), found.per_model.tolist(), found.details, found.remarks)
-        return [
-            Score(score, dict(zip(use.models, row, strict=True)), details, remark)
-            for score, row, details, remark in zip(*columns, strict=True)
-        ]
 
-    def _map(self, evidence: Evidence, score: Score, position: int) -> np.ndarray[Any, Any]:
-        """The error map of the first method's deciding model."""
-        best = max(score.per_model, key=score.per_model.__getitem__)
-        first = self.uses[0]
-        return (
-            evidence.using(first.distance, [best]).error_map(0, **first.method.shown)[position, 0].float().cpu().numpy()
-        )
+def _bar(images: Images, progress: bool | None) -> tqdm[Any]:
+    """A progress bar, with a total where images are counted already."""
+    several = isinstance(images, Sized) and not isinstance(images, str | bytes) and not hasattr(images, "ndim")
+    total = len(images) if several and isinstance(images, Sized) else None
+    return tqdm(total=total, unit="image", disable=None if progress is None else not progress)
 
 
 def _noise(generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:
@@ -366,9 +359,3 @@ def _error_row(item: Item, error: Exception | None) -> Row:
         provenance=item.picture.provenance if item.picture else None,
         error=f"{type(error).__name__}: {error}",
     )
-
-
-def _model_info(model: Autoencoder | Backbone | Denoiser | DireClassifier) -> ModelInfo:
-    weights = model.weights
-    dtype = str(model.dtype).removeprefix("torch.")
-    return ModelInfo(model.name, weights.sha256, weights.origin, weights.repo, weights.revision, dtype)

@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,15 +15,18 @@ from recon_detect.errors import ReconDetectError, UnknownName
 from recon_detect.images import Provenance
 from recon_detect.settings import Inversion
 
-if TYPE_CHECKING:
-    from recon_detect.calibration import Drift, Verdict
-
+# Schema 2 had no `Row.texture`; rows of both are read.
 SCHEMA = 3
+LIKELY_GENERATED, INCONCLUSIVE, LIKELY_REAL = "likely generated", "inconclusive", "likely real"
 
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """One model of a run: which file it was and how it was computed."""
+    """One model of a run: which file it was and how it was computed.
+
+    Attributes:
+        config_sha256: Sum of its configuration; None where the registry pins it.
+    """
 
     name: str
     sha256: str
@@ -31,6 +34,7 @@ class ModelInfo:
     repo: str | None
     revision: str | None
     dtype: str
+    config_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,41 +70,119 @@ class RunInfo:
         Methods with their distances and nulls, compatibility mode, weights, precision and how images are read count.
         Device and versions do not: they move scores by about 1e-5, and are recorded.
         """
-        decisive: dict[str, Any] = {
-            "methods": [astuple(method) for method in self.methods],
-            "compat": self.compat,
-            "models": [(model.sha256, model.dtype) for model in self.models],
-            "images": [self.exif_orientation, self.alpha, self.seed],
-        }
-        if self.inversion:
-            decisive["inversion"] = asdict(self.inversion)
-        if self.middle_square:
-            decisive["middle_square"] = self.middle_square
-        if self.calibration:
-            decisive["calibration"] = self.calibration
+        decisive = self.decisive() | ({"calibration": self.calibration} if self.calibration else {})
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
 
+    def decisive(self) -> dict[str, Any]:
+        """What decides the scores, as JSON values; ``"images"`` is EXIF orientation, alpha and seed."""
+        optional = {
+            "inversion": asdict(self.inversion) if self.inversion else None,
+            "middle_square": self.middle_square,
+        }
+        return {
+            "methods": [astuple(method) for method in self.methods],
+            "compat": self.compat,
+            "models": [
+                (model.sha256, model.dtype, *([model.config_sha256] if model.config_sha256 else []))
+                for model in self.models
+            ],
+            "images": [self.exif_orientation, self.alpha, self.seed],
+            **{name: value for name, value in optional.items() if value},
+        }
+
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """JSON values of the run."""
         return {"schema": SCHEMA, "run": self.fingerprint, **asdict(self)}
 
     @classmethod
-    def from_dict(cls, found: Mapping[str, Any]) -> RunInfo:
-        """From what `to_dict` gave, or the first line of partial results."""
-        known = {name: value for name, value in found.items() if name not in ("schema", "run")}
-        methods = tuple(MethodInfo(**method | {"models": tuple(method["models"])}) for method in found["methods"])
-        models = tuple(ModelInfo(**model) for model in found["models"])
-        inversion = Inversion(**found["inversion"]) if found.get("inversion") else None
-        return cls(**known | {"methods": methods, "models": models, "inversion": inversion})
+    def from_dict(cls, content: Mapping[str, Any]) -> RunInfo:
+        """Reads what `to_dict` gave: the first line of partial results, or the run of a calibration."""
+        values = {name: value for name, value in content.items() if name not in ("schema", "run")}
+        methods = tuple(MethodInfo(**method | {"models": tuple(method["models"])}) for method in content["methods"])
+        models = tuple(ModelInfo(**model) for model in content["models"])
+        inversion = Inversion(**content["inversion"]) if content.get("inversion") else None
+        return cls(**values | {"methods": methods, "models": models, "inversion": inversion})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Judgement of one image by a calibration.
+
+    Attributes:
+        verdict: `LIKELY_GENERATED`, `INCONCLUSIVE` or `LIKELY_REAL`; the last only by a calibration that has seen
+            generated images.
+        combined: The score that was judged, where it is a combination of those in the row; else None.
+        p_value: Conformal: how often a photograph scores as high, (1 + number of such) / (1 + n).
+        probability: That the image is generated, from labelled images and the prior of the calibration; else None.
+        stratum: The kind of photographs that the image was compared with.
+        threshold: Of that stratum.
+        family: Of an image that is likely generated: latent diffusion, pixel diffusion, GAN, or unknown.
+        decoder: Of such an image: which decoder or generator, or "none of the known".
+    """
+
+    verdict: str
+    combined: float | None
+    p_value: float
+    probability: float | None
+    stratum: str
+    threshold: float | None
+    family: str | None = None
+    decoder: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """Difference between images in use and the photographs of a calibration (`calibration.drift`).
+
+    Generated images among them raise scores and are no drift: the lower half is tested, p-values above one half, which
+    photographs fill evenly whatever is above.
+
+    Attributes:
+        images: Number of images with a score.
+        photographs: Estimated share of photographs, twice that of p-values above one half (Storey, 2002).
+        ks: P-value of the Kolmogorov-Smirnov test of the lower half against that of the photographs.
+        shift: P-value of the Mann-Whitney test of the same: whether they lie higher or lower.
+        lower: P-value of the share of photographs being above one, which is so where scores are lower throughout.
+        unlike: Share of images of a kind that no photograph of the calibration had.
+    """
+
+    images: int
+    photographs: float
+    ks: float
+    shift: float
+    lower: float
+    unlike: float
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences on what differs; empty where nothing does."""
+        sentences = []
+        if self.unlike > _UNLIKE_SHARE:
+            sentences.append(
+                f"{self.unlike:.0%} of the images are of a kind that the calibration has no photographs of"
+            )
+        if min(self.ks, self.shift) < _DRIFT_LEVEL:
+            sentences.append(
+                f"the low scores are not those of the calibration's photographs (Kolmogorov-Smirnov p = {self.ks:.1g}, "
+                f"Mann-Whitney p = {self.shift:.1g})"
+            )
+        if self.lower < _DRIFT_LEVEL:
+            sentences.append("scores are lower than those of the calibration's photographs")
+        return tuple(f"{text}: its bound may not hold; calibrate on photographs like these" for text in sentences)
+
+
+# P-value below which a difference is reported: low, because runs are many.
+_DRIFT_LEVEL = 0.001
+_UNLIKE_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What one method says of one image.
+    """Score of one image by one method.
 
     Attributes:
         value: Higher means more likely generated; NaN where the method has no finite answer. Not a probability: see
-            docs/scores.md.
+            docs/guide/scores.md.
         per_model: The same for each model.
         details: What the method found besides, such as the decoder family or the native size; plain JSON values.
         remark: The same in words, where a reader of the score should know.
@@ -124,13 +206,14 @@ class Row:
         path: Path, or the name that the image was given.
         scores: What each method says, by its name, in the order of the run; empty where there is an error.
         label: ``"real"`` or ``"generated"`` where the input says so.
+        generator: Name of what made a generated image, for a calibration that tells generators apart; not written.
         provenance: Where the pixels came from; None where they could not be read.
         texture: Share of the image's blocks of 32 px that are not flat; None where there is an error.
         error: What went wrong, as ``Type: message``.
         notes: What a reader of the score should know.
         map: Error map (h, w) float32 of the deciding model, where maps were asked for.
         map_scale: Error that a heat map shows brightest.
-        verdict: Of a calibration, where the detector has one.
+        verdict: Judgement of the detector's calibration, where it has one.
     """
 
     index: int
@@ -144,6 +227,7 @@ class Row:
     map: np.ndarray[Any, Any] | None = field(default=None, repr=False, compare=False)
     map_scale: float | None = None
     verdict: Verdict | None = None
+    generator: str | None = field(default=None, kw_only=True)
 
     @property
     def first(self) -> Score:
@@ -166,9 +250,9 @@ class Row:
         return self.first.details
 
     def to_dict(self, run: str) -> dict[str, Any]:
-        """For JSON lines: null instead of NaN, `run` is the fingerprint of the run."""
-        known = self.provenance
-        origin = {f.name: getattr(known, f.name) if known else None for f in fields(Provenance) if f.name != "notes"}
+        """JSON values of the row: null instead of NaN; `run` is the fingerprint of the run."""
+        source = self.provenance
+        origin = {name: getattr(source, name) if source else None for name in _PROVENANCE}
         return {
             "schema": SCHEMA,
             "path": self.path,
@@ -183,14 +267,57 @@ class Row:
             "label": self.label,
             **origin,
             "texture": self.texture,
-            "notes": [*(known.notes if known else ()), *self.notes],
+            "notes": [*(source.notes if source else ()), *self.notes],
             "error": self.error,
             "run": run,
         }
 
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any], index: int = 0) -> Row:
+        """Reads what `to_dict` gave, in this schema or the one before; `to_dict` gives the same values again.
+
+        All notes become those of the row. Place in the input, map, remarks and generator are not written: `index` is
+        the place to give it.
+
+        Raises:
+            KeyError: A value is missing.
+        """
+        scores = {
+            name: Score(
+                _number(value),
+                {model: _number(of_model) for model, of_model in content["per_model"].get(name, {}).items()},
+                content["details"].get(name, {}),
+            )
+            for name, value in content["scores"].items()
+        }
+        origin = {name: content[name] for name in _PROVENANCE}
+        return cls(
+            index,
+            content["path"],
+            scores,
+            content["label"],
+            Provenance(**origin) if origin["width"] is not None else None,
+            content.get("texture"),
+            content["error"],
+            tuple(content["notes"]),
+            verdict=_verdict(content) if "verdict" in content else None,
+        )
+
+
+_PROVENANCE = tuple(f.name for f in fields(Provenance) if f.name != "notes")
+
 
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
+
+
+def _verdict(content: Mapping[str, Any]) -> Verdict:
+    values: dict[str, Any] = {f.name: content.get(f.name) for f in fields(Verdict)}
+    return Verdict(**values)
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 @dataclass(frozen=True)
@@ -213,7 +340,7 @@ class ScoreResult(Sequence[Row]):
         return np.array([row.score for row in self.rows], dtype=np.float64)
 
     def scores_of(self, method: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        """The same of any method of the run.
+        """(N,) float64 of any method of the run.
 
         Raises:
             UnknownName: No such method in this run.

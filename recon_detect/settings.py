@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from recon_detect.errors import UsageError
+
+# At least 1, where they are given.
+_POSITIVE = ("batch_size", "workers", "window", "max_pixels", "max_bytes", "middle_square")
+ALPHA = ("white", "black", "drop")
+
 
 @dataclass(frozen=True, slots=True)
 class Inversion:
@@ -11,8 +17,8 @@ class Inversion:
 
     Attributes:
         steps: Evaluations each way, 20 in DIRE; a stride through the training schedule must give as many.
-        real_step: Only the first so many of them, there and back; 0 takes all, 1 is the cheapest.
-        prompt: What a latent diffusion model is told.
+        real_step: Number of these steps that are taken each way, from the image on; 0 takes all, 1 is the cheapest.
+        prompt: Text that a latent diffusion model is conditioned on.
     """
 
     steps: int = 20
@@ -42,6 +48,9 @@ class Settings:
         classifier: Folder of the classifier of ``dire-resnet``.
         compile: Compile the networks of diffusion models with torch.compile: a minute for each size of batch, then
             faster. Worth it from some hundred images of one size on.
+
+    Raises:
+        UsageError: A number below 1, or another alpha.
     """
 
     device: str | None = None
@@ -49,7 +58,7 @@ class Settings:
     batch_size: int | None = None
     workers: int = 4
     window: int = 64
-    max_pixels: int = 89_478_485  # Pillow's own bound
+    max_pixels: int = 8192 * 8192
     max_bytes: int = 512 * 1024 * 1024
     exif_orientation: bool = False
     middle_square: int | None = None
@@ -59,5 +68,45 @@ class Settings:
     classifier: str | None = None
     compile: bool = False
 
+    def __post_init__(self) -> None:
+        for name in _POSITIVE:
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise UsageError(f"{name}={value!r}: expected a whole number of at least 1")
+        if self.alpha not in ALPHA:
+            raise UsageError(f"alpha={self.alpha!r}: expected one of {', '.join(ALPHA)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """How a calibration is fitted to scores of labelled images (`recon_detect.calibration.calibrate`).
+
+    Attributes:
+        fpr: Share of photographs that may be called generated.
+        confidence: Probability that this share is not exceeded, in each stratum by itself.
+        strata: Properties by which photographs are divided, of `strata.FACETS`; thin strata are pooled with their
+            neighbours.
+        combine: A rule of `fusion.RULES` or a classifier of `classifiers.CLASSIFIERS`, of every method's score of every
+            model; see `fit_combiner`. It is fitted to a part of the images, and the thresholds to the others.
+        pca: Principal components that a classifier keeps.
+        tune: Whether a classifier's parameters are chosen by cross-validation.
+        fit_share: Share of the images that a combination is fitted to.
+        probability: ``"platt"``, ``"isotonic"``, or ``"temperature"`` of scores that are log odds.
+        prior: Share of generated images among those that will be judged, for probabilities.
+        data: Description of the images in words.
+    """
+
+    fpr: float = 0.01
+    confidence: float = 0.95
+    strata: tuple[str, ...] = ("compression", "size", "texture")
+    combine: str | None = None
+    pca: int | None = None
+    tune: bool = False
+    fit_share: float = 0.5
+    probability: str = "platt"
+    prior: float = 0.5
+    data: str = ""
+
 
 DEFAULTS = Settings()
+FITTING = Fitting()

@@ -12,7 +12,9 @@ from scipy import fft, ndimage
 
 from recon_detect.errors import UsageError
 from recon_detect.images.jpeg import is_libjpeg
-from recon_detect.images.picture import opened, picture_of, read_file
+from recon_detect.images.decode import decode
+from recon_detect.images.picture import picture_of
+from recon_detect.images.reading import read_file
 from recon_detect.settings import DEFAULTS, Settings
 
 if TYPE_CHECKING:
@@ -78,7 +80,7 @@ _SUBSAMPLING = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}
 _C2PA = b"jumdc2pa"
 _XMP_KEYS = ("xmp", "XML:com.adobe.xmp")
 # Photographs that were never compressed, and images as decoders of latent diffusion write them, stay below, but for a
-# few in a hundred (docs/audit.md): it says nothing of a JPEG. The zeros of a photograph in JPEG 98 are mostly above.
+# few in a hundred (docs/guide/audit.md): it says nothing of a JPEG. Zeros of a photograph in JPEG 98 are mostly above.
 _NO_BLOCKS, _NO_ZEROS = 0.05, 0.1
 
 
@@ -99,16 +101,16 @@ def measure(image: ImageLike, settings: Settings = DEFAULTS) -> dict[str, Value]
         data = image
     else:
         raise UsageError(f"an audit looks at files: expected a path or encoded bytes; got {type(image).__name__}")
-    with opened(data, settings) as file:
-        picture = picture_of(file, settings, file_bytes=len(data))
-        found = _of_file(file, data, picture.provenance)
-    found |= _of_pixels(picture.bytes())
-    return found | {"sha256": picture.provenance.sha256}
+    decoded = decode(data, settings)
+    picture = picture_of(decoded, settings, file_bytes=len(data))
+    values = _of_file(decoded.image, data, picture.provenance)
+    values |= _of_pixels(picture.bytes())
+    return values | {"sha256": picture.provenance.sha256}
 
 
-def _of_file(file: Image.Image, data: bytes, known: Provenance) -> dict[str, Value]:
+def _of_file(file: Image.Image, data: bytes, origin: Provenance) -> dict[str, Value]:
     """After decoding: PNG keeps part of its entries behind the pixels."""
-    width, height = known.width, known.height
+    width, height = origin.width, origin.height
     entries = dict(getattr(file, "text", {})) | {key: file.info[key] for key in ("comment",) if key in file.info}
     jpeg = isinstance(file, JpegImagePlugin.JpegImageFile)
     flags = {
@@ -128,16 +130,16 @@ def _of_file(file: Image.Image, data: bytes, known: Provenance) -> dict[str, Val
             "progressive": bool(file.info.get("progressive")),
             "jpeg_libjpeg": is_libjpeg(getattr(file, "quantization", None)),
         }
-    found: dict[str, Value] = {name: float(value) for name, value in flags.items()}
+    values: dict[str, Value] = {name: float(value) for name, value in flags.items()}
     return (
         {feature.name: None for feature in FEATURES}
-        | found
+        | values
         | {
-            "format": known.format,
+            "format": origin.format,
             "bytes_per_pixel": len(data) / (width * height),
-            "jpeg_quality": None if known.jpeg_quality is None else float(known.jpeg_quality),
+            "jpeg_quality": None if origin.jpeg_quality is None else float(origin.jpeg_quality),
             "chroma_subsampling": _SUBSAMPLING.get(JpegImagePlugin.get_sampling(file), "other") if jpeg else None,
-            "mode": known.mode,
+            "mode": origin.mode,
             "width": float(width),
             "height": float(height),
             "size": f"{width}x{height}",
@@ -152,20 +154,20 @@ def _of_pixels(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> dict[str, Value]:
                      for side in pixels.shape[:2])  # fmt: skip
     middle = pixels[rows, columns].astype(np.float32)
     grey: Grey = middle @ _WEIGHTS
-    found: dict[str, Value] = {
+    values: dict[str, Value] = {
         "sharpness": float(ndimage.laplace(grey).var()),
         "brightness": float(grey.mean() / 255),
         "saturation": float(np.ptp(middle, axis=2).mean() / 255),
     }
     if min(grey.shape) >= _SMALLEST:
         on, off = _blockiness(grey)
-        found |= {
+        values |= {
             "blockiness": max(on - _NO_BLOCKS, 0.0),
             "grid_elsewhere": off,
             "zero_coefficients": max(_zero_coefficients(grey) - _NO_ZEROS, 0.0),
             "fine_detail": _fine_detail(grey),
         }
-    return found
+    return values
 
 
 def _blockiness(grey: Grey) -> tuple[float, float]:
@@ -176,13 +178,13 @@ def _blockiness(grey: Grey) -> tuple[float, float]:
     by 2 has none. The second is high where a JPEG was cropped off its grid.
     """
     steps = np.log1p(np.abs(grey[1:, 1:] + grey[:-1, :-1] - grey[1:, :-1] - grey[:-1, 1:]))
-    found = np.zeros(_BLOCK)
+    contrast = np.zeros(_BLOCK)
     for axis in (0, 1):
         profile = steps.mean(axis=axis, dtype=np.float64)
         phases = profile[: len(profile) // _BLOCK * _BLOCK].reshape(-1, 4, 2).mean(axis=0) + 1e-6
         others = (phases.sum(axis=0) - phases) / 3
-        found += np.log(phases / others).ravel() / 2
-    return float(found[-1]), float(found[:-1].max())  # the step behind a block is the last
+        contrast += np.log(phases / others).ravel() / 2
+    return float(contrast[-1]), float(contrast[:-1].max())  # the step behind a block is the last
 
 
 def _zero_coefficients(grey: Grey) -> float:

@@ -58,7 +58,7 @@ class Matched:
 
 def match(
     rows: Sequence[Measured],
-    found: Audit,
+    audit: Audit,
     *,
     crop: int | None = None,
     encoding: str | None = None,
@@ -68,7 +68,7 @@ def match(
 
     Args:
         rows: What was measured of the files.
-        found: The audit of it.
+        audit: Audit of the files as they are.
         crop: Side of the crop; None takes the largest multiple of 32 px that 95 % of each class hold.
         encoding: See `Transform`; None takes PNG, or JPEG where compression tells the classes apart: a PNG keeps the
             traces of the JPEG that it was before, and a second JPEG of no higher quality covers them.
@@ -81,19 +81,19 @@ def match(
     usable = [row for row in rows if row.label and not row.error]
     side = crop or _largest_crop(usable)
     large = [row for row in usable if _shorter(row) >= side]
-    kept = _balanced(large) if balance else large
+    remaining = _balanced(large) if balance else large
     left_out = {
         "unreadable or without a label": len(rows) - len(usable),
         f"smaller than {side} px": len(usable) - len(large),
-        "for the balance of sizes": len(large) - len(kept),
+        "for the balance of sizes": len(large) - len(remaining),
     }
-    if min(sum(row.label == label for row in kept) for label in (REAL, GENERATED)) < FEWEST:
+    if min(sum(row.label == label for row in remaining) for label in (REAL, GENERATED)) < FEWEST:
         raise UsageError(
             f"fewer than {FEWEST} images of a class are left ({left_out}): the classes have too few sizes in common "
             "for this crop, or for --balance"
         )
-    transform = Transform(side, encoding or _encoding(usable, found))
-    return Matched(transform, tuple(kept), {why: number for why, number in left_out.items() if number})
+    transform = Transform(side, encoding or _encoding(usable, audit))
+    return Matched(transform, tuple(remaining), {why: number for why, number in left_out.items() if number})
 
 
 def write_images(matched: Matched, folder: Path, settings: Settings = DEFAULTS) -> Generator[Source | None, None, None]:
@@ -144,9 +144,9 @@ def read_transform(path: Path) -> Transform | None:
         UsageError: Not such a file.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        transform = Transform(found["transform"]["crop"], found["transform"]["encoding"])
-        return None if found["applied"] else transform
+        content = json.loads(path.read_text(encoding="utf-8"))
+        transform = Transform(content["transform"]["crop"], content["transform"]["encoding"])
+        return None if content["applied"] else transform
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{path}: expected what 'recon-detect audit --match' wrote ({error})") from error
 
@@ -180,15 +180,15 @@ def _largest_crop(rows: Sequence[Measured]) -> int:
     return fits // GRID * GRID
 
 
-def _encoding(rows: Sequence[Measured], found: Audit) -> str:
-    told_by = {finding.feature.name for finding in found.findings if finding.grade}
+def _encoding(rows: Sequence[Measured], audit: Audit) -> str:
+    shortcuts = {finding.feature.name for finding in audit.findings if finding.grade}
     lossy = [row for row in rows if row.values["format"] in _LOSSY]
-    if not (told_by & _TRACES or (lossy and told_by & _FORMATS)):
+    if not (shortcuts & _TRACES or (lossy and shortcuts & _FORMATS)):
         return "png"
-    known = [float(quality) for row in lossy if (quality := row.values["jpeg_quality"]) is not None]
-    quality = int(np.quantile(known, 1 - _HOLD, method="lower")) if known else _UNKNOWN
+    qualities = [float(quality) for row in lossy if (quality := row.values["jpeg_quality"]) is not None]
+    quality = int(np.quantile(qualities, 1 - _HOLD, method="lower")) if qualities else _UNKNOWN
     # Other lossy files do not tell their quality, nor do PNG files what they were before.
-    highest = _HIGHEST if known and len(known) >= _HOLD * len(lossy) else _UNKNOWN
+    highest = _HIGHEST if qualities and len(qualities) >= _HOLD * len(lossy) else _UNKNOWN
     return f"jpeg-{max(min(quality, highest), _LOWEST)}"
 
 

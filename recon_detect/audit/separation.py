@@ -96,13 +96,13 @@ def family_wise(columns: Sequence[Column], generated: Bools, seed: int = 0) -> F
     """
     draw = np.random.default_rng(seed)
     count = len(generated)
-    found = [_distances(columns, generated[None])]
+    distances = [_distances(columns, generated[None])]
     together = max(_LABELS_AT_ONCE // count, 1)
     for start in range(0, PERMUTATIONS, together):
         number = min(together, PERMUTATIONS - start)
-        found.append(_distances(columns, draw.permuted(np.tile(generated, (number, 1)), axis=1)))
+        distances.append(_distances(columns, draw.permuted(np.tile(generated, (number, 1)), axis=1)))
     # Rounded, or equal separations would differ in their last digit.
-    every = np.concatenate(found).round(9)
+    every = np.concatenate(distances).round(9)
     p = stats.rankdata(-every, method="max", axis=0) / len(every)
     corrected: Floats = np.mean(p.min(axis=1)[:, None] <= p[0], axis=0)
     return corrected
@@ -110,21 +110,21 @@ def family_wise(columns: Sequence[Column], generated: Bools, seed: int = 0) -> F
 
 def _distances(columns: Sequence[Column], labels: Bools) -> Floats:
     """How far from 1/2 the AUROC of each measurement is under each labelling (B, N): (B, F)."""
-    found = np.empty((len(labels), len(columns)))
+    distances = np.empty((len(labels), len(columns)))
     numbers = [place for place, (feature, _) in enumerate(columns) if feature.kind != CATEGORY]
-    known = np.array([[value is not None for value in columns[place][1]] for place in numbers]).T
-    ranks = np.zeros(known.shape)
+    given = np.array([[value is not None for value in columns[place][1]] for place in numbers]).T
+    ranks = np.zeros(given.shape)
     for column, place in enumerate(numbers):
         present = [value for value in columns[place][1] if value is not None]
-        ranks[known[:, column], column] = stats.rankdata(np.asarray(present, dtype=np.float64))
+        ranks[given[:, column], column] = stats.rankdata(np.asarray(present, dtype=np.float64))
     if numbers:
-        n = labels.astype(np.float64) @ known.astype(np.float64)
+        n = labels.astype(np.float64) @ given.astype(np.float64)
         above = labels.astype(np.float64) @ ranks - n * (n + 1) / 2
-        found[:, numbers] = np.abs(_share(above, n * (known.sum(axis=0) - n)) - 0.5)
+        distances[:, numbers] = np.abs(_share(above, n * (given.sum(axis=0) - n)) - 0.5)
     for place, (feature, values) in enumerate(columns):
         if feature.kind == CATEGORY:
-            found[:, place] = _best_order(values, labels) - 0.5
-    return found
+            distances[:, place] = _best_order(values, labels) - 0.5
+    return distances
 
 
 def _best_order(values: Sequence[Value], labels: Bools) -> Floats:

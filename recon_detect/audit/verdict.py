@@ -171,8 +171,8 @@ class Audit:
             UsageError: Fewer than 5 images of a class.
         """
         rows = list(rows)
-        kept = [row for row in rows if row.label and not row.error]
-        generated = np.array([row.label == GENERATED for row in kept], dtype=bool)
+        usable = [row for row in rows if row.label and not row.error]
+        generated = np.array([row.label == GENERATED for row in usable], dtype=bool)
         counts = {REAL: int((~generated).sum()), GENERATED: int(generated.sum())}
         if min(counts.values()) < FEWEST:
             raise UsageError(
@@ -180,7 +180,7 @@ class Audit:
                 f"{counts[GENERATED]} generated. Labels come from a manifest, from folders named real and generated "
                 "(or 0_real and 1_fake, nature and ai), or from --real and --generated"
             )
-        columns, constant, skipped = _columns(kept, generated, transform)
+        columns, constant, skipped = _columns(usable, generated, transform)
         sample = _sample(generated)
         return cls(
             findings=_single(columns, generated, sample),
@@ -191,30 +191,30 @@ class Audit:
             generated=counts[GENERATED],
             errors={row.path: row.error for row in rows if row.error},
             unlabelled=sum(row.label is None and not row.error for row in rows),
-            repeated=_repeated(kept),
+            repeated=_repeated(usable),
             transform=transform,
         )
 
     @property
     def shortcuts(self) -> tuple[Finding, ...]:
         """What a classifier could use instead of looking, the strongest first: of file, size and compression."""
-        single = [found for found in self.findings if found.grade and found.feature.group != PIXELS]
-        return tuple(single or [found for found in self._combination if found.grade])
+        single = [finding for finding in self.findings if finding.grade and finding.feature.group != PIXELS]
+        return tuple(single or [finding for finding in self._combination if finding.grade])
 
     @property
     def _combination(self) -> list[Finding]:
         """That of file, size and compression, if any of it differs."""
-        return [found for found in self.together if found.feature is _COMBINED[0]]
+        return [finding for finding in self.together if finding.feature is _COMBINED[0]]
 
     @property
     def verdict(self) -> str:
         """The audit in a sentence or two."""
-        fair = [found for found in self.findings if found.feature.group != PIXELS]
+        fair = [finding for finding in self.findings if finding.feature.group != PIXELS]
         sentences = [_of_shortcuts(self.shortcuts, self._combination[0]) if self.shortcuts else _none_among(fair)]
         least = separation.detectable(self.real, self.generated, max(len(self.findings), 1), LEVEL / 2)
         if not self.shortcuts and least > GRADES["weak"]:
             sentences.append(f"With so few images, less than an AUROC of about {least:.2f} cannot be told from chance.")
-        looks = [found for found in self.findings if found.grade and found.feature.group == PIXELS]
+        looks = [finding for finding in self.findings if finding.grade and finding.feature.group == PIXELS]
         if looks:
             sentences.append(
                 f"The classes also differ in {', '.join(map(str, looks))}: in processing, in what the images "
@@ -239,7 +239,7 @@ class Audit:
         return {
             "verdict": self.verdict,
             "conditions": self.conditions,
-            "findings": [found.to_dict() for found in (*self.findings, *self.together)],
+            "findings": [finding.to_dict() for finding in (*self.findings, *self.together)],
             "same_in_all_images": list(self.constant),
             "in_too_few_images": list(self.skipped),
             "unlabelled": self.unlabelled,
@@ -276,10 +276,10 @@ def _columns(
     constant, skipped = [], []
     for feature in FEATURES:
         values = [row.values.get(feature.name) for row in rows]
-        known = np.array([value is not None for value in values])
-        if not known.any() or (known.all() and len(set(values)) == 1):
+        given = np.array([value is not None for value in values])
+        if not given.any() or (given.all() and len(set(values)) == 1):
             constant.append(feature.title)
-        elif min(int(known[generated].sum()), int(known[~generated].sum())) < FEWEST:
+        elif min(int(given[generated].sum()), int(given[~generated].sum())) < FEWEST:
             skipped.append(feature.title)
         else:
             # Files that one encoder wrote in one way: how large they are says how busy the pictures are.
@@ -293,20 +293,20 @@ def _single(columns: Sequence[Column], generated: Bools, sample: Sequence[int]) 
         return ()
     chosen = [(feature, [values[i] for i in sample]) for feature, values in columns]
     chance = np.minimum(2 * separation.family_wise(chosen, generated[sample]), 1)
-    found = [_finding(column, generated, sample, float(p)) for column, p in zip(columns, chance, strict=True)]
-    return tuple(sorted(found, key=lambda finding: -finding.auroc))
+    findings = [_finding(column, generated, sample, float(p)) for column, p in zip(columns, chance, strict=True)]
+    return tuple(sorted(findings, key=lambda finding: -finding.auroc))
 
 
 def _finding(column: Column, generated: Bools, sample: Sequence[int], p: float) -> Finding:
     feature, values = column
-    known = np.array([value is not None for value in values])
-    counts = int((known & ~generated).sum()), int((known & generated).sum())
+    given = np.array([value is not None for value in values])
+    counts = int((given & ~generated).sum()), int((given & generated).sum())
     direction = ""
     if feature.kind == CATEGORY:
-        few = [i for i in sample if known[i]]
+        few = [i for i in sample if given[i]]
         area, _ = separation.cross_validated([(feature, [values[i] for i in few])], generated[few])
     else:
-        raw = separation.auroc([value for value in values if value is not None], generated[known])
+        raw = separation.auroc([value for value in values if value is not None], generated[given])
         area, direction = max(raw, 1 - raw), "higher" if raw >= 0.5 else "lower"
     return Finding(
         feature,
@@ -320,7 +320,7 @@ def _finding(column: Column, generated: Bools, sample: Sequence[int], p: float) 
 
 
 def _combined(columns: Sequence[Column], generated: Bools, sample: Sequence[int]) -> tuple[Finding, ...]:
-    found = []
+    findings = []
     few = generated[sample]
     counts = int((~few).sum()), int(few.sum())
     for feature, left_out in zip(_COMBINED, (PIXELS, None), strict=True):
@@ -328,8 +328,8 @@ def _combined(columns: Sequence[Column], generated: Bools, sample: Sequence[int]
         if chosen:
             area, p = separation.cross_validated(chosen, few)
             bounds = separation.interval(area, *counts)
-            found.append(Finding(feature, *counts, area, *bounds, min(2 * len(_COMBINED) * p, 1)))
-    return tuple(found)
+            findings.append(Finding(feature, *counts, area, *bounds, min(2 * len(_COMBINED) * p, 1)))
+    return tuple(findings)
 
 
 def _sample(generated: Bools) -> list[int]:
@@ -345,8 +345,8 @@ def _sample(generated: Bools) -> list[int]:
 
 def _summary(feature: Feature, values: Sequence[Value]) -> str:
     if feature.kind == CATEGORY:
-        known = Counter(str(value) for value in values if value is not None)
-        return ", ".join(f"{name} {count / known.total():.0%}" for name, count in known.most_common(3))
+        counts = Counter(str(value) for value in values if value is not None)
+        return ", ".join(f"{name} {count / counts.total():.0%}" for name, count in counts.most_common(3))
     numbers = np.array([value for value in values if value is not None], dtype=np.float64)
     if feature.kind == FLAG:
         return f"{numbers.mean():.0%}"
@@ -362,23 +362,23 @@ def _repeated(rows: Sequence[Measured]) -> tuple[int, int]:
     return sum(map(len, twice)), sum(len(of) for of in twice if len(set(of)) > 1)
 
 
-def _of_shortcuts(found: Sequence[Finding], together: Finding) -> str:
-    first, *others = found
+def _of_shortcuts(findings: Sequence[Finding], together: Finding) -> str:
+    first, *others = findings
     title, area = first.feature.title, f"AUROC {first.auroc:.2f} [{first.low:.2f}, {first.high:.2f}]"
     if first is together:
         what = "solve this set" if first.grade == SOLVED else f"are a {first.grade} shortcut"
         return f"No single measurement is a shortcut, but together {title} {what} ({area})."
-    said = f"{title[0].upper()}{title[1:]} is a {first.grade} shortcut ({area})"
+    sentence = f"{title[0].upper()}{title[1:]} is a {first.grade} shortcut ({area})"
     if first.grade == SOLVED:
-        said = f"This set can be solved by {title} alone ({area})"
+        sentence = f"This set can be solved by {title} alone ({area})"
     also = [f"{other.feature.title} {other.auroc:.2f}" for other in others]
     if together.auroc > first.auroc:
         also.append(f"all of file, size and compression {together.auroc:.2f}")
-    return f"{said}; also {', '.join(also)}." if also else f"{said}."
+    return f"{sentence}; also {', '.join(also)}." if also else f"{sentence}."
 
 
-def _none_among(found: Sequence[Finding]) -> str:
-    if not found:
+def _none_among(findings: Sequence[Finding]) -> str:
+    if not findings:
         return "No shortcut found: file, size and compression are the same in all images."
-    largest = max(found, key=lambda finding: finding.auroc)
-    return f"No shortcut found among {len(found)} measurements of file, size and compression (largest: {largest})."
+    largest = max(findings, key=lambda finding: finding.auroc)
+    return f"No shortcut found among {len(findings)} measurements of file, size and compression (largest: {largest})."

@@ -1,4 +1,4 @@
-"""Whose image it is, should it be generated: latent diffusion or not, and whose decoder.
+"""Attribution of an image that is likely generated: latent diffusion or not, and which decoder.
 
 Without training: the model whose score is least like those of photographs wins, if it is unlike them at all (for `aedr`
 that is its paper's test of belonging, with photographs for its null). With labelled generated images: the nearest
@@ -7,9 +7,9 @@ class, unless its own images are nearer, so that there is an answer "none of the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,8 @@ from scipy.stats import t
 from recon_detect.calibration.bounds import conformal_p_value, predictive_t
 from recon_detect.calibration.features import feature_matrix, feature_names
 from recon_detect.errors import UsageError
-from recon_detect.methods import find_method
-from recon_detect.models.registry import AUTOENCODERS, PIXELS, family_of
+from recon_detect.models.registry import PIXELS, family_of
+from recon_detect.results import Row
 
 NONE = "none of the known"
 LATENT, PIXEL, GAN, UNKNOWN = "latent diffusion", "pixel diffusion", "GAN", "unknown"
@@ -34,8 +34,7 @@ _FAMILIES = {
 
 def family_of_generator(name: str) -> str:
     """Latent diffusion, pixel diffusion, GAN or unknown, by the name of a generator or of a decoder family."""
-    found = (family for family, starts in _FAMILIES.items() if name.lower().startswith(starts))
-    return next(found, UNKNOWN)
+    return next((family for family, starts in _FAMILIES.items() if name.lower().startswith(starts)), UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,50 +54,72 @@ class Attribution:
 
 @dataclass(frozen=True, slots=True)
 class ByContrast:
-    """Without training.
+    """Attribution without training.
 
     Attributes:
-        method: Whose scores per model are compared.
-        photographs: For each model mean, deviation and number of the scores of photographs.
+        method: Method whose scores of each model are compared.
+        photographs: Mean, deviation and number of the scores of photographs, by model.
         level: P-value, corrected for the number of models, above which it is none of them.
+        pixel_models: Those of the models that are diffusion models of pixels.
     """
+
+    kind: ClassVar[str] = "contrast"
 
     method: str
     photographs: dict[str, tuple[float, float, int]]
     level: float
+    pixel_models: tuple[str, ...] = ()
 
     @classmethod
-    def fit(cls, rows: Sequence[Mapping[str, Any]], method: str, level: float) -> ByContrast | None:
-        """To rows of photographs; None of too few."""
-        models = rows[0]["per_model"][method]
+    def fit(
+        cls, rows: Sequence[Row], method: str, level: float, pixel_models: Collection[str] = ()
+    ) -> ByContrast | None:
+        """Fits to rows of photographs; None of too few."""
         columns = {
-            model: np.array([row["per_model"][method][model] for row in rows], dtype=np.float64) for model in models
+            model: np.array([row.scores[method].per_model[model] for row in rows], dtype=np.float64)
+            for model in rows[0].scores[method].per_model
         }
-        whole = {model: values[np.isfinite(values)] for model, values in columns.items()}
-        if any(len(values) < 3 or values.std() == 0 for values in whole.values()):
+        finite = {model: values[np.isfinite(values)] for model, values in columns.items()}
+        if any(len(values) < 3 or values.std() == 0 for values in finite.values()):
             return None
-        null = {model: (float(v.mean()), float(v.std(ddof=1)), len(v)) for model, v in whole.items()}
-        return cls(method, null, level)
+        null = {model: (float(v.mean()), float(v.std(ddof=1)), len(v)) for model, v in finite.items()}
+        return cls(method, null, level, tuple(model for model in null if model in pixel_models))
 
-    def attribute(self, row: Mapping[str, Any]) -> Attribution:
-        """Of a row of an image that is generated."""
-        found: dict[str, float] = {}
-        for model, (mean, deviation, n) in self.photographs.items():
-            value = row["per_model"][self.method].get(model)
-            if value is not None:
-                found[model] = float(t.logsf(predictive_t(value, mean, deviation, n), n - 1))
-        likeness = {model: float(np.exp(log_p)) for model, log_p in found.items()}
-        best = min(found, key=found.__getitem__) if found else None
+    def attribute(self, row: Row) -> Attribution:
+        """Names the decoder of an image that is generated."""
+        scores = row.scores[self.method].per_model
+        log_p = {
+            model: float(t.logsf(predictive_t(scores[model], mean, deviation, n), n - 1))
+            for model, (mean, deviation, n) in self.photographs.items()
+            if np.isfinite(scores.get(model, np.nan))
+        }
+        likeness = {model: float(np.exp(value)) for model, value in log_p.items()}
+        best = min(log_p, key=log_p.__getitem__) if log_p else None
         if best is None or likeness[best] > 1 - (1 - self.level) ** (1 / len(self.photographs)):
             return Attribution(UNKNOWN, NONE, likeness)
-        of_pixels = find_method(self.method).trained_size and (best not in AUTOENCODERS or family_of(best) == PIXELS)
-        family = PIXEL if of_pixels else LATENT
-        return Attribution(family, family_of(best), likeness)
+        of_pixels = best in self.pixel_models or family_of(best) == PIXELS
+        return Attribution(PIXEL if of_pixels else LATENT, family_of(best), likeness)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> ByContrast:
+        """Reads and checks the values of a file.
+
+        Raises:
+            ValueError: Values that no fit gives.
+        """
+        null = {model: (float(m), float(s), int(n)) for model, (m, s, n) in content["photographs"].items()}
+        if not null or not all(np.isfinite(m) and s > 0 and n >= 3 for m, s, n in null.values()):
+            raise ValueError("attribution: expected mean, deviation and number of photographs' scores of each model")
+        return cls(content["method"], null, float(content["level"]), tuple(content["pixel_models"]))
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        return {"kind": self.kind, **asdict(self)}
 
 
 @dataclass(frozen=True, slots=True)
 class ByTypicality:
-    """By labelled generated images: the nearest class, if the image is no further from it than its own are.
+    """Attribution by labelled generated images: the nearest class, if its own images are as far from it.
 
     Linear discriminant analysis with a shrunken covariance (Ledoit and Wolf, 2004), and the typicality of McLachlan
     (1992) with a conformal p-value. A margin between classes would not do: what none of them made may still be on one
@@ -113,6 +134,8 @@ class ByTypicality:
         level: P-value below which it is no image of a class.
     """
 
+    kind: ClassVar[str] = "typicality"
+
     classes: tuple[str, ...]
     features: tuple[str, ...]
     centroids: tuple[tuple[float, ...], ...]
@@ -121,10 +144,8 @@ class ByTypicality:
     level: float
 
     @classmethod
-    def fit(
-        cls, rows: Sequence[Mapping[str, Any]], labels: Sequence[str], method: str, level: float = 0.05
-    ) -> ByTypicality:
-        """To rows of generated images, by one method's score of each model.
+    def fit(cls, rows: Sequence[Row], labels: Sequence[str], method: str, level: float = 0.05) -> ByTypicality:
+        """Fits to rows of generated images and their classes, by one method's score of each model.
 
         Raises:
             UsageError: Fewer than two classes, or fewer than five images of one.
@@ -132,18 +153,18 @@ class ByTypicality:
         from sklearn.model_selection import StratifiedKFold
 
         names = tuple(name for name in feature_names(rows) if name.startswith(f"{method}."))
-        values, known = feature_matrix(rows, names), np.array(labels)
-        whole = np.isfinite(values).all(axis=1)
-        values, known = values[whole], known[whole]
-        classes, own, counts = np.unique(known, return_inverse=True, return_counts=True)
+        values = feature_matrix(rows, names)
+        finite = np.isfinite(values).all(axis=1)
+        values = values[finite]
+        classes, members, counts = np.unique(np.array(labels)[finite], return_inverse=True, return_counts=True)
         if len(classes) < 2 or counts.min() < 5:
-            told = ", ".join(f"{name}: {count}" for name, count in zip(classes, counts, strict=True))
-            raise UsageError(f"to tell generators apart takes two or more with five images each; got {told}")
+            numbers = ", ".join(f"{name}: {count}" for name, count in zip(classes, counts, strict=True))
+            raise UsageError(f"to tell generators apart takes two or more with five images each; got {numbers}")
         held_out = np.zeros(len(values))
-        for training, test in StratifiedKFold(5, shuffle=True, random_state=0).split(values, own):
-            far = _squared_distances(values[test], *_centroids(values[training], own[training]))
-            held_out[test] = far[np.arange(len(test)), own[test]]
-        centroids, precision = _centroids(values, own)
+        for training, test in StratifiedKFold(5, shuffle=True, random_state=0).split(values, members):
+            far = _squared_distances(values[test], *_centroids(values[training], members[training]))
+            held_out[test] = far[np.arange(len(test)), members[test]]
+        centroids, precision = _centroids(values, members)
         return cls(
             tuple(map(str, classes)),
             names,
@@ -153,13 +174,13 @@ class ByTypicality:
             level,
         )
 
-    def attribute(self, row: Mapping[str, Any]) -> Attribution:
-        """Of a row of an image that is generated."""
+    def attribute(self, row: Row) -> Attribution:
+        """Names the class of an image that is generated."""
         values = feature_matrix([row], self.features)
         if not np.isfinite(values).all():
             return Attribution(UNKNOWN, NONE, {})
         far = _squared_distances(values, np.array(self.centroids), np.array(self.precision))[0]
-        # How many known images are as far from their own class.
+        # The share of a class's own images that are as far from it.
         likeness = {
             name: conformal_p_value(self.distances, distance)
             for name, distance in zip(self.classes, far.tolist(), strict=True)
@@ -169,22 +190,61 @@ class ByTypicality:
             return Attribution(UNKNOWN, NONE, likeness)
         return Attribution(family_of_generator(best), best, likeness)
 
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> ByTypicality:
+        """Reads and checks the values of a file.
 
-def _centroids(values: NDArray[np.float64], own: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        Raises:
+            ValueError: Values that no fit gives.
+        """
+        fitted = cls(
+            tuple(content["classes"]),
+            tuple(content["features"]),
+            _nested(np.array(content["centroids"], dtype=np.float64)),
+            _nested(np.array(content["precision"], dtype=np.float64)),
+            tuple(map(float, content["distances"])),
+            float(content["level"]),
+        )
+        shapes = np.shape(fitted.centroids), np.shape(fitted.precision)
+        count = len(fitted.features)
+        if shapes != ((len(fitted.classes), count), (count, count)) or not fitted.classes or not fitted.distances:
+            raise ValueError(f"attribution: {len(fitted.classes)} classes of {count} features with shapes {shapes}")
+        return fitted
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        return {"kind": self.kind, **asdict(self)}
+
+
+def attribution_of(content: Mapping[str, Any]) -> ByContrast | ByTypicality:
+    """Reads an attribution of a file by its kind.
+
+    Raises:
+        ValueError: An unknown kind, or values that no fit gives.
+    """
+    for kind in (ByContrast, ByTypicality):
+        if content["kind"] == kind.kind:
+            return kind.from_dict(content)
+    raise ValueError(f"attribution of the kind {content['kind']!r}")
+
+
+def _centroids(
+    values: NDArray[np.float64], members: NDArray[np.intp]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Means of the classes (C, F), and the inverse covariance within them (F, F)."""
     from sklearn.covariance import LedoitWolf
 
     # Features differ by orders of magnitude; the shrinkage is to act alike on all.
     unit = np.where(values.std(axis=0) > 0, values.std(axis=0), 1.0)
-    centroids = np.stack([values[own == number].mean(axis=0) for number in range(own.max() + 1)])
-    within = LedoitWolf(assume_centered=True).fit((values - centroids[own]) / unit)
+    centroids = np.stack([values[members == number].mean(axis=0) for number in range(members.max() + 1)])
+    within = LedoitWolf(assume_centered=True).fit((values - centroids[members]) / unit)
     return centroids, within.precision_ / unit / unit[:, None]
 
 
 def _squared_distances(
     values: NDArray[np.float64], centroids: NDArray[np.float64], precision: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Mahalanobis' (N, C)."""
+    """Squared Mahalanobis distances (N, C) of values (N, F) from C centroids."""
     off = values[:, None] - centroids
     return np.asarray(np.einsum("nci,ij,ncj->nc", off, precision, off))
 

@@ -1,4 +1,4 @@
-"""What may be said from n photographs: thresholds with a bound, p-values."""
+"""Thresholds with a bound and p-values from n photographs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,17 @@ from scipy.special import bdtr
 
 
 def needed(rate: float, confidence: float) -> int:
-    """How many images a threshold at a rate takes at the least: the smallest n with (1 - rate)^n <= 1 - confidence."""
+    """Number of images that a threshold at a rate needs: the smallest n with (1 - rate)^n <= 1 - confidence."""
     return math.ceil(math.log(1 - confidence) / math.log(1 - rate))
 
 
+def smallest_rate(n: int, confidence: float) -> float:
+    """Lowest rate that n images give a threshold for, the inverse of `needed`: 1 - (1 - confidence)^(1 / n)."""
+    return float(1 - (1 - confidence) ** (1 / n))
+
+
 def upper_threshold(scores: NDArray[np.float64], rate: float, confidence: float) -> float | None:
-    """The lowest score that at most a share `rate` of such images exceeds, with `confidence`; None of too few images.
+    """Lowest score that at most a share `rate` of such images exceeds, with `confidence`; None of too few images.
 
     The k-th largest of n scores is exceeded by a share that is Beta(k, n - k + 1) distributed, whatever the scores'
     distribution. Taken is the largest k whose share is below `rate` with `confidence`: P(Bin(n, rate) < k) <=

@@ -1,12 +1,11 @@
-"""A calibration: thresholds, p-values, probabilities, whose decoder; as one JSON file.
+"""A calibration: thresholds, p-values, probabilities and attribution for one detector.
 
-Everything is measured on photographs like those that will be judged. What is promised holds for images that are drawn
-as they were, and for nothing else.
+Everything is measured on photographs like those that will be judged. The bounds hold for images that are drawn as they
+were, and for no others.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -18,22 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recon_detect._version import __version__
-from recon_detect.atomic import replacing
-from recon_detect.calibration.attribution import ByContrast, ByTypicality
+from recon_detect.calibration.attribution import ByContrast, ByTypicality, attribution_of
 from recon_detect.calibration.bounds import conformal_p_value
 from recon_detect.calibration.combiner import Combiner
-from recon_detect.calibration.probability import probability_of
-from recon_detect.calibration.strata import ALL, UNLIKE, cell_of
-from recon_detect.errors import CalibrationError
+from recon_detect.calibration.file import digest_of, read_content, write_content
+from recon_detect.calibration.probability import check_odds, probability_of
+from recon_detect.calibration.strata import ALL, FACETS, UNLIKE, cell_of
+from recon_detect.errors import CalibrationError, UsageError
 from recon_detect.models.registry import same_weights
-from recon_detect.results import RunInfo
+from recon_detect.results import INCONCLUSIVE, LIKELY_GENERATED, LIKELY_REAL, Row, RunInfo, Verdict
 
-SCHEMA = 2
 # Calibrations that come with the package, by method (assets/calibration.py).
 SHIPPED = Path(__file__).parent / "shipped"
-GENERATED, INCONCLUSIVE, REAL = "likely generated", "inconclusive", "likely real"
-# What of a run's description decides its scores.
-_DECISIVE = ("methods", "compat", "models", "exif_orientation", "alpha", "seed", "inversion", "middle_square")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,37 +36,25 @@ class Stratum:
     """Photographs of one kind.
 
     Attributes:
-        scores: Of the photographs, ascending.
+        scores: Their scores, ascending.
         threshold: Above it an image is likely generated; None where there are too few photographs.
     """
 
     scores: tuple[float, ...]
     threshold: float | None
 
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Stratum:
+        """Reads and checks the values of a file.
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a calibration says of an image.
-
-    Attributes:
-        verdict: One of three bands. "likely real" is only said by a calibration that has seen generated images.
-        combined: The score that was judged, where it is a combination of those in the row; else None.
-        p_value: Conformal: how often a photograph scores as high, (1 + number of such) / (1 + n).
-        probability: That the image is generated, from labelled images and the prior of the calibration; else None.
-        stratum: The photographs that it was held against.
-        threshold: Of that stratum.
-        family: Of an image that is likely generated: latent diffusion, pixel diffusion, GAN, or unknown.
-        decoder: Of such an image: which decoder or generator, or "none of the known".
-    """
-
-    verdict: str
-    combined: float | None
-    p_value: float
-    probability: float | None
-    stratum: str
-    threshold: float | None
-    family: str | None = None
-    decoder: str | None = None
+        Raises:
+            ValueError: Scores that are not finite or do not ascend.
+        """
+        stratum = cls(tuple(map(float, content["scores"])), content["threshold"])
+        values = np.array([*stratum.scores, stratum.threshold or 0], dtype=np.float64)
+        if not stratum.scores or not np.isfinite(values).all() or (np.diff(values[:-1]) < 0).any():
+            raise ValueError("a stratum: expected finite scores that ascend")
+        return stratum
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +62,13 @@ class Calibration:
     """Thresholds for one detector, from photographs and perhaps generated images. Made by `fit.calibrate`.
 
     Attributes:
-        run: The run that the scores are of, as `RunInfo.to_dict` gives it.
-        method: Whose scores are calibrated: the first of the run, unless they are combined.
+        run: The run that the scores are of.
+        method: Method whose scores are calibrated: the first of the run, unless they are combined.
         fpr: Share of photographs that may be called generated.
-        confidence: That this share is kept, in each stratum.
-        strata: By name, with `ALL` among them.
-        cells: The stratum of each kind of photograph (`strata.cell_of`).
-        facets: What photographs are divided by.
+        confidence: Probability that this share is not exceeded, in each stratum.
+        strata: Photographs by kind, with `ALL` among them.
+        cells: Name of the stratum of each kind of photograph (`strata.cell_of`).
+        facets: Properties by which photographs are divided.
         combiner: Makes one score of all numbers of a row; None takes that of `method`.
         attribution: Names the decoder; None of too few photographs.
         generated: Scores of generated images, ascending; empty without any.
@@ -94,12 +77,13 @@ class Calibration:
         odds: Log odds of being generated as a function of the score (`probability.fit_probability`); None without
             generated images.
         prior: Share of generated images among those that will be judged.
-        data: What the images were, in words.
-        made: When, ISO 8601.
-        version: Of this package.
+        data: Description of the images in words.
+        made: Time, ISO 8601.
+        version: Version of this package.
+        read_digest: Digest of the file that it was read from; empty of a new one.
     """
 
-    run: dict[str, Any]
+    run: RunInfo
     method: str
     fpr: float
     confidence: float
@@ -115,36 +99,37 @@ class Calibration:
     data: str = ""
     made: str = ""
     version: str = __version__
+    read_digest: str = field(default="", compare=False, repr=False)
 
     @property
     def digest(self) -> str:
-        """Twelve hexadecimal digits, for results."""
-        return _digest(asdict(self))
+        """Twelve hexadecimal digits for results: those of its file, also where an earlier version wrote that."""
+        return self.read_digest or digest_of(self.to_dict())
 
-    def scores(self, rows: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
-        """(N,) what is judged of rows, as `Row.to_dict` gives them; NaN of those without it."""
+    def scores(self, rows: Sequence[Row]) -> NDArray[np.float64]:
+        """Scores (N,) that are judged; NaN of rows without."""
         return judged_scores(rows, self.method, self.combiner)
 
-    def stratum_of(self, row: Mapping[str, Any]) -> str:
-        """The stratum of a row; `UNLIKE` of a kind that no photograph had."""
+    def stratum_of(self, row: Row) -> str:
+        """Name of the stratum of an image; `UNLIKE` of a kind that no photograph had."""
         return self.cells.get(cell_of(row, self.facets), UNLIKE) if self.facets else ALL
 
     def held_against(self, stratum: str) -> Stratum:
-        """The photographs of a stratum, by what `stratum_of` gave: all of them for `UNLIKE`."""
+        """Photographs of a stratum, by what `stratum_of` gave: all of them for `UNLIKE`."""
         return self.strata[ALL if stratum == UNLIKE else stratum]
 
-    def judge(self, row: Mapping[str, Any]) -> Verdict | None:
-        """The verdict of a row, as `Row.to_dict` gives it; None of a row without a score."""
-        if not row["scores"] or not math.isfinite(score := float(self.scores([row])[0])):
+    def judge(self, row: Row) -> Verdict | None:
+        """Judges an image; None of one without a score."""
+        if not row.scores or not math.isfinite(score := float(self.scores([row])[0])):
             return None
         name = self.stratum_of(row)
         stratum = self.held_against(name)
         verdict = INCONCLUSIVE
         if stratum.threshold is not None and score > stratum.threshold:
-            verdict = GENERATED
+            verdict = LIKELY_GENERATED
         elif self.real_threshold is not None and score < self.real_threshold:
-            verdict = REAL
-        whose = self.attribution.attribute(row) if self.attribution and verdict == GENERATED else None
+            verdict = LIKELY_REAL
+        origin = self.attribution.attribute(row) if self.attribution and verdict == LIKELY_GENERATED else None
         return Verdict(
             verdict,
             score if self.combiner else None,
@@ -152,21 +137,21 @@ class Calibration:
             probability_of(self.odds, score, self.prior) if self.odds else None,
             name,
             stratum.threshold,
-            whose.family if whose else None,
-            whose.decoder if whose else None,
+            origin.family if origin else None,
+            origin.decoder if origin else None,
         )
 
     def check(self, run: RunInfo) -> None:
-        """Whether it is a calibration of a run.
+        """Checks that it is a calibration of a run.
 
         Raises:
             CalibrationError: Another detector; names what differs.
         """
-        now = json.loads(json.dumps(run.to_dict()))
+        before, now = map(_comparable, (self.run, run))
         if different := [
-            f"{name} was {_short(self.run.get(name))}, is {_short(now[name])}"
-            for name in _DECISIVE
-            if _decisive(self.run.get(name)) != _decisive(now[name])
+            f"{name} was {_shown(self.run, name)}, is {_shown(run, name)}"
+            for name in dict.fromkeys((*before, *now))
+            if before.get(name) != now.get(name)
         ]:
             raise CalibrationError(
                 f"the calibration is of another detector: {'; '.join(different)}. "
@@ -175,9 +160,16 @@ class Calibration:
 
     def write(self, path: Path) -> None:
         """Writes JSON."""
-        content = {"schema": SCHEMA, "digest": self.digest, **asdict(self)}
-        with replacing(path) as temporary:
-            temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        write_content(path, self.to_dict())
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values of the calibration."""
+        content = asdict(self) | {
+            "run": self.run.to_dict(),
+            "attribution": self.attribution.to_dict() if self.attribution else None,
+        }
+        del content["read_digest"]
+        return content
 
     @classmethod
     def read(cls, path: Path) -> Calibration:
@@ -187,99 +179,70 @@ class Calibration:
             CalibrationError: No such file, damaged, or of a later version of this package.
         """
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            schema, digest = content.pop("schema"), content.pop("digest")
-            if schema not in (*_UPGRADES, SCHEMA):
-                raise CalibrationError(f"{path}: schema {schema}, this version reads up to {SCHEMA}; calibrate anew")
-            if _digest(content) != digest:
-                raise CalibrationError(f"{path}: its content is not what its digest {digest} says: damaged, or edited")
-            return _from_json(_UPGRADES[schema](content) if schema in _UPGRADES else content)
-        except OSError as error:
-            raise CalibrationError(f"{path}: {error.strerror or error}") from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            if isinstance(error, CalibrationError):
+            content, digest = read_content(path)
+            return cls._from_dict(content, digest)
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            if isinstance(error, UsageError):
                 raise
             raise CalibrationError(f"{path}: not a calibration, or damaged ({error})") from error
 
+    @classmethod
+    def _from_dict(cls, content: dict[str, Any], digest: str) -> Calibration:
+        members: dict[str, Any] = {
+            "run": RunInfo.from_dict(content["run"]),
+            "strata": {name: Stratum.from_dict(values) for name, values in content["strata"].items()},
+            "combiner": Combiner.from_dict(content["combiner"]) if content["combiner"] else None,
+            "attribution": attribution_of(content["attribution"]) if content["attribution"] else None,
+            "generated": tuple(map(float, content["generated"])),
+            "facets": tuple(content["facets"]),
+        }
+        calibration = cls(**content | members, read_digest=digest)
+        if calibration.odds:
+            check_odds(calibration.odds)
+        if ALL not in calibration.strata or not set(calibration.cells.values()) <= set(calibration.strata):
+            raise ValueError("expected the stratum of all photographs, and that of each kind")
+        if not set(calibration.facets) <= set(FACETS) or not 0 < calibration.prior < 1:
+            raise ValueError(f"facets {calibration.facets}, prior {calibration.prior}")
+        return calibration
 
-def find_calibration(name: Path, method: str) -> Calibration:
-    """Reads a file, or of the name ``shipped`` what comes with the package for a method.
+
+def find_calibration(name: str | Path, method: str) -> Calibration:
+    """Reads a file, or, of the name ``shipped``, the calibration that comes with the package for a method.
 
     Raises:
         CalibrationError: See `Calibration.read`; or none comes with the package.
     """
     if str(name) != "shipped":
-        return Calibration.read(name)
-    known = sorted(path.stem for path in SHIPPED.glob("*.json"))
-    if method not in known:
+        return Calibration.read(Path(name))
+    methods = sorted(path.stem for path in SHIPPED.glob("*.json"))
+    if method not in methods:
         raise CalibrationError(
-            f"no calibration of {method} comes with the package, only of: {', '.join(known) or 'none'}; make one with "
-            "recon-detect calibrate"
+            f"no calibration of {method} comes with the package, only of: {', '.join(methods) or 'none'}; make one "
+            "with recon-detect calibrate"
         )
     return Calibration.read(SHIPPED / f"{method}.json")
 
 
-def judged_scores(rows: Sequence[Mapping[str, Any]], method: str, combiner: Combiner | None) -> NDArray[np.float64]:
-    """(N,) of a combiner, or else of one method; NaN of rows without."""
+def judged_scores(rows: Sequence[Row], method: str, combiner: Combiner | None) -> NDArray[np.float64]:
+    """Scores (N,) of a combiner, or else of one method; NaN of rows without."""
     if combiner:
         return combiner.scores(rows)
-    found = [row["scores"].get(method) for row in rows]
-    return np.array([np.nan if score is None else score for score in found], dtype=np.float64)
+    scores = [row.scores[method].value if method in row.scores else math.nan for row in rows]
+    return np.array(scores, dtype=np.float64)
 
 
-def _digest(content: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+def _comparable(run: RunInfo) -> dict[str, Any]:
+    """What decides the scores of a run, with equal sums for copies of the same weights."""
+    decisive = run.decisive()
+    models = [(same_weights(sha256), *rest) for sha256, *rest in decisive["models"]]
+    values: dict[str, Any] = json.loads(json.dumps(decisive | {"models": models}))
+    return values
 
 
-def _from_json(content: dict[str, Any]) -> Calibration:
-    """From the fields of a file; tuples are lists there, and members plain dictionaries."""
-    strata = {
-        name: Stratum(tuple(found["scores"]), found["threshold"]) for name, found in content.pop("strata").items()
-    }
-    combiner, attribution = content.pop("combiner"), content.pop("attribution")
-    if combiner:
-        combiner = Combiner(**combiner | {"features": tuple(combiner["features"])})
-    if attribution and "photographs" in attribution:
-        null = {model: tuple(values) for model, values in attribution["photographs"].items()}
-        attribution = ByContrast(**attribution | {"photographs": null})
-    elif attribution:
-        nested = {name: tuple(map(tuple, attribution[name])) for name in ("centroids", "precision")}
-        flat = {name: tuple(attribution[name]) for name in ("classes", "features", "distances")}
-        attribution = ByTypicality(**attribution | nested | flat)
-    generated, facets = tuple(content.pop("generated")), tuple(content.pop("facets"))
-    return Calibration(
-        strata=strata, combiner=combiner, attribution=attribution, generated=generated, facets=facets, **content
-    )
-
-
-def _first_schema(content: dict[str, Any]) -> dict[str, Any]:
-    """Schema 1 divided photographs by compression alone, and had Platt's probabilities and nothing combined."""
-    platt = content.pop("platt")
-    odds = {"kind": "platt", "slope": platt[0], "intercept": platt[1]} if platt else None
-    cells = {name: name for name in content["strata"] if name != ALL}
-    facets = ["compression"] if cells else []
-    return content | {"odds": odds, "cells": cells, "facets": facets, "combiner": None, "attribution": None}
-
-
-# From the fields of an earlier schema to those of this.
-_UPGRADES = {1: _first_schema}
-
-
-def _decisive(value: Any) -> Any:
-    """What of a run's description decides scores: of models the sum and the precision."""
-    if isinstance(value, list):
-        return [_decisive(part) for part in value]
-    if isinstance(value, dict) and "sha256" in value:
-        return same_weights(value["sha256"]), value["dtype"]
-    return value
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(_short, value)) or "none"
-    if isinstance(value, dict):
-        kept = [
-            str(value[name]) for name in ("name", "distance", "dtype", "null", "steps", "real_step") if value.get(name)
-        ]
-        return " ".join(kept + ([value["sha256"][:8]] if "sha256" in value else []))
-    return str(value)
+def _shown(run: RunInfo, name: str) -> str:
+    """The part of `RunInfo.decisive` of a name, for people."""
+    if name == "methods":
+        return ", ".join(" ".join(filter(None, (of.name, of.distance, of.null))) for of in run.methods)
+    if name == "models":
+        return ", ".join(f"{model.name} {model.dtype} {model.sha256[:8]}" for model in run.models)
+    return str(run.decisive().get(name, "none"))

@@ -23,6 +23,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from recon_detect.calibration.trees import check_trees
 from recon_detect.errors import CalibrationError, UnknownName, UsageError
 
 # Probabilities of classifiers that give nothing else, before they become log odds.
@@ -82,10 +83,10 @@ CLASSIFIERS: dict[str, Kind] = {
 }
 
 
-# Their decision is an affine function of the features.
+# Classifiers whose decision is an affine function of the features.
 LINEAR = ("logistic", "lda", "linear-svm")
 
-# Of scikit-learn, besides what skops trusts anyway: what trees and neighbours are made of.
+# Types of scikit-learn that trees and neighbours are made of, besides what skops trusts anyway.
 _TRUSTED = {
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.metrics._dist_metrics.EuclideanDistance64",
@@ -99,7 +100,7 @@ class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Args:
         kind: Of `CLASSIFIERS`.
-        pca: Keep so many principal components; None keeps the features.
+        pca: Number of principal components to keep; None keeps the features.
         tune: Choose the parameters by cross-validation within whatever it is fitted to, so that `cross_val_score` of
             it is a nested cross-validation.
     """
@@ -137,13 +138,13 @@ class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return GridSearchCV(pipeline, grid, scoring="balanced_accuracy")
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """(N,) labels."""
+        """Labels (N,)."""
         values = self._checked(X)
         result: NDArray[Any] = self.pipeline_.predict(values)
         return result
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
-        """(N,) or, of more than two classes, (N, C): log odds, or another number that grows with them."""
+        """Log odds, or another number that grows with them: (N,), or (N, C) of more than two classes."""
         values = self._checked(X)
         return decision(self.pipeline_, values)
 
@@ -153,7 +154,7 @@ class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return values
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: coefficients and intercept of the features as they are, or skops' archive in base 64."""
+        """JSON values: coefficients and intercept of the features as they are, or skops' archive in base 64."""
         last = self.pipeline_[-1]
         if self.kind not in LINEAR:
             archive = _skops().dumps(self.pipeline_, compression=zipfile.ZIP_DEFLATED)
@@ -168,30 +169,43 @@ class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         }
 
 
-def decision(fitted: Any, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The decision function, or the log odds of what has only probabilities."""
-    if hasattr(fitted, "decision_function"):
-        return np.asarray(fitted.decision_function(values), dtype=np.float64)
-    p = fitted.predict_proba(values).clip(_CERTAIN, 1 - _CERTAIN)
+def decision(estimator: Any, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Decision function (N,) or (N, C) of an estimator, or the log odds where it has only probabilities."""
+    if hasattr(estimator, "decision_function"):
+        return np.asarray(estimator.decision_function(values), dtype=np.float64)
+    p = estimator.predict_proba(values).clip(_CERTAIN, 1 - _CERTAIN)
     odds = np.log(p) - np.log1p(-p)
     return np.asarray(odds[:, 1] if odds.shape[1] == 2 else odds, dtype=np.float64)
 
 
-def decision_of(found: Mapping[str, Any], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """`EvidenceClassifier.decision_function` by what its `to_dict` gave."""
-    if "skops" in found:
-        return decision(_from_skops(found["skops"]), values)
-    result: NDArray[np.float64] = values @ np.array(found["coefficients"]).T + np.array(found["intercept"])
+def decision_of(kind: str, parameters: Mapping[str, Any], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`EvidenceClassifier.decision_function` of features (N, F), by its kind and what its `to_dict` gave.
+
+    Raises:
+        CalibrationError: Types that are not loaded from files, or trees that would be walked out of.
+        ValueError: Values that no fit gives.
+    """
+    if kind not in LINEAR:
+        return decision(_from_skops(parameters["skops"]), values)
+    result: NDArray[np.float64] = values @ np.array(parameters["coefficients"]).T + np.array(parameters["intercept"])
     return result[:, 0] if result.shape[1] == 1 else result
 
 
 @lru_cache(maxsize=4)
 def _from_skops(text: str) -> Any:
+    skops = _skops()
     archive = base64.b64decode(text)
-    unknown = _skops().get_untrusted_types(data=archive)
-    if foreign := sorted(set(unknown) - _TRUSTED):
-        raise CalibrationError(f"the classifier has types that are not loaded from files: {', '.join(foreign)}")
-    return _skops().loads(archive, trusted=unknown)
+    try:
+        unknown = skops.get_untrusted_types(data=archive)
+        if foreign := sorted(set(unknown) - _TRUSTED):
+            raise CalibrationError(f"the classifier has types that are not loaded from files: {', '.join(foreign)}")
+        pipeline = skops.loads(archive, trusted=unknown)
+        check_trees(pipeline[-1])
+    except CalibrationError:
+        raise
+    except Exception as error:  # whatever a crafted archive brings about in skops and in scikit-learn's setters
+        raise CalibrationError(f"the archive of the classifier is damaged ({error})") from error
+    return pipeline
 
 
 def _skops() -> Any:

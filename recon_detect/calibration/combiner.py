@@ -1,4 +1,4 @@
-"""One score from all that a row says: a fusion of p-values, or a classifier."""
+"""One score from all numbers of a row: a fusion of p-values, or a classifier."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from recon_detect.calibration.features import feature_matrix, feature_names
 from recon_detect.errors import UnknownName, UsageError
+from recon_detect.results import Row
 
-Rows = Sequence[Mapping[str, Any]]
+Rows = Sequence[Row]
+_TWO_SIDED = "two-sided-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +24,8 @@ class Combiner:
     Attributes:
         kind: A rule of `fusion.RULES`, or one of `classifiers.CLASSIFIERS`.
         features: Names, see `features.features_of`.
-        parameters: JSON.
-        effective: Of how many independent scores the features of photographs are worth (`fusion.dependence`).
+        parameters: JSON values of the fit, as its kind has them.
+        effective: Number of independent scores that the features of photographs are worth (`fusion.dependence`).
     """
 
     kind: str
@@ -34,28 +36,43 @@ class Combiner:
     def scores(self, rows: Rows) -> NDArray[np.float64]:
         """(N,); high means generated, NaN where a row lacks a number."""
         values = feature_matrix(rows, self.features)
-        whole = np.isfinite(values).all(axis=1)
-        found = np.full(len(values), np.nan)
-        if whole.any():
-            found[whole] = self._of(values[whole])
-        return found
+        finite = np.isfinite(values).all(axis=1)
+        scores = np.full(len(values), np.nan)
+        if finite.any():
+            scores[finite] = self._combined(values[finite])
+        return scores
 
-    def _of(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _combined(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         # scikit-learn takes a second to import.
         from recon_detect.calibration.classifiers import decision_of
-        from recon_detect.calibration.fusion import Fusion
+        from recon_detect.calibration.fusion import RULES, Fusion
 
-        if "rule" in self.parameters:
+        if self.kind.removeprefix(_TWO_SIDED) in RULES:
             return Fusion.from_dict(self.parameters).transform(values)[:, 0]
-        return decision_of(self.parameters, values)
+        return decision_of(self.kind, self.parameters, values)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Combiner:
+        """Reads the values of a file, and tries them on one image of zeros.
+
+        Raises:
+            CalibrationError: A classifier that cannot be used safely.
+            ValueError: Values that no fit gives.
+        """
+        combiner = cls(content["kind"], tuple(content["features"]), content["parameters"], content["effective"])
+        if combiner.kind not in combinations():
+            raise ValueError(f"combination of the kind {combiner.kind!r}")
+        if combiner._combined(np.zeros((1, len(combiner.features)))).shape != (1,):
+            raise ValueError(f"combination {combiner.kind}: expected one score of an image")
+        return combiner
 
 
 def combinations() -> list[str]:
-    """The kinds that there are."""
+    """Lists the kinds of combination."""
     from recon_detect.calibration.classifiers import CLASSIFIERS
     from recon_detect.calibration.fusion import RULES
 
-    return [*RULES, *(f"two-sided-{name}" for name in RULES), *CLASSIFIERS]
+    return [*RULES, *(f"{_TWO_SIDED}{name}" for name in RULES), *CLASSIFIERS]
 
 
 def fit_combiner(kind: str, real: Rows, generated: Rows, *, pca: int | None = None, tune: bool = False) -> Combiner:
@@ -64,9 +81,9 @@ def fit_combiner(kind: str, real: Rows, generated: Rows, *, pca: int | None = No
     Args:
         kind: A rule or a classifier; ``"two-sided-RULE"`` is surprised by low scores too.
         real: Rows of photographs, with scores.
-        generated: Of generated images.
-        pca: Of a classifier: `EvidenceClassifier.pca`.
-        tune: Of a classifier: `EvidenceClassifier.tune`.
+        generated: Rows of generated images.
+        pca: Principal components that a classifier keeps.
+        tune: Whether a classifier's parameters are chosen by cross-validation.
 
     Raises:
         UnknownName: No such kind.
@@ -75,11 +92,11 @@ def fit_combiner(kind: str, real: Rows, generated: Rows, *, pca: int | None = No
     from recon_detect.calibration.classifiers import EvidenceClassifier
     from recon_detect.calibration.fusion import RULES, Fusion, dependence
 
-    rule = kind.removeprefix("two-sided-")
+    rule = kind.removeprefix(_TWO_SIDED)
     if kind not in combinations():
         raise UnknownName("combination", kind, combinations())
     names = feature_names(real)
-    photographs, others = (_whole(feature_matrix(rows, names)) for rows in (real, generated))
+    photographs, others = (_complete(feature_matrix(rows, names)) for rows in (real, generated))
     if len(photographs) < 3:
         raise UsageError(f"{len(photographs)} photographs to fit {kind} to; expected 3 or more")
     effective = dependence(photographs).effective
@@ -96,5 +113,5 @@ def fit_combiner(kind: str, real: Rows, generated: Rows, *, pca: int | None = No
     return Combiner(kind, names, classifier.to_dict(), effective)
 
 
-def _whole(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _complete(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return values[np.isfinite(values).all(axis=1)]

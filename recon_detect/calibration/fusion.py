@@ -59,7 +59,7 @@ class Fusion(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.two_sided = two_sided
 
     def fit(self, X: ArrayLike, y: object = None) -> Fusion:
-        """Takes mean and deviation of the scores (N, K) of photographs."""
+        """Estimates mean and deviation of the scores (N, K) of photographs."""
         if self.rule not in RULES:
             raise ValueError(f"rule is {self.rule!r}; expected one of {', '.join(RULES)}")
         values = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
@@ -70,7 +70,7 @@ class Fusion(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def p_values(self, X: ArrayLike) -> NDArray[np.float64]:
-        """(N, K), before they are combined."""
+        """P-values (N, K), before they are combined."""
         check_is_fitted(self)
         values = validate_data(self, X, dtype=np.float64, reset=False)
         n = self.n_photographs_
@@ -79,12 +79,12 @@ class Fusion(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(np.clip(p, _LEAST, 1.0))
 
     def transform(self, X: ArrayLike) -> NDArray[np.float64]:
-        """(N, 1); high where photographs seldom are."""
+        """Fused scores (N, 1); high where photographs seldom are."""
         combined = RULES[self.rule](self.p_values(X))
         return -np.log10(np.clip(combined, 1e-300, 1.0))[:, None]
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """JSON values of the fit."""
         check_is_fitted(self)
         return {
             "rule": self.rule,
@@ -95,22 +95,28 @@ class Fusion(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         }
 
     @classmethod
-    def from_dict(cls, found: dict[str, Any]) -> Fusion:
-        """What `to_dict` gave."""
-        fusion = cls(found["rule"], found["two_sided"])
-        fusion.n_photographs_ = found["photographs"]
-        fusion.mean_, fusion.deviation_ = np.array(found["mean"]), np.array(found["deviation"])
+    def from_dict(cls, content: dict[str, Any]) -> Fusion:
+        """Reads and checks what `to_dict` gave.
+
+        Raises:
+            ValueError: Values that no fit gives.
+        """
+        fusion = cls(content["rule"], content["two_sided"])
+        fusion.n_photographs_ = content["photographs"]
+        fusion.mean_, fusion.deviation_ = (np.array(content[name], dtype=np.float64) for name in ("mean", "deviation"))
         fusion.n_features_in_ = len(fusion.mean_)
+        if fusion.rule not in RULES or fusion.n_photographs_ < 2 or fusion.mean_.shape != fusion.deviation_.shape:
+            raise ValueError(f"fusion: {fusion.rule!r} of {fusion.n_photographs_} photographs")
         return fusion
 
 
 @dataclass(frozen=True, slots=True)
 class Dependence:
-    """How much scores of photographs go together.
+    """Dependence of the scores of photographs on each other.
 
     Attributes:
         correlation: (K, K) Spearman's.
-        effective: How many independent scores they are worth: (sum of sqrt(eigenvalues))^2 / sum (Galwey, 2009).
+        effective: Number of independent scores that they are worth: (sum of sqrt(eigenvalues))^2 / sum (Galwey, 2009).
     """
 
     correlation: NDArray[np.float64]
@@ -118,7 +124,7 @@ class Dependence:
 
 
 def dependence(values: NDArray[np.float64]) -> Dependence:
-    """Of scores (N, K) of photographs."""
+    """Measures the dependence of scores (N, K) of photographs."""
     if values.shape[1] == 1:
         return Dependence(np.ones((1, 1)), 1.0)
     ranks = stats.rankdata(values, axis=0)

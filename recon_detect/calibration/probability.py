@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Labelled = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+Scores = NDArray[np.float64]
 
 
-def _labelled(real: NDArray[np.float64], generated: NDArray[np.float64]) -> Labelled:
+def _labelled(real: Scores, generated: Scores) -> tuple[Scores, Scores, Scores]:
     """Scores, labels, and weights by which both classes count alike."""
     scores = np.r_[real, generated]
     labels = np.r_[np.zeros(len(real)), np.ones(len(generated))]
@@ -20,7 +20,7 @@ def _labelled(real: NDArray[np.float64], generated: NDArray[np.float64]) -> Labe
     return scores, labels, weights * len(scores) / 2
 
 
-def _platt(real: NDArray[np.float64], generated: NDArray[np.float64]) -> dict[str, Any]:
+def _platt(real: Scores, generated: Scores) -> dict[str, Any]:
     """Slope and intercept of a logistic regression (Platt, 1999)."""
     from sklearn.linear_model import LogisticRegression
 
@@ -31,8 +31,8 @@ def _platt(real: NDArray[np.float64], generated: NDArray[np.float64]) -> dict[st
     return {"slope": float(model.coef_[0, 0] / unit), "intercept": float(model.intercept_[0])}
 
 
-def _temperature(real: NDArray[np.float64], generated: NDArray[np.float64]) -> dict[str, Any]:
-    """Only a slope, one over the temperature, of scores that are log odds (Guo et al., 2017)."""
+def _temperature(real: Scores, generated: Scores) -> dict[str, Any]:
+    """Slope alone, one over the temperature, of scores that are log odds (Guo et al., 2017)."""
     from sklearn.linear_model import LogisticRegression
 
     scores, labels, weights = _labelled(real, generated)
@@ -40,7 +40,7 @@ def _temperature(real: NDArray[np.float64], generated: NDArray[np.float64]) -> d
     return {"slope": float(model.coef_[0, 0]), "intercept": 0.0}
 
 
-def _isotonic(real: NDArray[np.float64], generated: NDArray[np.float64]) -> dict[str, Any]:
+def _isotonic(real: Scores, generated: Scores) -> dict[str, Any]:
     """Steps of an isotonic regression (Zadrozny and Elkan, 2002), never more certain than one in n."""
     from sklearn.isotonic import IsotonicRegression
 
@@ -50,23 +50,40 @@ def _isotonic(real: NDArray[np.float64], generated: NDArray[np.float64]) -> dict
     return {"scores": model.X_thresholds_.tolist(), "log_odds": (np.log(p) - np.log1p(-p)).tolist()}
 
 
-PROBABILITIES: dict[str, Callable[[NDArray[np.float64], NDArray[np.float64]], dict[str, Any]]] = {
+PROBABILITIES: dict[str, Callable[[Scores, Scores], dict[str, Any]]] = {
     "platt": _platt,
     "isotonic": _isotonic,
     "temperature": _temperature,
 }
 
 
-def fit_probability(kind: str, real: NDArray[np.float64], generated: NDArray[np.float64]) -> dict[str, Any]:
-    """The log odds as a function of the score, at equal shares, for JSON."""
+def fit_probability(kind: str, real: Scores, generated: Scores) -> dict[str, Any]:
+    """Log odds of being generated as a function of the score, at equal shares; JSON values with their ``"kind"``."""
     return {"kind": kind} | PROBABILITIES[kind](real, generated)
 
 
-def probability_of(found: Mapping[str, Any], score: float, prior: float) -> float:
-    """Of being generated, where a share `prior` of images is."""
-    if "slope" in found:
-        odds = found["slope"] * score + found["intercept"]
+def check_odds(odds: Mapping[str, Any]) -> None:
+    """Checks what a file has in place of what `fit_probability` gives.
+
+    Raises:
+        ValueError: An unknown kind, or values that no fit gives.
+    """
+    if odds["kind"] not in PROBABILITIES:
+        raise ValueError(f"odds of the kind {odds['kind']!r}")
+    if odds["kind"] != "isotonic":
+        valid = bool(np.isfinite([odds["slope"], odds["intercept"]]).all())
     else:
-        odds = float(np.interp(score, found["scores"], found["log_odds"]))
-    odds += math.log(prior / (1 - prior))
-    return 1 / (1 + math.exp(-odds)) if odds > -700 else 0.0
+        scores, log_odds = (np.array(odds[name], dtype=np.float64) for name in ("scores", "log_odds"))
+        valid = len(scores) == len(log_odds) > 0 and bool(np.isfinite(log_odds).all() and (np.diff(scores) >= 0).all())
+    if not valid:
+        raise ValueError("odds: expected finite values, and scores that ascend")
+
+
+def probability_of(odds: Mapping[str, Any], score: float, prior: float) -> float:
+    """Probability that an image is generated, where a share `prior` of images is."""
+    if odds["kind"] == "isotonic":
+        log_odds = float(np.interp(score, odds["scores"], odds["log_odds"]))
+    else:
+        log_odds = odds["slope"] * score + odds["intercept"]
+    log_odds += math.log(prior / (1 - prior))
+    return 1 / (1 + math.exp(-log_odds)) if log_odds > -700 else 0.0

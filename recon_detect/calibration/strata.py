@@ -6,13 +6,16 @@ What divides photographs is known without their scores, so that the bound on fal
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from recon_detect.errors import UsageError
+from recon_detect.images import Provenance
+from recon_detect.results import Row
 
 # The stratum of all images.
 ALL = "all"
-# What an image gets whose kind no photograph of the calibration had: the threshold of all, and this name.
+# Stratum of an image whose kind no photograph of the calibration had; its threshold is that of all.
 UNLIKE = "all, none like it"
 
 Cell = tuple[int, ...]
@@ -24,28 +27,35 @@ class Facet:
 
     Attributes:
         levels: Names, in an order in which neighbours are alike.
-        level_of: The position of a row, as `Row.to_dict` gives it.
+        level_of: Position of an image in them, by its row.
     """
 
     levels: tuple[str, ...]
-    level_of: Callable[[Mapping[str, Any]], int]
+    level_of: Callable[[Row], int]
 
 
-def _compression(row: Mapping[str, Any]) -> int:
-    quality = row["jpeg_quality"]
-    if quality is None:
-        return 4 if row["format"] in ("WEBP", "AVIF") else 0
-    return 1 if quality >= 90 else 2 if quality >= 70 else 3
+def _compression(row: Row) -> int:
+    file = _provenance(row)
+    if file.jpeg_quality is None:
+        return 4 if file.format in ("WEBP", "AVIF") else 0
+    return 1 if file.jpeg_quality >= 90 else 2 if file.jpeg_quality >= 70 else 3
 
 
-def _size(row: Mapping[str, Any]) -> int:
-    pixels = row["width"] * row["height"]
+def _size(row: Row) -> int:
+    file = _provenance(row)
+    pixels = file.width * file.height
     return 0 if pixels < 300_000 else 1 if pixels < 1_500_000 else 2
 
 
-def _texture(row: Mapping[str, Any]) -> int:
-    share = row.get("texture") or 0.0
+def _texture(row: Row) -> int:
+    share = row.texture or 0.0
     return 0 if share < 0.4 else 1 if share < 0.8 else 2
+
+
+def _provenance(row: Row) -> Provenance:
+    if row.provenance is None:
+        raise UsageError(f"{row.path}: its kind is not known, for want of a provenance; calibrate with strata=()")
+    return row.provenance
 
 
 FACETS: dict[str, Facet] = {
@@ -57,22 +67,20 @@ FACETS: dict[str, Facet] = {
 }
 
 
-def cell_of(row: Mapping[str, Any], facets: Sequence[str]) -> str:
-    """The finest kind of an image, by the levels of all facets."""
+def cell_of(row: Row, facets: Sequence[str]) -> str:
+    """Names the finest kind of an image, by the levels of all facets."""
     return _named([FACETS[name].level_of(row) for name in facets], facets)
 
 
-def strata_of(
-    rows: Iterable[Mapping[str, Any]], facets: Sequence[str], enough: int
-) -> tuple[dict[str, str], list[str]]:
-    """The stratum of each kind that is among the rows (`cell_of`), and of each row.
+def strata_of(rows: Iterable[Row], facets: Sequence[str], enough: int) -> tuple[dict[str, str], list[str]]:
+    """Finds the stratum of each kind that is among the rows (`cell_of`), and of each row.
 
     Divided by one facet after the other. A level with fewer than `enough` images is pooled with the thinner of its
     neighbours until none is left, so that each image belongs to one stratum and each stratum has enough, if all have.
     """
-    own = [tuple(FACETS[name].level_of(row) for name in facets) for row in rows]
-    names = {cell: ", ".join(name) or ALL for cell, name in _pooled(Counter(own), facets, enough).items()}
-    return {_named(cell, facets): name for cell, name in names.items()}, [names[cell] for cell in own]
+    cells = [tuple(FACETS[name].level_of(row) for name in facets) for row in rows]
+    names = {cell: ", ".join(name) or ALL for cell, name in _pooled(Counter(cells), facets, enough).items()}
+    return {_named(cell, facets): name for cell, name in names.items()}, [names[cell] for cell in cells]
 
 
 def _pooled(cells: Counter[Cell], facets: Sequence[str], enough: int) -> dict[Cell, list[str]]:
@@ -90,13 +98,13 @@ def _pooled(cells: Counter[Cell], facets: Sequence[str], enough: int) -> dict[Ce
         first, last = sorted((at, min(beside, key=lambda number: count(groups[number]))))
         groups[first : last + 1] = [groups[first] + groups[last]]
     levels = FACETS[facets[0]].levels
-    found: dict[Cell, list[str]] = {}
+    names: dict[Cell, list[str]] = {}
     for group in groups:
-        own = dict.fromkeys(levels[level] for level in (group[0], group[-1]))
-        name = [" to ".join(own)] if len(groups) > 1 else []
-        part = Counter({cell: n for cell, n in cells.items() if cell[depth] in group})
-        found |= {cell: name + rest for cell, rest in _pooled(part, facets[1:], enough).items()}
-    return found
+        ends = dict.fromkeys(levels[level] for level in (group[0], group[-1]))
+        name = [" to ".join(ends)] if len(groups) > 1 else []
+        members = Counter({cell: n for cell, n in cells.items() if cell[depth] in group})
+        names |= {cell: name + rest for cell, rest in _pooled(members, facets[1:], enough).items()}
+    return names
 
 
 def _named(cell: Sequence[int], facets: Sequence[str]) -> str:

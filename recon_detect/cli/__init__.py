@@ -12,19 +12,28 @@ FOUND = 1  # what --fail-on asks for
 SOME_FAILED = 3
 INTERRUPTED = 130
 
+_logger = logging.getLogger("recon_detect")
+
 
 def main() -> None:
-    """Runs the command line; turns errors into messages and exit codes, and what the library warns of into messages."""
+    """Runs the command line; turns errors into messages and exit codes, and the library's warnings into messages."""
     from recon_detect.cli.app import app
 
     warnings = logging.StreamHandler()
     warnings.setFormatter(logging.Formatter("recon-detect: warning: %(message)s"))
-    logger = logging.getLogger("recon_detect")
-    logger.addHandler(warnings)
+    _logger.addHandler(warnings)
+    level = _logger.level
     try:
         app()
     except ReconDetectError as error:
         print(f"recon-detect: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     finally:
-        logger.removeHandler(warnings)
+        _logger.removeHandler(warnings)
+        _logger.setLevel(level)
+
+
+def hush(quiet: bool) -> None:
+    """Silences the library's warnings, if that is asked for."""
+    if quiet:
+        _logger.setLevel(logging.ERROR)

@@ -1,22 +1,77 @@
-"""Options that several commands have."""
+"""Options that several commands have, each with its help."""
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
-_AS_IN_SCORE = "As in 'score'."
+from recon_detect.methods import METHODS
 
-Methods: TypeAlias = Annotated[list[str] | None, typer.Option("--method", "-m", help=_AS_IN_SCORE)]
-Models: TypeAlias = Annotated[list[str] | None, typer.Option("--models", help=_AS_IN_SCORE)]
-Distance: TypeAlias = Annotated[str | None, typer.Option(help=_AS_IN_SCORE)]
-Device: TypeAlias = Annotated[str | None, typer.Option(help=_AS_IN_SCORE)]
-Dtype: TypeAlias = Annotated[str, typer.Option(help=_AS_IN_SCORE)]
-BatchSize: TypeAlias = Annotated[int | None, typer.Option(min=1, help=_AS_IN_SCORE)]
-Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no remarks.")]
+
+def flag(*names: str, help: str) -> Any:
+    """An option without a value; its type would only be noise in the help."""
+    return typer.Option(*names, metavar="", help=help)
+
+
+Paths: TypeAlias = Annotated[
+    list[str],
+    typer.Argument(
+        help="Images, folders (searched recursively), glob patterns, list files (.txt), or manifests (.csv or .jsonl) "
+        "with a column 'path' and optionally 'label'."
+    ),
+]
+Methods: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--method",
+        "-m",
+        help=f"Scoring method: {', '.join(METHODS)}; or MODULE:NAME of your own. Separate several by "
+        "commas: they share one pass, and the first one ranks. Default: glance with the models of the package, grain "
+        "with other models. 'recon-detect methods list' describes them.",
+    ),
+]
+Models: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--models",
+        help="Models: names or sets from 'recon-detect models list', folders, or hub ids. Separate several by commas, "
+        "or repeat the option. Default: the method's own; the default method uses those of the package and downloads "
+        "nothing.",
+    ),
+]
+Distance: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        help="How image and reconstruction are compared: lpips_vgg_2, l2, ssim, ... Default: the method's own."
+    ),
+]
+Device: TypeAlias = Annotated[str | None, typer.Option(help="cuda, mps or cpu. Default: the first that is available.")]
+Dtype: TypeAlias = Annotated[str, typer.Option(help="Precision: auto, float32, bfloat16 or float16.")]
+BatchSize: TypeAlias = Annotated[
+    int | None, typer.Option(min=1, help="Images per batch. Default: chosen by the free memory.")
+]
+Workers: TypeAlias = Annotated[int, typer.Option(min=1, help="Threads that read and decode images.")]
+MaxPixels: TypeAlias = Annotated[int, typer.Option(min=1, help="Refuse images with more pixels than this.")]
+InversionSteps: TypeAlias = Annotated[
+    int, typer.Option(min=1, help="Steps that a diffusion model takes in each direction, with --method dire or deep.")
+]
+RealStep: TypeAlias = Annotated[
+    int,
+    typer.Option(
+        min=0, help="Take only this number of those steps in each direction, which costs less; 0 takes all of them."
+    ),
+]
+Real: TypeAlias = Annotated[
+    list[str], typer.Option("--real", help="Photographs: files, folders, patterns, lists or manifests.")
+]
+Generated: TypeAlias = Annotated[
+    list[str] | None, typer.Option("--generated", help="Generated images; NAME=PATH names their generator.")
+]
+AsJson: TypeAlias = Annotated[bool, flag("--json", help="Print JSON on a terminal too.")]
+Quiet: TypeAlias = Annotated[bool, flag("--quiet", "-q", help="Show no progress bar, remarks or warnings.")]
 
 
 def split(names: list[str] | None) -> list[str] | None:
-    """The values of an option that may be repeated, separated by commas, or both."""
+    """Values of an option that may be repeated, separated by commas, or both."""
     return [part for name in names for part in name.split(",") if part] if names else None

@@ -3,111 +3,217 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import closing
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
-from rich.console import Console
-from tqdm.auto import tqdm
+import typer
 
-from recon_detect.calibration import ALL, Calibration, calibrate, is_fitted_to, needed
-from recon_detect.calibration.fit import check_options
 from recon_detect.cli import INTERRUPTED
-from recon_detect.cli.sources import labelled
-from recon_detect.cli.tables import stdout_console
-from recon_detect.detector import Detector, load_detector
-from recon_detect.images import Source
-from recon_detect.images.augment import COPY, augmented
-from recon_detect.output import Journal
+from recon_detect.cli.arguments import (
+    BatchSize,
+    Device,
+    Distance,
+    Dtype,
+    Generated,
+    Methods,
+    Models,
+    Real,
+    flag,
+    split,
+)
+from recon_detect.methods import DEFAULT_METHOD
+from recon_detect.settings import DEFAULTS, FITTING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from recon_detect.calibration import Calibration
+    from recon_detect.results import Row
 
 
-def run_calibrate(
+def calibrate(
+    real: Real,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The .json file to write.")],
+    generated: Generated = None,
+    fpr: Annotated[
+        float, typer.Option(help="False positive rate: the share of photographs that may be called generated.")
+    ] = FITTING.fpr,
+    confidence: Annotated[
+        float, typer.Option(help="Probability that the true false positive rate does not exceed --fpr.")
+    ] = FITTING.confidence,
+    strata: Annotated[
+        str,
+        typer.Option(
+            help="Properties by which photographs are divided into groups, each with a threshold of its own; 'none' "
+            "makes one group. Groups with too few photographs are merged."
+        ),
+    ] = ",".join(FITTING.strata),
+    combine: Annotated[
+        str | None,
+        typer.Option(
+            help="Judge one score made of every method's score of every model: a rule that is fitted to photographs "
+            "alone (such as cauchy, min-p, fisher, two-sided-fisher), or a classifier that is trained on photographs "
+            "and generated images (such as logistic, lda, random-forest). An unknown name lists all of them."
+        ),
+    ] = FITTING.combine,
+    fit_share: Annotated[
+        float, typer.Option(help="Share of the images that --combine is fitted to; the others give the threshold.")
+    ] = FITTING.fit_share,
+    pca: Annotated[
+        int | None, typer.Option(min=1, help="Number of principal components that a classifier keeps.")
+    ] = FITTING.pca,
+    tune: Annotated[bool, flag("--tune", help="Choose a classifier's parameters by cross-validation.")] = FITTING.tune,
+    augment: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Number of changed copies (blur, jitter, JPEG) of each image that --combine is fitted to."
+        ),
+    ] = 0,
+    probability: Annotated[
+        str, typer.Option(help="How probabilities are fitted: platt, isotonic, or temperature (for logistic and lda).")
+    ] = FITTING.probability,
+    prior: Annotated[
+        float, typer.Option(help="Expected share of generated images, for probabilities.")
+    ] = FITTING.prior,
+    data: Annotated[str, typer.Option(help="Description of the images, for the file.")] = FITTING.data,
+    method: Methods = None,
+    models: Models = None,
+    distance: Distance = None,
+    device: Device = DEFAULTS.device,
+    dtype: Dtype = DEFAULTS.dtype,
+    batch_size: BatchSize = DEFAULTS.batch_size,
+) -> None:
+    """Find a threshold from photographs, with a bound on the false positive rate.
+
+    At most a share --fpr of photographs like those given exceeds the threshold, with the given confidence. Too few
+    photographs for that are refused before any is scored. Photographs are compared with those of their own compression,
+    size and texture where there are enough of them. A run that was interrupted is resumed, and scores are kept beside
+    the output: another --fpr or --combine on the same images takes seconds.
+
+    Examples:
+      recon-detect calibrate --real photos/ --fpr 0.01 --output cal.json
+
+      recon-detect score inbox/ --calibration cal.json
+
+      recon-detect calibrate --real photos/ --generated sd=a/ --generated flux=b/ --method contrast,aedr --models tiny
+      --combine logistic --output cal.json
+    """
+    detector = {
+        "method": split(method) or DEFAULT_METHOD,
+        "models": split(models),
+        "distance": distance,
+        "device": device,
+        "dtype": dtype,
+        "batch_size": batch_size,
+    }
+    options = {
+        "fpr": fpr,
+        "confidence": confidence,
+        "strata": () if strata == "none" else tuple(strata.split(",")),
+        "combine": combine,
+        "fit_share": fit_share,
+        "pca": pca,
+        "tune": tune,
+        "probability": probability,
+        "prior": prior,
+        "data": data,
+    }
+    raise typer.Exit(_calibrate(real, generated or [], detector, options, output, augment))
+
+
+def _calibrate(
     real: list[str],
     generated: list[str],
     detector_options: dict[str, Any],
     options: dict[str, Any],
     output: Path,
-    augment: int = 0,
+    augment: int,
 ) -> int:
     """Scores, fits, writes; returns the exit code."""
-    sources, generator = labelled(real, generated)
-    check_options(**{name: value for name, value in options.items() if name not in ("pca", "tune", "data")})
+    from recon_detect.calibration import ALL
+    from recon_detect.calibration.fit import check_photographs, fitting_of
+    from recon_detect.cli.sources import labelled
+    from recon_detect.detector import load_detector
+    from recon_detect.output import Journal
+
+    fitting = fitting_of(options)
+    photographs, others = labelled(real, generated)
+    least = check_photographs(len(photographs), fitting)
+    print(f"{len(photographs)} photographs; this threshold needs {least}", file=sys.stderr)
     detector = load_detector(**detector_options)
-    run = detector.run_info
-    with Journal(output.with_suffix(".scores.jsonl"), run.to_dict()) as journal:
+    scores = output.with_suffix(".scores.jsonl")
+    with Journal(scores, detector.run_info) as journal:
+        journal.reuse(_unchanged_since(scores))
         try:
-            _score(detector, sources, len(sources), journal)
-            if augment and options["combine"]:
-                share = options["fit_share"]
-                chosen = {row["path"] for row in journal.rows() if is_fitted_to(row, share) and COPY not in row["path"]}
-                fitted = [source for source in sources if source.id in chosen]
-                _score(detector, augmented(fitted, augment, detector.settings), augment * len(fitted), journal)
+            calibration = detector.calibrate(photographs, others, augment=augment, journal=journal, **options)
         except KeyboardInterrupt:
-            print(f"recon-detect: interrupted; the same command goes on after {journal.path}", file=sys.stderr)
+            print(f"recon-detect: interrupted; the same command resumes after {journal.path}", file=sys.stderr)
             return INTERRUPTED
-        rows = [row | {"generator": generator.get(row["path"])} for row in journal.rows()]
-        found = calibrate(rows, run, **options)
-        found.write(output)
+        # How many could be read, and how many fell to the part that is fitted to, is known only now.
+        check_photographs(len(calibration.strata[ALL].scores), replace(fitting, combine=None))
+        calibration.write(output)
+        failed = sum(row.error is not None for row in journal.rows())
         journal.finish()
-    _tell(found, sum(row["error"] is not None for row in rows), output)
+    _report(calibration, failed, output)
     return 0
 
 
-def _score(detector: Detector, sources: Iterable[Source], total: int, journal: Journal) -> None:
-    """Scores what is not in the journal yet."""
-    bar = tqdm(total=total, unit="image", disable=None)
+def _unchanged_since(scores: Path) -> Callable[[Row], bool]:
+    """Whether the image of a row is the file that it was when its scores were written."""
+    from recon_detect.images.augment import COPY
 
-    def waiting() -> Iterator[Source]:
-        for source in sources:
-            if source.id in journal.done:
-                bar.update()
-            else:
-                yield source
+    written = scores.stat().st_mtime if scores.exists() else 0.0
 
-    with bar, closing(detector.stream(waiting())) as stream:
-        for row in stream:
-            journal.add(row.to_dict(journal.run["run"]))
-            bar.update()
+    def unchanged(row: Row) -> bool:
+        original, copy, _ = row.path.rpartition(COPY)
+        path = Path(original if copy else row.path)
+        if not path.is_file() or row.provenance is None:
+            return False
+        now = path.stat()
+        return max(now.st_mtime, now.st_ctime) <= written and bool(copy or now.st_size == row.provenance.file_bytes)
+
+    return unchanged
 
 
-def _tell(found: Calibration, failed: int, output: Path) -> None:
+def _report(calibration: Calibration, failed: int, output: Path) -> None:
+    from recon_detect.calibration import ALL
+    from recon_detect.cli.tables import stdout_console
+
     console = stdout_console()
-    n = len(found.strata[ALL].scores)
-    judged = found.combiner.kind if found.combiner else found.method
-    console.print(f"{output}: {judged} on {n} photographs and {len(found.generated)} generated images, "
-                  f"{failed} failed")  # fmt: skip
-    if found.combiner:
+    judged = calibration.combiner.kind if calibration.combiner else calibration.method
+    console.print(
+        f"{output}: {judged} on {len(calibration.strata[ALL].scores)} photographs and {len(calibration.generated)} "
+        f"generated images, {failed} failed"
+    )
+    if calibration.combiner:
         console.print(
-            f"  {judged} of {len(found.combiner.features)} scores, which are worth {found.combiner.effective:.1f} "
-            "independent ones in photographs; it was fitted to other images than these"
+            f"  {judged} of {len(calibration.combiner.features)} scores, which are worth "
+            f"{calibration.combiner.effective:.1f} independent ones in photographs; it was fitted to other images"
         )
-    bound = f"at most {found.fpr:.2%} of photographs like these, with {found.confidence:.0%} confidence"
-    for name, stratum in found.strata.items():
-        if stratum.threshold is None:
-            m = needed(found.fpr, found.confidence)
-            console.print(f"  {name}: no threshold keeps {bound}, with {len(stratum.scores)} images: you need {m}")
-        else:
-            console.print(
-                f"  {name}: likely generated above {stratum.threshold:.4f} ({bound}; n = {len(stratum.scores)})"
-            )
-    if not found.generated:
-        console.print("  Without generated images no image is called likely real, and no probability is given.")
+    bound = f"at most {calibration.fpr:.2%} of photographs like these, with {calibration.confidence:.0%} confidence"
+    for name, stratum in calibration.strata.items():
+        console.print(f"  {name}: likely generated above {stratum.threshold:.4f} ({bound}; n = {len(stratum.scores)})")
+    if calibration.generated:
+        _report_separation(console, calibration)
     else:
-        _tell_separation(console, found)
+        console.print("  Without generated images, no image is called likely real and no probability is given.")
 
 
-def _tell_separation(console: Console, found: Calibration) -> None:
+def _report_separation(console: Console, calibration: Calibration) -> None:
+    import numpy as np
     from sklearn.metrics import roc_auc_score
 
-    photographs = found.strata[ALL]
-    labels = np.r_[np.zeros(len(photographs.scores)), np.ones(len(found.generated))]
-    area = roc_auc_score(labels, np.r_[photographs.scores, found.generated])
+    from recon_detect.calibration import ALL
+
+    photographs, generated = calibration.strata[ALL], np.array(calibration.generated)
+    labels = np.r_[np.zeros(len(photographs.scores)), np.ones(len(generated))]
+    area = roc_auc_score(labels, np.r_[photographs.scores, generated])
     warning = ": generated images score lower than photographs here; do not use this method" if area < 0.5 else ""
     console.print(f"  AUROC {area:.3f}{warning}")
     if photographs.threshold is not None:
-        share = float(np.mean(np.array(found.generated) > photographs.threshold))
-        console.print(f"  {share:.1%} of the generated images are above the threshold of all")
-    if found.real_threshold is not None:
-        console.print(f"  likely real below {found.real_threshold:.4f}")
+        share = float(np.mean(generated > photographs.threshold))
+        console.print(f"  {share:.1%} of the generated images exceed the threshold of all")
+    if calibration.real_threshold is not None:
+        console.print(f"  likely real below {calibration.real_threshold:.4f}")

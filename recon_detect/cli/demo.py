@@ -5,22 +5,35 @@ from __future__ import annotations
 import tempfile
 from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-import torch
-from PIL import Image
+import typer
 
-from recon_detect.cli.tables import print_table
-from recon_detect.detector import Detector, load_detector
-from recon_detect.images import open_picture
+from recon_detect.cli.arguments import Models, split
 from recon_detect.methods import DEFAULT_METHOD
 
+if TYPE_CHECKING:
+    from PIL import Image
 
-def run_demo(keep: Path | None, models: list[str] | None) -> None:
-    """Scores photographs and the decoder's versions of them."""
+    from recon_detect.detector import Detector
+
+
+def demo(
+    keep: Annotated[Path | None, typer.Option(help="Keep the images in this folder.")] = None,
+    models: Models = None,
+) -> None:
+    """Score two photographs, and the same two pictures as an image generator's decoder writes them.
+
+    The photographs come with scikit-learn and the models with this package, so nothing is downloaded.
+    """
+    from PIL import Image
     from sklearn.datasets import load_sample_images
 
+    from recon_detect.cli.tables import print_table
+    from recon_detect.detector import load_detector
+
     samples = load_sample_images()
-    detector = load_detector("contrast" if models else DEFAULT_METHOD, models=models)
+    detector = load_detector("contrast" if models else DEFAULT_METHOD, models=split(models))
     with nullcontext(keep) if keep else tempfile.TemporaryDirectory() as name:
         folder = Path(str(name))
         for label in ("photograph", "decoded"):
@@ -35,12 +48,18 @@ def run_demo(keep: Path | None, models: list[str] | None) -> None:
     print(
         f"\nEach picture is scored twice: the photograph, and what the decoder of {detector.run_info.models[0].name} "
         "makes of it,\nthe last step of every latent diffusion model. A decoded picture is reconstructed better as it "
-        "is than\nmirrored, turned or moved, so its score is well above 0; that of a photograph not: docs/methods.md."
+        "is than\nmirrored, turned or moved, so its score is well above 0; a photograph's is not: "
+        "docs/methods/grain.md."
     )
 
 
 def _decoded(detector: Detector, photograph: Image.Image) -> Image.Image:
-    """The photograph after one pass through the detector's first autoencoder, rounded to 8 bits as generators do."""
+    """Passes a photograph through the detector's first autoencoder, and rounds to 8 bits as generators do."""
+    import torch
+    from PIL import Image
+
+    from recon_detect.images import open_picture
+
     with torch.inference_mode():
         x = open_picture(photograph).tensor()[None].to(detector.device)
         decoded = detector.evidence(x).reconstruction(0)[0]

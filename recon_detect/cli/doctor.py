@@ -7,15 +7,17 @@ import os
 import platform
 from collections.abc import Callable
 
-import psutil
-from rich.text import Text
+import typer
 
-from recon_detect.cli.tables import stdout_console
 from recon_detect.errors import ReconDetectError, WeightsMissing
 
 
-def run_doctor() -> int:
-    """Runs every check; returns 0 if all are well, else the exit code of the first that is not."""
+def doctor() -> None:
+    """Check the installation: versions, devices, torchvision, LPIPS, weights, cache."""
+    from rich.text import Text
+
+    from recon_detect.cli.tables import stdout_console
+
     console = stdout_console()
     code = 0
     for name, check in _CHECKS.items():
@@ -27,10 +29,12 @@ def run_doctor() -> int:
         except ImportError as error:
             console.print(Text("bad", style="red"), f"{name}: {error}")
             code = code or 1
-    return code
+    raise typer.Exit(code)
 
 
 def _python() -> str:
+    import psutil
+
     memory = psutil.virtual_memory()
     return (
         f"{platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
@@ -86,8 +90,8 @@ def _weights() -> str:
     from recon_detect.models.registry import expand
     from recon_detect.models.weights import find_weights
 
-    found = [find_weights(name, fetch=False) for name in expand(find_method(DEFAULT_METHOD).models)]
-    return ", ".join(f"{weights.name} in {weights.folder}" for weights in found)
+    every = [find_weights(name, fetch=False) for name in expand(find_method(DEFAULT_METHOD).models)]
+    return ", ".join(f"{weights.name} in {weights.folder}" for weights in every)
 
 
 def _hub() -> str:

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from rich.table import Table
+from typing import TYPE_CHECKING, Annotated
 
-from recon_detect.cli.tables import stdout_console
+import typer
+
+from recon_detect.cli.arguments import split
 from recon_detect.errors import WeightsCorrupt, WeightsError, WeightsMissing
 from recon_detect.models.registry import MODEL_SETS, MODELS, expand
-from recon_detect.models.weights import Weights, find_weights, search_folders
+
+if TYPE_CHECKING:
+    from recon_detect.models.weights import Weights
+
+app = typer.Typer(help="Show, fetch and check pretrained weights.", no_args_is_help=True)
 
 _LPIPS = "lpips"
 
 
-def run_list() -> None:
-    """Prints the registry."""
+@app.command("list")
+def list_models() -> None:
+    """Show the models by name, and which of them are on this machine."""
+    from rich.table import Table
+
+    from recon_detect.cli.tables import stdout_console
+    from recon_detect.models.weights import search_folders
+
     table = Table(box=None, pad_edge=False)
     for heading in ("name", "what", "licence", "MB", "here"):
         table.add_column(heading, justify="right" if heading == "MB" else "left", overflow="fold")
     for row in MODELS.values():
-        gated = ", terms to accept" if row.files and row.files[0].gated else ""
+        gated = ", terms to accept" if any(file.gated for file in row.files[:1]) else ""
         table.add_row(row.name, row.title, row.licence + gated, str(row.megabytes), _where(row.name))
     console = stdout_console()
     console.print(table)
@@ -27,10 +39,16 @@ def run_list() -> None:
     console.print(f"\n\nSearched: {', '.join(map(str, search_folders()))}, then the hub's cache, then the hub.")
 
 
-def run_download(names: list[str]) -> None:
-    """Fetches what is missing."""
+@app.command("download")
+def download_models(
+    names: Annotated[list[str], typer.Argument(help="Names, sets ('tiny', 'full'), hub ids, or 'lpips'.")],
+) -> None:
+    """Fetch weights from the hub, and nothing but the autoencoder. A broken transfer is resumed."""
+    from recon_detect.cli.tables import stdout_console
+    from recon_detect.models.weights import find_weights
+
     console = stdout_console()
-    for name in expand(tuple(names)):
+    for name in expand(tuple(split(names) or ())):
         if name == _LPIPS:
             from recon_detect.models.lpips import LPIPS
 
@@ -41,11 +59,19 @@ def run_download(names: list[str]) -> None:
             console.print(f"{name}: {weights.origin} {weights.folder / weights.filename}")
 
 
-def run_verify(names: list[str] | None) -> int:
-    """Checks sums; returns the exit code."""
+@app.command("verify")
+def verify_models(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Names or sets. Default: all that are on this machine.")
+    ] = None,
+) -> None:
+    """Check the SHA-256 of weights on this machine."""
+    from recon_detect.cli.tables import stdout_console
+    from recon_detect.models.weights import find_weights
+
     console = stdout_console()
     code = 0
-    for name in expand(tuple(names or MODELS)):
+    for name in expand(tuple(split(names) or MODELS)):
         try:
             weights = find_weights(name, fetch=False)
         except WeightsMissing:
@@ -57,17 +83,19 @@ def run_verify(names: list[str] | None) -> int:
             code = error.exit_code
         else:
             console.print(f"{name}: {_verdict(weights)} {weights.folder / weights.filename}")
-    return code
+    raise typer.Exit(code)
 
 
 def _verdict(weights: Weights) -> str:
     row = MODELS.get(weights.name)
-    known = row is not None and any((*row.local_sha256, *(file.sha256 for file in row.files)))
-    # find_weights has refused the file already if a known sum does not fit.
-    return "ok" if known else f"no published sum known, sha256 {weights.sha256}:"
+    published = row is not None and any((*row.local_sha256, *(file.sha256 for file in row.files)))
+    # find_weights has refused the file already if a published sum does not fit.
+    return "ok" if published else f"no published sum known, sha256 {weights.sha256}:"
 
 
 def _where(name: str) -> str:
+    from recon_detect.models.weights import find_weights
+
     try:
         weights = find_weights(name, fetch=False)
     except WeightsCorrupt:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,30 +13,52 @@ from recon_detect.errors import UsageError
 from recon_detect.images import Source, find_sources
 
 
-def sources_of(paths: list[str]) -> list[Source]:
-    """The images, each once: what is on disk already is looked up by path when a run goes on.
+class Sources:
+    """Images by path, each once. They are looked up again for each pass: only their names are held in memory.
+
+    Args:
+        paths: See `find_sources`.
+        label: Label of all of them; None takes those of manifests and folders.
 
     Raises:
         UsageError: There are none.
     """
-    # The package has a limit of its own, and says so in the row.
-    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-    sources = list({source.id: source for source in find_sources(paths)}.values())
-    if not sources:
-        raise UsageError(f"no images in {', '.join(paths)}")
-    return sources
+
+    def __init__(self, paths: Sequence[str], label: str | None = None) -> None:
+        # The package has a limit of its own, and says so in the row.
+        warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+        self._paths = paths
+        self._label = label
+        self._count = sum(1 for _ in self)
+        if not self._count:
+            raise UsageError(f"no images in {', '.join(paths)}")
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Source]:
+        names: set[str] = set()
+        for source in find_sources(self._paths):
+            if source.id not in names:
+                names.add(source.id)
+                yield replace(source, label=self._label or source.label)
 
 
-def labelled(real: list[str], generated: list[str]) -> tuple[list[Source], dict[str, str]]:
-    """The images, each once, and of those given as NAME=PATH the name of what made them, by path."""
-    sources: dict[str, Source] = {}
-    generator: dict[str, str] = {}
-    for label, given in (("real", real), ("generated", generated)):
-        for text in given:
-            name, _, path = text.rpartition("=") if label == "generated" and not Path(text).exists() else ("", "", text)
-            for source in sources_of([path]):
-                if sources.setdefault(source.id, replace(source, label=label)).label != label:
-                    raise UsageError(f"{source.id} is given as --real and as --generated; leave it out of one")
-                if name:
-                    generator[source.id] = name
-    return list(sources.values()), generator
+def labelled(real: Sequence[str], generated: Sequence[str]) -> tuple[Sources, dict[str | None, Sources]]:
+    """Photographs, and generated images by the NAME of those that are given as NAME=PATH.
+
+    Raises:
+        UsageError: There are none of a kind that is named, or an image is of both.
+    """
+    by_name: dict[str | None, list[str]] = {}
+    for text in generated:
+        name, _, path = ("", "", text) if Path(text).exists() else text.rpartition("=")
+        by_name.setdefault(name or None, []).append(path)
+    photographs = Sources(real, "real")
+    others = {name: Sources(paths, "generated") for name, paths in by_name.items()}
+    if others:
+        names = {source.id for source in photographs}
+        for source in (source for sources in others.values() for source in sources):
+            if source.id in names:
+                raise UsageError(f"{source.id} is given as --real and as --generated; leave it out of one")
+    return photographs, others

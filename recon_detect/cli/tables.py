@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import random
+import math
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -15,12 +15,12 @@ from rich.text import Text
 
 from recon_detect.results import Row, RunInfo
 
-# Rows that are kept to be compared with a calibration's photographs.
-_SAMPLE = 5000
+# A table is for reading; beyond this the file or the pipe is.
+_TABLE_ROWS = 200
 
 
 def print_table(rows: Sequence[Row], run: RunInfo, more: int = 0) -> None:
-    """One line per image, in input order; `more` were left out."""
+    """Prints one line per image, in input order; `more` were left out."""
     table = Table(box=None, pad_edge=False)
     table.add_column("image", overflow="fold")
     table.add_column("score", justify="right")
@@ -37,55 +37,56 @@ def print_table(rows: Sequence[Row], run: RunInfo, more: int = 0) -> None:
     table.add_column("format")
     table.add_column("remarks", overflow="fold")
     for row in rows:
-        known = row.provenance
-        found = {name: score.value for name, score in row.scores.items()} if several else row.per_model
-        values = [f"{found[column]:.4f}" if column in found else "" for column in columns]
-        if run.calibration:
-            values += [f"{row.verdict.p_value:.3f}", row.verdict.verdict] if row.verdict else ["", ""]
-        remarks = row.error or "; ".join((*(known.notes if known else ()), *row.notes))
-        table.add_row(
-            Text(row.path),
-            "" if row.error else f"{row.score:.4f}",
-            *values,
-            f"{known.width}x{known.height}" if known else "",
-            (f"{known.format} q{known.jpeg_quality}" if known.jpeg_quality else known.format) if known else "",
-            Text(remarks, style="red" if row.error else ""),
-        )
+        table.add_row(*_cells(row, columns, run))
     console = stdout_console()
     console.print(table)
     if more:
         console.print(f"... and {more} more; use --output FILE to keep them")
 
 
+def _cells(row: Row, columns: Sequence[str], run: RunInfo) -> list[str | Text]:
+    file = row.provenance
+    several = len(run.methods) > 1
+    numbers = {name: score.value for name, score in row.scores.items()} if several else row.per_model
+    values = [f"{numbers[column]:.4f}" if column in numbers else "" for column in columns]
+    if run.calibration:
+        values += [f"{row.verdict.p_value:.3f}", row.verdict.verdict] if row.verdict else ["", ""]
+    remarks = row.error or "; ".join((*(file.notes if file else ()), *row.notes))
+    return [
+        Text(row.path),
+        "" if row.error else f"{row.score:.4f}",
+        *values,
+        f"{file.width}x{file.height}" if file else "",
+        (f"{file.format} q{file.jpeg_quality}" if file.jpeg_quality else file.format) if file else "",
+        Text(remarks, style="red" if row.error else ""),
+    ]
+
+
 class Tally:
-    """What a summary needs of the rows, without keeping them."""
+    """Counts of a run for its summary, and the first rows for a table, without holding the others."""
 
     def __init__(self) -> None:
         self.images = 0
         self.failed = 0
         self.scores: dict[str, list[float]] = {"real": [], "generated": []}
         self.verdicts: Counter[str] = Counter()
-        # A random part of the rows, for questions about all of them.
-        self.sample: list[dict[str, Any]] = []
-        self._generator = random.Random(0)
+        self.shown: list[Row] = []
 
-    def add(self, entry: dict[str, Any]) -> None:
-        """Counts a row, as `Row.to_dict` gives it."""
+    def add(self, row: Row) -> None:
+        """Counts a row."""
         self.images += 1
-        if "verdict" in entry:
-            self.verdicts[entry["verdict"]] += 1
-            if len(self.sample) < _SAMPLE:
-                self.sample.append(entry)
-            elif (place := self._generator.randrange(self.images)) < _SAMPLE:
-                self.sample[place] = entry
-        if entry["error"] is not None:
+        if len(self.shown) < _TABLE_ROWS:
+            self.shown.append(replace(row, map=None))
+        if row.verdict:
+            self.verdicts[row.verdict.verdict] += 1
+        if row.error is not None:
             self.failed += 1
-        elif entry["label"] in self.scores:
-            self.scores[entry["label"]].append(entry["score"])
+        elif row.label in self.scores and math.isfinite(row.score):
+            self.scores[row.label].append(row.score)
 
 
 def print_summary(tally: Tally, run: RunInfo, output: Path | None) -> None:
-    """On stderr: what was done, how to read it, and how well it separates where labels are known."""
+    """Prints on stderr what was done, how to read it, and how well it separates where labels are known."""
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     models = ", ".join(f"{model.name} ({model.dtype})" for model in run.models)
     methods = ", ".join(f"{method.name} ({method.distance})" for method in run.methods)
@@ -94,15 +95,15 @@ def print_summary(tally: Tally, run: RunInfo, output: Path | None) -> None:
         f"run {run.fingerprint}" + (f"; written to {output}" if output else "")
     )
     reading = (
-        "The score is in standard deviations of photographs: about one in a hundred passes 2.3."
+        "The score is in standard deviations of photographs: about one photograph in a hundred exceeds 2.3."
         if run.methods[0].null
-        else "A score is no probability and has no threshold of its own."
+        else "A score is not a probability and has no threshold of its own."
     )
     console.print(f"Higher means more likely generated. {reading}")
     if run.methods[0].name == "glance":
         console.print(
-            "A first look, at the image as it is. --models tiny (40 MB from the hub) or full also finds what was "
-            "resized, cropped or turned since."
+            "This is a quick check of the image as it is. --models tiny (a download of 40 MB) or full also detects "
+            "images that were resized, cropped or turned since."
         )
     if tally.verdicts:
         console.print("; ".join(f"{count} {verdict}" for verdict, count in tally.verdicts.most_common()))
@@ -118,5 +119,5 @@ def print_summary(tally: Tally, run: RunInfo, output: Path | None) -> None:
 
 
 def stdout_console() -> Console:
-    """A console for tables and lines, which are not folded in a pipe."""
+    """Makes a console for tables and lines, which are not folded in a pipe."""
     return Console(highlight=False, soft_wrap=True, markup=False, width=None if sys.stdout.isatty() else 200)

@@ -27,8 +27,8 @@ log = logging.getLogger("recon_detect")
 
 Result = TypeVar("Result")
 
-# The pool also stops at this many pixels (3 bytes each), so that huge photographs do not fill it with gigabytes.
-_POOL_PIXELS = 128_000_000
+# The pool also stops at this many bytes, 3 or 12 a pixel, so that huge photographs do not fill it with gigabytes.
+_POOL_BYTES = 384_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def run(
     with closing(load(sources, settings)) as items:
         exhausted = False
         while True:
-            while not exhausted and len(pool) < settings.window and _pixels(pool) < _POOL_PIXELS:
+            while not exhausted and len(pool) < settings.window and _bytes(pool) < _POOL_BYTES:
                 item = next(items, None)
                 if item is None:
                     exhausted = True
@@ -86,8 +86,8 @@ def run(
                 return
 
 
-def _pixels(pool: Sequence[Item]) -> int:
-    return sum(item.size[0] * item.size[1] for item in pool)
+def _bytes(pool: Sequence[Item]) -> int:
+    return sum(item.picture.pixels.nbytes for item in pool if item.picture)
 
 
 def _take_batch(pool: list[Item], sizer: BatchSizer) -> list[Item]:
@@ -144,4 +144,4 @@ def _to_device(batch: Sequence[Item], device: torch.device, copy_stream: torch.c
             stored = stored.pin_memory().to(device, non_blocking=True)
         torch.cuda.current_stream(device).wait_stream(copy_stream)
         stored.record_stream(torch.cuda.current_stream(device))
-    return to_model_range(stored.to(device)).contiguous(memory_format=torch.channels_last)
+    return to_model_range(stored.to(device).contiguous(memory_format=torch.channels_last))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 import torch.nn.functional as F
 
 if TYPE_CHECKING:
@@ -13,13 +14,22 @@ if TYPE_CHECKING:
 BLOCK = 32
 # Below one grey level of mean second difference a block carries no evidence: its error is that of rounding.
 FLAT = 1 / 127.5
+# Rows whose differences are taken at a time.
+_BAND = 512
 
 
 def texture(x: Tensor) -> Tensor:
     """Mean absolute second difference of each block of (B, 3, H, W): (B, rows, columns), in the units of [-1, 1]."""
-    across = F.pad(x.diff(n=2, dim=3).abs(), (1, 1))
-    down = F.pad(x.diff(n=2, dim=2).abs(), (0, 0, 1, 1))
-    return block_means((across + down).mean(dim=1, keepdim=True) / 2, x)
+    height = x.shape[2]
+    bands = []
+    for top in range(0, height, _BAND):  # of a large image the differences take several times its memory
+        bottom = min(top + _BAND, height)
+        above, below = int(top > 0), int(bottom < height)
+        across = F.pad(x[:, :, top:bottom].diff(n=2, dim=3).abs(), (1, 1))
+        rows = x[:, :, top - above : bottom + below]
+        down = F.pad(rows.diff(n=2, dim=2).abs(), (0, 0, 1 - above, 1 - below))
+        bands.append((across + down).mean(dim=1, keepdim=True) / 2)
+    return block_means(torch.cat(bands, dim=2), x)
 
 
 def block_means(values: Tensor, x: Tensor) -> Tensor:

@@ -1,32 +1,35 @@
-"""What to score: files, folders, globs, list files, manifests and the folder layouts that datasets use."""
+"""What to score: files, folders, globs, list files, manifests, and images of every kind that callers hold."""
 
 from __future__ import annotations
 
-import csv
 import glob
-import json
+import logging
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recon_detect.errors import UsageError
+import numpy as np
+from PIL import Image
+
+from recon_detect.errors import InputError, UsageError
+from recon_detect.images.decode import Decoded, decode_opened
+from recon_detect.images.folders import IMAGE_SUFFIXES, image_files, label_inside, left_out_line
+from recon_detect.images.manifests import list_file, manifest, named
+from recon_detect.images.picture import image_of_dict
+from recon_detect.images.reading import shown
 
 if TYPE_CHECKING:
     from recon_detect.images.picture import ImageLike
 
-IMAGE_SUFFIXES = frozenset(
-    (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif"),
-)
+log = logging.getLogger("recon_detect")
 
-# Folder and column values that datasets use: real|fake, 0_real|1_fake (CNNSpot), nature|ai (GenImage).
-_LABELS = {
-    **dict.fromkeys(("real", "0_real", "nature", "reals", "photo", "photographs", "0"), "real"),
-    **dict.fromkeys(("fake", "1_fake", "ai", "fakes", "generated", "synthetic", "1"), "generated"),
-}
-_PATH_COLUMNS = ("path", "file", "filename", "file_name", "image", "image_path")
-_LABEL_COLUMNS = ("label", "class", "target")
+_EXPECTED = (
+    "expected a path, encoded bytes, an open binary file, a PIL image, an array (H, W[, C]) or (B, H, W, 3), a tensor "
+    "(C, H, W) or (B, C, H, W), a dict with 'bytes' or 'path', or several of them"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,116 +49,149 @@ class Source:
     about: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
-def find_sources(inputs: Iterable[str | Path]) -> Iterator[Source]:
+def find_sources(inputs: Iterable[str | Path], left_out: Counter[str] | None = None) -> Iterator[Source]:
     """Expands paths in the order given; within a folder, sorted by path.
 
     Each input is a file of any suffix, a folder (searched recursively for image suffixes), a glob pattern, a list file
-    (``.txt``: one path a line) or a manifest (``.csv`` or ``.jsonl``, with ``path`` and perhaps ``label``). Paths in
-    list files and manifests are relative to the file that names them. Labels come from the manifest or from the nearest
-    folder named real|fake, 0_real|1_fake or nature|ai; 'real' and 'generated' are what they become.
+    (``.txt``: one path a line) or a manifest (``.csv`` or ``.jsonl``, with ``path`` and perhaps ``label``). A path that
+    exists is that file, whatever its name. Paths in list files and manifests are relative to the file that names them.
+    Labels come from the manifest, or from the nearest folder inside what was given that is named as in
+    docs/guide/images.md; 'real' and 'generated' are what they become.
+
+    Args:
+        inputs: The paths.
+        left_out: Counts files that folders hold and that are not taken, by suffix, and labels that are not known; each
+            folder and manifest also has a line in the log on them.
 
     Raises:
-        UsageError: A pattern or folder without images, a manifest without a path column.
+        UsageError: An empty path, a pattern or folder without images, a manifest without a path column.
     """
     for item in inputs:
         text = os.fspath(item)
-        path = Path(text)
-        if path.is_dir():
-            yield from _nonempty(
-                _folder(path), f"{text}: no images in this folder ({' '.join(sorted(IMAGE_SUFFIXES))})"
-            )
-        elif path.is_file():
-            if path.suffix.lower() in (".csv", ".jsonl"):
-                yield from _manifest(path)
-            elif path.suffix.lower() == ".txt":
-                yield from _list_file(path)
-            else:
-                yield _file(path)
-        elif glob.has_magic(text) and not path.exists():
+        if not text:
+            raise UsageError("expected a path; got an empty one (for the current folder write '.')")
+        if os.path.isdir(text):  # noqa: PTH112 - Path raises on over-long names
+            yield from _folder(Path(text), left_out)
+        elif os.path.isfile(text):  # noqa: PTH113
+            yield from _file_or_list(Path(text), left_out)
+        elif glob.has_magic(text) and "\0" not in text and not os.path.lexists(text):
             matches = (Path(m) for m in sorted(glob.glob(text, recursive=True)))  # noqa: PTH207 - absolute patterns too
-            yield from _nonempty((_file(m) for m in matches if m.is_file()), f"{text}: no file matches this pattern")
+            files = (_file(match, _inside_pattern(text, match)) for match in matches if match.is_file())
+            yield from _nonempty(files, f"{shown(text)}: no file matches this pattern")
         else:
-            yield _file(path)  # the file may be missing: that is found out when it is opened, as a row with an error
+            yield _file(Path(text))  # that it is missing is found out when it is opened, as a row with an error
 
 
 def as_sources(images: ImageLike | Source | Iterable[ImageLike | Source]) -> Iterator[Source]:
-    """One or many images of any kind as sources; paths to folders, globs, list files and manifests are expanded."""
-    # An array or tensor is one image (or, with four dimensions, a batch), not a sequence of rows.
-    one = isinstance(images, str | Path | bytes | bytearray | Source) or hasattr(images, "ndim")
-    many: Iterable[Any] = [images] if one or not hasattr(images, "__iter__") else images
-    for number, image in enumerate(many):
+    """One or many images of any kind as sources; paths to folders, globs, list files and manifests are expanded.
+
+    Raises:
+        UsageError: What cannot be an image or several.
+    """
+    for number, image in enumerate(_several(images)):
         if isinstance(image, Source):
             yield image
         elif isinstance(image, str | Path):
             yield from find_sources([image])
+        elif isinstance(image, Mapping):
+            path = image.get("path")
+            name = os.path.basename(path) if isinstance(path, str) and path else f"image {number}"  # noqa: PTH119
+            yield Source(image_of_dict(image), path if image.get("bytes") is None and path else name)
+        elif isinstance(image, Image.Image):
+            yield Source(_at_its_frame(image), f"image {number}")
         elif getattr(image, "ndim", 0) == 4:
-            yield from (Source(part, f"image {number}.{place}") for place, part in enumerate(image))
+            yield from (Source(part, f"image {number}.{place}") for place, part in enumerate(_batch(image)))
         else:
-            yield Source(image, f"image {number}")
+            name = getattr(image, "name", None) if hasattr(image, "read") else None
+            yield Source(image, name if isinstance(name, str) else f"image {number}")
+
+
+def _several(images: Any) -> Iterable[Any]:
+    """Several images. An array or tensor of numbers, an open file and a dict are one image, not a sequence of rows."""
+    one = (str, Path, bytes, bytearray, memoryview, Source, Image.Image, Mapping, Decoded, InputError)
+    if isinstance(images, one) or callable(getattr(images, "read", None)):
+        return [images]
+    if isinstance(images, np.ndarray) and images.dtype.kind in "OUST":
+        return [item.item() if isinstance(item, np.generic) else item for item in images.ravel()]
+    if isinstance(images, np.ndarray) or (hasattr(images, "detach") and hasattr(images, "cpu")):
+        return [images]
+    if not hasattr(images, "__iter__"):
+        raise UsageError(f"{_EXPECTED}; got {type(images).__name__}")
+    return images  # type: ignore[no-any-return]
+
+
+def _at_its_frame(image: Image.Image) -> Any:
+    """The image, or its present frame where it has several: the caller may go on to the next before this is scored."""
+    try:
+        several = bool(getattr(image, "is_animated", False))
+    except Exception:  # of a closed or broken file: anything
+        several = False
+    if not several:
+        return image
+    try:
+        decoded = decode_opened(image)
+    except InputError as error:
+        return error
+    return decoded.copy()
+
+
+def _batch(images: Any) -> Any:
+    """The images of a batch: an array (B, H, W, 3) or (B, H, W, 4), a tensor (B, C, H, W)."""
+    if isinstance(images, np.ndarray) and images.shape[-1] not in (3, 4):
+        raise UsageError(f"{_EXPECTED}; got an array of shape {images.shape}")
+    return images
 
 
 def _nonempty(sources: Iterable[Source], message: str) -> Iterator[Source]:
-    found = False
+    empty = True
     for source in sources:
-        found = True
+        empty = False
         yield source
-    if not found:
+    if empty:
         raise UsageError(message)
 
 
 def _file(path: Path, label: str | None = None, about: Mapping[str, Any] | None = None) -> Source:
-    return Source(path, str(path), label or _label_of(path), about or {})
+    name = str(path)
+    return Source(path, shown(name) if name[:5].lower() == "data:" else name, label, about or {})
 
 
-def _label_of(path: Path) -> str | None:
-    for part in reversed(path.parts[:-1]):
-        if label := _LABELS.get(part.lower()):
-            return label
-    return None
+def _inside_pattern(pattern: str, match: Path) -> str | None:
+    """The label of folders that the pattern leaves open."""
+    first = next(place for place, part in enumerate(Path(pattern).parts) if glob.has_magic(part))
+    return label_inside(Path(*match.parts[first:]))
 
 
-def _folder(root: Path) -> Iterator[Source]:
-    for folder, subfolders, files in os.walk(root):
-        subfolders.sort()
-        for name in sorted(files):
-            if Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith("."):
-                yield _file(Path(folder, name))
+def _folder(root: Path, left_out: Counter[str] | None) -> Iterator[Source]:
+    counts: Counter[str] = Counter()
+    suffixes = " ".join(sorted(IMAGE_SUFFIXES))
+    empty = True
+    for path, label in image_files(root, counts):
+        empty = False
+        yield _file(path, label)
+    if counts:
+        log.warning("%s: %s", root, left_out_line(counts))
+    if left_out is not None:
+        left_out.update(counts)
+    if empty:
+        line = f"; {left_out_line(counts)}" if counts else ""
+        raise UsageError(f"{root}: no images in this folder ({suffixes}){line}")
 
 
-def _list_file(path: Path) -> Iterator[Source]:
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        for line in lines:
-            if (name := line.strip()) and not name.startswith("#"):
-                yield _file(path.parent / name)
-
-
-def _manifest(path: Path) -> Iterator[Source]:
-    for row in _json_lines(path) if path.suffix.lower() == ".jsonl" else _table(path):
-        columns = {name.strip().lower(): name for name in row}
-        path_column = next((columns[c] for c in _PATH_COLUMNS if c in columns), None)
-        label_column = next((columns[c] for c in _LABEL_COLUMNS if c in columns), None)
-        if path_column is None:
-            got = ", ".join(columns) or "none"
-            raise UsageError(f"{path}: expected a column {' or '.join(_PATH_COLUMNS)}; got {got}")
-        if name := str(row[path_column] or "").strip():
-            label = _LABELS.get(str(row[label_column]).strip().lower()) if label_column else None
-            about = {name: value for name, value in row.items() if name not in (path_column, label_column)}
-            yield _file(path.parent / name, label, about)
-
-
-def _table(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        yield from csv.DictReader(lines, restkey="")
-
-
-def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open(encoding="utf-8-sig") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                row = json.loads(line) if line.strip() else None
-            except ValueError as error:
-                raise UsageError(f"{path}, line {number}: expected a JSON object ({error})") from error
-            if isinstance(row, dict):
-                yield row
-            elif row is not None:
-                raise UsageError(f"{path}, line {number}: expected a JSON object; got {type(row).__name__}")
+def _file_or_list(path: Path, left_out: Counter[str] | None) -> Iterator[Source]:
+    suffix = path.suffix.lower()
+    if suffix == ".txt":
+        for name in list_file(path):
+            yield _file(named(path.parent, name), None if Path(name).is_absolute() else label_inside(Path(name)))
+    elif suffix in (".csv", ".jsonl"):
+        unknown: Counter[str] = Counter()
+        for name, label, about in manifest(path, unknown):
+            inside = None if Path(name).is_absolute() else label_inside(Path(name))
+            yield _file(named(path.parent, name), label or inside, about)
+        if unknown:
+            listed = ", ".join(f"{label!r} {count}" for label, count in unknown.most_common(8))
+            log.warning("%s: labels that are not known, whose rows have none: %s", path, listed)
+        if left_out is not None:
+            left_out.update({f"label {label!r}": count for label, count in unknown.items()})
+    else:
+        yield _file(path)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from recon_detect.errors import HubUnreachable, UnknownName, WeightsCorrupt, WeightsMissing
 from recon_detect.models import hub
+from recon_detect.models.checkpoints import check_safetensors
 from recon_detect.models.registry import MODEL_SETS, MODELS, AutoencoderRow, BackboneRow, HubFile
 
 log = logging.getLogger("recon_detect")
@@ -70,7 +71,7 @@ def find_weights(model: str, *, fetch: bool = True) -> Weights:
     Raises:
         UnknownName: Neither a row, nor a folder, nor of the form of a hub id.
         WeightsMissing: Not on this machine, and not to be had; says where it looked and what would help.
-        WeightsCorrupt: A file that does not have the checksum of its row.
+        WeightsCorrupt: A file that does not have the checksum of its row, or is no safetensors file.
     """
     if model in MODELS:
         return _find_row(MODELS[model], fetch)
@@ -152,6 +153,7 @@ def _in_folder(name: str, folder: Path) -> Weights:
         for filename in _FILENAMES:
             path = folder / subfolder / filename
             if path.is_file() and (path.parent / "config.json").is_file():
+                check_safetensors(path)
                 return Weights(name, path.parent, filename, "folder", hub.sha256_of(path))
     raise WeightsMissing(
         f"{folder}: expected config.json and one of {', '.join(_FILENAMES)} in it or in {', '.join(_SUBFOLDERS[1:])}; "

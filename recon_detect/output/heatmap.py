@@ -21,7 +21,7 @@ _ANCHORS = np.array([[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [25
 
 
 def colour(error: np.ndarray[Any, Any], scale: float) -> np.ndarray[Any, Any]:
-    """Colours (h, w, 3) uint8 of an error map; `scale` and above is the brightest.
+    """Colours an error map (h, w) as (h, w, 3) uint8; an error of `scale` and above is the brightest.
 
     The scale is the same for all images: stretched to each image's own range, a clean image would look as wrong as any.
     """
@@ -30,18 +30,25 @@ def colour(error: np.ndarray[Any, Any], scale: float) -> np.ndarray[Any, Any]:
     return np.stack(channels, axis=-1).round().astype(np.uint8)
 
 
+def picture_of(row: Row) -> Image.Image | None:
+    """Colours the error map of a row, at the size of the image; None if it has no map."""
+    if row.map is None or row.map_scale is None or row.provenance is None:
+        return None
+    size = row.provenance.width, row.provenance.height
+    return Image.fromarray(colour(row.map, row.map_scale)).resize(size, Image.Resampling.BILINEAR)
+
+
 def save_heatmap(row: Row, folder: Path) -> Path | None:
     """Writes the error map of a row as PNG, at the size of the image; None if it has no map.
 
-    The name is the image's own and a few digits of its path, so that equal names in different folders do not collide.
+    Its name is that of the image and a few digits of its path, so that equal names in different folders do not collide.
     Score, model and scale are in the PNG's text entries.
     """
-    if row.map is None or row.map_scale is None or row.provenance is None:
+    picture = picture_of(row)
+    if picture is None:
         return None
     stem = re.sub(r"[^\w.-]", "_", Path(row.path).stem)[:80]
     path = folder / f"{stem}.{hashlib.sha256(row.path.encode()).hexdigest()[:8]}.png"
-    picture = Image.fromarray(colour(row.map, row.map_scale))
-    picture = picture.resize((row.provenance.width, row.provenance.height), Image.Resampling.BILINEAR)
     text = PngInfo()
     text.add_text("Source", row.path)
     text.add_text("Description", f"score {row.score:.6g}; brightest colour: error {row.map_scale:g} and above")

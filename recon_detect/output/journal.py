@@ -1,72 +1,87 @@
-"""Results on disk: a journal of JSON lines while a run lasts, moved into place or converted when it is complete.
+"""Results on disk while a run lasts: JSON lines, moved into place or converted when it is complete.
 
-A run that is killed leaves the journal behind; the same command goes on after its last whole line.
+A run that is killed leaves them behind; the same command goes on after the last whole line.
 """
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from recon_detect.atomic import replacing
 from recon_detect.errors import UsageError
+from recon_detect.output.writers import WRITERS, json_line
+from recon_detect.results import Row, RunInfo
 
-_BLOCK = 10_000
 
-
-class Journal:
-    """The partial results of one output file, ``NAME.partial`` beside it.
-
-    Its first line is the description of the run; the others are one result each.
+class PartialFile:
+    """Entries of one output file, ``NAME.partial`` beside it: a head that says what they are of, and one a line.
 
     Args:
-        output: The file to be; its suffix chooses the format: ``.jsonl``, ``.csv`` or ``.parquet``.
-        run: Description of the run, with its fingerprint under ``"run"``.
-        resume: Go on after the results that are there already; False starts over.
+        output: Path of the complete file.
+        head: Description of the run, with a fingerprint under ``"run"``.
+        resume: Go on after the entries that are there already; False starts over.
+
+    Attributes:
+        done: ``"path"`` of the entries that were there already.
 
     Raises:
-        UsageError: An unknown suffix, or partial results of another configuration.
+        UsageError: On entering: entries of another configuration.
     """
 
-    def __init__(self, output: Path, run: dict[str, Any], *, resume: bool = True) -> None:
-        if output.suffix.lower() not in WRITERS:
-            raise UsageError(f"{output}: expected a name that ends in {', '.join(WRITERS)}")
+    def __init__(self, output: Path, head: dict[str, Any], *, resume: bool = True) -> None:
         self.output = output
         self.path = output.with_name(output.name + ".partial")
-        self.run = run
+        self.head = head
         self.resume = resume
         self.done: set[str] = set()
         self._file: IO[str] | None = None
 
-    def __enter__(self) -> Journal:
+    def __enter__(self) -> Self:
         self.output.parent.mkdir(parents=True, exist_ok=True)
         if self.resume and self.path.exists():
             self._resume()
         self._file = self.path.open("a" if self.resume else "w", encoding="utf-8")
         if self._file.tell() == 0:
-            self._write(self.run)
+            self.write(self.head)
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
             self._file.close()
 
-    def add(self, row: dict[str, Any]) -> None:
-        """Appends a result and hands it to the operating system."""
-        self._write(row)
+    def write(self, entry: dict[str, Any]) -> None:
+        """Appends an entry and hands it to the operating system."""
+        assert self._file is not None
+        self._file.write(json_line(entry))
+        self._file.flush()
+
+    def entries(self) -> Iterator[dict[str, Any]]:
+        """Reads the entries so far."""
+        with self.path.open(encoding="utf-8") as file:
+            next(file)  # the head
+            for line in file:
+                yield json.loads(line)
 
     def finish(self) -> None:
-        """Moves the results into place, and the description of the run beside them as ``NAME.run.json``."""
+        """Moves the entries into place, and the head beside them as ``NAME.run.json``."""
         assert self._file is not None
         self._file.close()
         with replacing(self.output) as path:
-            WRITERS[self.output.suffix.lower()](path, self.rows(), self.run)
-        with replacing(self.output.with_name(self.output.name + ".run.json")) as path:
-            path.write_text(json.dumps(self.run, indent=2) + "\n", encoding="utf-8")
+            self._complete(path)
+        with replacing(self._head_path) as path:
+            path.write_text(json.dumps(self.head, indent=2) + "\n", encoding="utf-8")
         self.path.unlink()
+
+    def _complete(self, path: Path) -> None:
+        with path.open("w", encoding="utf-8") as file:
+            file.writelines(map(json_line, self.entries()))
+
+    @property
+    def _head_path(self) -> Path:
+        return self.output.with_name(self.output.name + ".run.json")
 
     def _resume(self) -> None:
         with self.path.open("rb+") as file:
@@ -78,109 +93,56 @@ class Journal:
                     entry = None
                 if entry is None:  # the line that was being written when the run was killed
                     break
-                if number == 0 and entry.get("run") != self.run["run"]:
+                if number == 0 and entry.get("run") != self.head["run"]:
                     raise UsageError(
                         f"{self.path}: partial results of another configuration (run {entry.get('run')}, now "
-                        f"{self.run['run']}); finish that run, or delete the file"
+                        f"{self.head['run']}); finish that run, or delete the file"
                     )
                 if number > 0:
                     self.done.add(entry["path"])
                 whole += len(line)
             file.truncate(whole)
 
-    def _write(self, entry: dict[str, Any]) -> None:
-        assert self._file is not None
-        self._file.write(json.dumps(entry, ensure_ascii=False) + "\n")
-        self._file.flush()
 
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """The results so far."""
-        with self.path.open(encoding="utf-8") as file:
-            next(file)  # the run
-            for line in file:
-                yield json.loads(line)
+class Journal(PartialFile):
+    """Rows of a run; the suffix of the output chooses its format: ``.jsonl``, ``.csv`` or ``.parquet``.
 
+    Args:
+        output: Path of the complete file.
+        run: Run of the rows.
+        resume: Go on after the rows that are there already; False starts over.
 
-def flatten(row: dict[str, Any]) -> dict[str, Any]:
-    """A row for tables: a column per method and model, ``METHOD`` and ``METHOD.MODEL``; notes joined."""
-    flat = {key: value for key, value in row.items() if key not in ("scores", "per_model", "details", "notes")}
-    flat |= row["scores"]
-    flat |= {f"{method}.{model}": value for method, found in row["per_model"].items() for model, value in found.items()}
-    details = json.dumps(row["details"], ensure_ascii=False) if row["details"] else ""
-    return flat | {"details": details, "notes": "; ".join(row["notes"])}
+    Raises:
+        UsageError: An unknown suffix; on entering: rows of another configuration.
+    """
 
+    def __init__(self, output: Path, run: RunInfo, *, resume: bool = True) -> None:
+        if output.suffix.lower() not in WRITERS:
+            raise UsageError(f"{output}: expected a name that ends in {', '.join(WRITERS)}")
+        super().__init__(output, run.to_dict(), resume=resume)
+        self.run = run
 
-def _write_jsonl(path: Path, rows: Iterable[dict[str, Any]], run: dict[str, Any]) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    def add(self, row: Row) -> None:
+        """Appends a row."""
+        self.write(row.to_dict(self.head["run"]))
 
+    def rows(self) -> Iterator[Row]:
+        """Reads the rows so far; `Row.index` is the place in the journal."""
+        for index, entry in enumerate(self.entries()):
+            yield Row.from_dict(entry, index)
 
-def _write_csv(path: Path, rows: Iterable[dict[str, Any]], run: dict[str, Any]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, _columns(run))
-        writer.writeheader()
-        writer.writerows(flatten(row) for row in rows)
+    def reuse(self, still_valid: Callable[[Row], bool]) -> None:
+        """Takes over rows of the complete file of JSON lines, where that is of a run with the same scores."""
+        if not (self.output.is_file() and self._head_path.is_file()):
+            return
+        if json.loads(self._head_path.read_text(encoding="utf-8")).get("run") != self.head["run"]:
+            return
+        with self.output.open(encoding="utf-8") as file:
+            for row in map(Row.from_dict, map(json.loads, file)):
+                if row.error is None and row.path not in self.done and still_valid(row):
+                    self.add(row)
+                    self.done.add(row.path)
 
-
-def _write_parquet(path: Path, rows: Iterable[dict[str, Any]], run: dict[str, Any]) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    floats = ["score", "texture", *_score_columns(run), *(name for name, kind in _VERDICT.items() if kind is float)]
-    types = dict.fromkeys(_INTEGERS, pa.int64()) | dict.fromkeys(floats, pa.float64())
-    columns = [pa.field(name, types.get(name, pa.string())) for name in _columns(run)]
-    schema = pa.schema(columns, metadata={"recon_detect": json.dumps(run)})
-    with pq.ParquetWriter(path, schema) as writer:
-        block: list[dict[str, Any]] = []
-        for row in rows:
-            block.append(flatten(row))
-            if len(block) == _BLOCK:
-                writer.write_table(pa.Table.from_pylist(block, schema=schema))
-                block.clear()
-        writer.write_table(pa.Table.from_pylist(block, schema=schema))
-
-
-def _score_columns(run: dict[str, Any]) -> list[str]:
-    return [
-        column
-        for method in run["methods"]
-        for column in (method["name"], *(f"{method['name']}.{model}" for model in method["models"]))
-    ]
-
-
-def _columns(run: dict[str, Any]) -> list[str]:
-    return [
-        "path",
-        "score",
-        *_score_columns(run),
-        *(_VERDICT if run.get("calibration") else ()),
-        "label",
-        "error",
-        *_INTEGERS,
-        "format",
-        "mode",
-        "sha256",
-        "texture",
-        "details",
-        "notes",
-        "run",
-    ]
-
-
-_VERDICT = {
-    "verdict": str,
-    "combined": float,
-    "p_value": float,
-    "probability": float,
-    "stratum": str,
-    "threshold": float,
-    "family": str,
-    "decoder": str,
-}
-_INTEGERS = ("schema", "width", "height", "file_bytes", "jpeg_quality", "exif_orientation")
-
-WRITERS: dict[str, Callable[[Path, Iterable[dict[str, Any]], dict[str, Any]], None]] = {
-    ".jsonl": _write_jsonl,
-    ".csv": _write_csv,
-    ".parquet": _write_parquet,
-}
+    def _complete(self, path: Path) -> None:
+        rows: Iterable[Row] = self.rows()
+        WRITERS[self.output.suffix.lower()](path, rows, self.run)

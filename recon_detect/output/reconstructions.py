@@ -42,7 +42,7 @@ class ReconstructionFolder:
     def of(
         cls, root: Path, paths: Iterable[str], *, legacy: bool = False, floats: bool = False
     ) -> ReconstructionFolder:
-        """With the names of the images below the deepest folder that has them all.
+        """Plans the files of images, by their names below the deepest folder that has them all.
 
         Raises:
             UsageError: Two images would have the same name.
@@ -50,16 +50,16 @@ class ReconstructionFolder:
         paths = list(paths)
         if legacy and floats:
             raise UsageError("expected one of legacy and floats: the published format has no floating values")
-        found = cls(root, Path(os.path.commonpath([Path(path).resolve().parent for path in paths])), legacy, floats)
+        folder = cls(root, Path(os.path.commonpath([Path(path).resolve().parent for path in paths])), legacy, floats)
         names: dict[Path, str] = {}
         for path in paths:
-            other = names.setdefault(found.files(path)[-1], path)
+            other = names.setdefault(folder.files(path)[-1], path)
             if other != path:
-                raise UsageError(f"{other} and {path} would both become {found.files(path)[-1]}: rename one of them")
-        return found
+                raise UsageError(f"{other} and {path} would both become {folder.files(path)[-1]}: rename one of them")
+        return folder
 
     def files(self, path: str) -> list[Path]:
-        """The files of one image; the last one is written last."""
+        """Paths of the files of one image; the last one is written last."""
         name = Path(path).resolve().relative_to(self.inputs)
         if self.floats:
             return [self.root / "dire" / name.with_suffix(".safetensors")]
@@ -70,18 +70,18 @@ class ReconstructionFolder:
         """Whether an image is done."""
         return self.files(path)[-1].is_file()
 
-    def add(self, found: Reconstruction) -> None:
+    def add(self, pair: Reconstruction) -> None:
         """Writes one image; 8-bit values are truncated, as published."""
-        assert found.image is not None and found.reconstruction is not None
-        dire = np.abs(found.image - found.reconstruction)
+        assert pair.image is not None and pair.reconstruction is not None
+        dire = np.abs(pair.image - pair.reconstruction)
         if self.floats:
             from safetensors.numpy import save_file
 
-            tensors = {"image": found.image, "reconstruction": found.reconstruction, "dire": dire}
-            with replacing(self.files(found.path)[0]) as temporary:
+            tensors = {"image": pair.image, "reconstruction": pair.reconstruction, "dire": dire}
+            with replacing(self.files(pair.path)[0]) as temporary:
                 save_file({name: np.ascontiguousarray(value) for name, value in tensors.items()}, temporary)
             return
-        for path, unit in zip(self.files(found.path), ((found.reconstruction + 1) / 2, dire / 2), strict=True):
+        for path, unit in zip(self.files(pair.path), ((pair.reconstruction + 1) / 2, dire / 2), strict=True):
             _save(path, unit)
 
 

@@ -1,25 +1,36 @@
-"""Rows of scored images, as results give them."""
+"""Rows of scored images."""
+
+from __future__ import annotations
+
+import math
+
+from recon_detect import Provenance, Row
+from recon_detect.results import Score
 
 
-def rows(scores, label="real", **known):
-    """As `Row.to_dict` gives them; a score of a list is one per model."""
-    found = []
-    for number, score in enumerate(scores):
-        several = score if isinstance(score, list | tuple) else [score]
-        found.append(
-            {
-                "path": f"{label}{number}",
-                "sha256": None,
-                "scores": {"aeroblade": several[0] if None in several else max(several)},
-                "per_model": {"aeroblade": {f"m{k}": value for k, value in enumerate(several)}},
-                "details": {},
-                "label": label,
-                "format": "PNG",
-                "jpeg_quality": None,
-                "width": 512,
-                "height": 512,
-                "texture": 0.9,
-            }
-            | known
+def rows(scores, label="real", *, path=None, generator=None, texture=0.9, method="aeroblade", **origin):
+    """One row per score; a score of a list is one per model, None is one that is not finite."""
+    return [
+        Row(
+            number,
+            path or f"{label}{number}",
+            {method: score_of(score if isinstance(score, list | tuple) else [score])},
+            label,
+            # Pixels differ by path, as those of different images do.
+            Provenance(
+                **{"width": 512, "height": 512, "format": "PNG", "mode": "RGB", "sha256": path or f"{label}{number}"}
+                | origin
+            ),
+            texture,
+            generator=generator,
         )
-    return found
+        for number, score in enumerate(scores)
+    ]
+
+
+_PLAIN = {"width": 512, "height": 512, "format": "PNG", "mode": "RGB"}
+
+
+def score_of(values):
+    numbers = [math.nan if value is None else value for value in values]
+    return Score(math.nan if None in values else max(numbers), {f"m{k}": value for k, value in enumerate(numbers)})

@@ -11,13 +11,10 @@ from PIL import Image
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 
-from recon_detect import load_detector
+from recon_detect import Row, load_detector
 from recon_detect.calibration import (
     ALL,
     FACETS,
-    GENERATED,
-    INCONCLUSIVE,
-    REAL,
     UNLIKE,
     Calibration,
     calibrate,
@@ -26,7 +23,8 @@ from recon_detect.calibration import (
 )
 from recon_detect.calibration.strata import cell_of, strata_of
 from recon_detect.errors import CalibrationError, UsageError
-from recon_detect.models.registry import AUTOENCODERS
+from recon_detect.models.registry import AUTOENCODERS, same_weights
+from recon_detect.results import INCONCLUSIVE, LIKELY_GENERATED, LIKELY_REAL
 from tests.calibration.scored import rows
 
 
@@ -88,8 +86,12 @@ def test_three_bands_and_what_is_never_said(run):
     alone = calibrate(rows(real), run, fpr=0.05)
     both = calibrate(rows(real) + rows(fake, "generated"), run, fpr=0.05)
     low, middle, high = rows([-3.0, 3.0, 9.0])
-    assert [alone.judge(row).verdict for row in (low, middle, high)] == [INCONCLUSIVE, GENERATED, GENERATED]
-    assert [both.judge(row).verdict for row in (low, high)] == [REAL, GENERATED]
+    assert [alone.judge(row).verdict for row in (low, middle, high)] == [
+        INCONCLUSIVE,
+        LIKELY_GENERATED,
+        LIKELY_GENERATED,
+    ]
+    assert [both.judge(row).verdict for row in (low, high)] == [LIKELY_REAL, LIKELY_GENERATED]
     assert alone.judge(low).probability is None and both.real_threshold <= both.strata[ALL].threshold
     few = calibrate(rows(real[:50]), run, fpr=0.05)
     assert few.judge(high).verdict == INCONCLUSIVE and few.judge(high).threshold is None
@@ -98,7 +100,7 @@ def test_three_bands_and_what_is_never_said(run):
     mixed = calibrate(rows(real) + rows(real, "generated"), run, fpr=0.05)
     assert mixed.real_threshold < mixed.strata[ALL].threshold
     assert mixed.judge(rows([0.0])[0]).verdict == INCONCLUSIVE
-    assert both.judge({"scores": {}, "label": None}) is None and both.judge(rows([None])[0]) is None
+    assert both.judge(Row(0, "x", error="E: x")) is None and both.judge(rows([None])[0]) is None
 
 
 def test_probabilities_are_platts_and_follow_the_prior(run):
@@ -135,7 +137,7 @@ def test_photographs_are_held_against_their_kind_where_there_are_enough(run):
             *rows([5.0], format="WEBP"),
         )
     )
-    assert (plain.verdict, compressed.verdict) == (GENERATED, INCONCLUSIVE)
+    assert (plain.verdict, compressed.verdict) == (LIKELY_GENERATED, INCONCLUSIVE)
     assert (plain.stratum, compressed.stratum, thin.stratum) == (pooled, "JPEG below 70", pooled)
     assert unlike.stratum == UNLIKE and unlike.threshold == found.strata[ALL].threshold
     alike = calibrate(kinds, run, fpr=0.05, strata=())
@@ -190,12 +192,12 @@ def test_written_and_read_back(run, tmp_path):
     found.write(tmp_path / "cal.json")
     assert Calibration.read(tmp_path / "cal.json") == found
     content = json.loads((tmp_path / "cal.json").read_text())
-    assert content["data"] == "eighty numbers" and content["schema"] == 2 and content["fpr"] == 0.05
+    assert content["data"] == "eighty numbers" and content["schema"] == 3 and content["fpr"] == 0.05
     (tmp_path / "edited.json").write_text(json.dumps(content | {"fpr": 0.001}))
     with pytest.raises(CalibrationError, match="not what its digest .* says: damaged, or edited"):
         Calibration.read(tmp_path / "edited.json")
     (tmp_path / "later.json").write_text(json.dumps(content | {"schema": 9}))
-    with pytest.raises(CalibrationError, match="schema 9, this version reads up to 2"):
+    with pytest.raises(CalibrationError, match="schema 9, this version reads up to 3"):
         Calibration.read(tmp_path / "later.json")
     for text in ("", "[]", "{}", '{"schema": 1, "digest": "", "strata": 3}'):
         (tmp_path / "broken.json").write_text(text)
@@ -228,7 +230,12 @@ def test_a_file_of_the_first_schema_is_read(run, tmp_path):
     path.write_text(json.dumps({"schema": 1, "digest": digest} | content))
     found = Calibration.read(path)
     png, webp = (found.judge(rows([100.0], format=kind)[0]) for kind in ("PNG", "WEBP"))
-    assert (png.stratum, png.verdict, webp.stratum, webp.verdict) == ("lossless", GENERATED, UNLIKE, INCONCLUSIVE)
+    assert (png.stratum, png.verdict, webp.stratum, webp.verdict) == (
+        "lossless",
+        LIKELY_GENERATED,
+        UNLIKE,
+        INCONCLUSIVE,
+    )
     assert png.probability == pytest.approx(1 / (1 + np.exp(-48)))
     path.write_text(json.dumps({"schema": 1, "digest": digest} | content | {"fpr": 0.5}))
     with pytest.raises(CalibrationError, match="damaged, or edited"):
@@ -253,6 +260,15 @@ def test_another_detector_is_refused_with_what_differs(run, tiny_model, kl_model
     copied.check(dataclasses.replace(run, models=(dataclasses.replace(model, sha256=there),)))
     # Neither device nor versions decide.
     found.check(dataclasses.replace(run, device="cuda", versions={}))
+
+
+@pytest.mark.parametrize("row", AUTOENCODERS.values(), ids=lambda row: row.name)
+def test_weights_of_every_model_can_be_compared(run, row):
+    """Those of the package have no file on the hub."""
+    for sha256 in row.sums:
+        models = (dataclasses.replace(run.models[0], sha256=sha256),)
+        calibrate(rows([0.0]), dataclasses.replace(run, models=models)).check(dataclasses.replace(run, models=models))
+        assert same_weights(sha256) == row.sums[0]
 
 
 def test_shares_and_labels_are_checked(run):

@@ -41,7 +41,7 @@ def test_written_and_read_back(data, kind, pca):
     x, y = data
     fitted = EvidenceClassifier(kind, pca).fit(x[:150], y[:150])
     text = json.dumps(fitted.to_dict())
-    again = decision_of(json.loads(text), x[150:])
+    again = decision_of(kind, json.loads(text), x[150:])
     assert np.allclose(again, fitted.decision_function(x[150:]), atol=1e-9)
     assert np.array_equal(again > 0, fitted.predict(x[150:]) == 1) or kind in ("knn", "random-forest", "bagging")
     assert ("skops" in text) == (kind not in LINEAR)
@@ -52,7 +52,7 @@ def test_several_classes_are_written_and_read_back():
     x, y = load_iris(return_X_y=True)
     for kind in LINEAR:
         fitted = EvidenceClassifier(kind).fit(x, y)
-        again = decision_of(fitted.to_dict(), x)
+        again = decision_of(kind, fitted.to_dict(), x)
         assert again.shape == (150, 3) and np.allclose(again, fitted.decision_function(x))
 
 
@@ -82,7 +82,7 @@ def test_what_does_not_belong_is_not_loaded(data):
 
     archive = base64.b64encode(skops.io.dumps(FunctionTransformer(os.system))).decode()
     with pytest.raises(CalibrationError, match="types that are not loaded from files: .*system"):
-        decision_of({"skops": archive}, data[0])
+        decision_of("tree", {"skops": archive}, data[0])
 
 
 def test_bad_use_is_told(data):

@@ -1,15 +1,18 @@
 """Combinations, attribution, probabilities and drift, as a calibration has them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.isotonic import IsotonicRegression
 
 from recon_detect import Source, load_detector, open_picture
-from recon_detect.calibration import ALL, GENERATED, UNLIKE, Calibration, calibrate, drift
+from recon_detect.calibration import ALL, UNLIKE, Calibration, calibrate, drift
 from recon_detect.calibration.attribution import GAN, LATENT, NONE, PIXEL, UNKNOWN, family_of_generator
 from recon_detect.calibration.probability import fit_probability, probability_of
 from recon_detect.errors import UnknownName, UsageError
 from recon_detect.images.augment import augmented
+from recon_detect.results import LIKELY_GENERATED
 from tests.calibration.scored import rows
 
 
@@ -30,9 +33,9 @@ def test_a_combination_is_fitted_to_one_part_and_held_to_the_other(run, combine,
     assert 160 < len(found.strata[ALL].scores) < 240 and 60 < len(found.generated) < 140
     assert found.combiner.effective == pytest.approx(3, abs=0.1)
     judged = [found.judge(row) for row in rows(several(300, 2, (0, 4, 0)))]
-    assert np.mean([v.verdict == GENERATED for v in judged]) > 0.8
+    assert np.mean([v.verdict == LIKELY_GENERATED for v in judged]) > 0.8
     fresh = [found.judge(row) for row in rows(several(1000, 3))]
-    assert np.mean([v.verdict == GENERATED for v in fresh]) < 0.08
+    assert np.mean([v.verdict == LIKELY_GENERATED for v in fresh]) < 0.08
     assert judged[0].combined == pytest.approx(found.scores(rows(several(300, 2, (0, 4, 0)))[:1])[0])
     # The same images in another order, and a file of it, give the same.
     assert calibrate(fake[::-1] + real[::-1], run, fpr=0.05, combine=combine).strata == found.strata
@@ -70,20 +73,20 @@ def test_the_decoder_is_the_one_whose_score_is_least_like_photographs(run):
     # By a combination an image may be called generated though no model stands out.
     combined = calibrate(rows(several(800, 0)), run, fpr=0.05, combine="fisher")
     spread = combined.judge(rows([[2.0, 2.0, 2.0]])[0])
-    assert (spread.verdict, spread.decoder, spread.family) == (GENERATED, NONE, UNKNOWN)
+    assert (spread.verdict, spread.decoder, spread.family) == (LIKELY_GENERATED, NONE, UNKNOWN)
 
 
 def test_generators_with_names_are_told_apart_and_strangers_are_none_of_them(run):
     kinds = {"sd-1.5": (5, 0, 0), "stylegan2": (0, 5, 0), "adm": (0, 0, 5)}
     generated = [
-        row | {"generator": name}
+        row
         for seed, (name, shift) in enumerate(kinds.items())
-        for row in rows(several(80, seed, shift), "generated")
+        for row in rows(several(80, seed, shift), "generated", generator=name)
     ]
     found = calibrate(rows(several(400, 9)) + generated, run, fpr=0.05)
     for seed, (name, shift) in enumerate(kinds.items()):
         verdicts = [found.judge(row) for row in rows(several(100, 20 + seed, shift))]
-        told = [v.decoder for v in verdicts if v.verdict == GENERATED]
+        told = [v.decoder for v in verdicts if v.verdict == LIKELY_GENERATED]
         assert told.count(name) > 0.85 * len(told)
         assert {v.family for v in verdicts if v.decoder == name} == {family_of_generator(name)}
     # Between all of them: generated, and by none of these.
@@ -186,9 +189,9 @@ def test_changed_copies_are_fitted_to_and_nothing_else(tiny_model, picture):
 
 def test_copies_of_one_name_stay_in_their_class(run):
     """Arrays are named by their place: the first photograph and the first generated image have one name."""
-    real = [row | {"path": f"image {n}"} for n, row in enumerate(rows(several(200, 0)))]
-    fake = [row | {"path": f"image {n}"} for n, row in enumerate(rows(several(200, 1, (6, 0, 0)), "generated"))]
-    copies = [row | {"path": f"{row['path']}#changed-copy-0"} for row in real + fake]
+    real = [replace(row, path=f"image {n}") for n, row in enumerate(rows(several(200, 0)))]
+    fake = [replace(row, path=f"image {n}") for n, row in enumerate(rows(several(200, 1, (6, 0, 0)), "generated"))]
+    copies = [replace(row, path=f"{row.path}#changed-copy-0") for row in real + fake]
     plain, more = (calibrate(given, run, combine="lda", strata=()) for given in (real + fake, real + fake + copies))
     # The same images twice: the same classes, not a mixture of both.
     slopes = [np.array(found.combiner.parameters["coefficients"]) for found in (plain, more)]

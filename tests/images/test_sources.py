@@ -1,3 +1,6 @@
+import logging
+import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -90,3 +93,110 @@ def test_missing_files_are_kept_and_empty_places_are_errors(tmp_path):
         listed(tmp_path)
     with pytest.raises(UsageError, match="no file matches"):
         listed(str(tmp_path / "*.png"))
+
+
+def test_labels_come_from_folders_inside_what_was_given(tmp_path):
+    make(tmp_path / "fake", "x.png", "sub/y.png", "real/z.png")
+    assert listed(tmp_path / "fake") == [("x.png", None), ("z.png", "real"), ("y.png", None)]
+    assert listed(tmp_path / "fake" / "x.png", tmp_path / "fake" / "real") == [("x.png", None), ("z.png", None)]
+    assert listed(str(tmp_path / "f*" / "x.png")) == [("x.png", "generated")]
+    assert listed(str(tmp_path / "fake" / "*.png")) == [("x.png", None)]
+    (tmp_path / "list.txt").write_text("fake/x.png\n" + str(tmp_path / "fake" / "x.png"))
+    assert listed(tmp_path / "list.txt") == [("x.png", "generated"), ("x.png", None)]
+
+
+def test_numbers_are_labels_as_a_pair_alone(tmp_path):
+    make(tmp_path, "pair/0/a.png", "pair/1/b.png", "pair/2/c.png", "one/1/d.png")
+    assert listed(tmp_path / "pair") == [("a.png", "real"), ("b.png", "generated"), ("c.png", None)]
+    assert listed(tmp_path / "one") == [("d.png", None)]
+    for rows, labels in (("a,0\nb,1\n", ["real", "generated"]), ("a,1\nb,1\n", [None, None])):
+        (tmp_path / "m.csv").write_text("path,label\n" + rows)
+        assert [label for _, label in listed(tmp_path / "m.csv")] == labels
+
+
+def test_unknown_labels_are_reported(tmp_path, caplog):
+    (tmp_path / "m.csv").write_text("path,label\na,real\nb,cat\nc,cat\nd,dog\n")
+    left_out = Counter()
+    assert [source.label for source in find_sources([tmp_path / "m.csv"], left_out)] == ["real", None, None, None]
+    assert left_out == {"label 'cat'": 2, "label 'dog'": 1}
+    assert "labels that are not known, whose rows have none: 'cat' 2, 'dog' 1" in caplog.text
+
+
+def test_what_folders_hold_besides_is_left_out_with_a_line(tmp_path, caplog):
+    make(tmp_path, "a.png", ".hidden.png", ".git/b.png", "__MACOSX/a.png", "@eaDir/a.png", ".ipynb_checkpoints/a.png")
+    for name in ("1.heic2", "2.heic2", "3.svg", "README"):
+        (tmp_path / name).write_bytes(b"x")
+    left_out = Counter()
+    with caplog.at_level(logging.WARNING):
+        assert [Path(source.id).name for source in find_sources([tmp_path], left_out)] == ["a.png"]
+    assert left_out == {".heic2": 2, ".svg": 1, "without suffix": 1, "hidden": 1, "hidden folder": 4}
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith(f"{tmp_path}: 9 entries left out: ") and ".heic2 2" in line and ".svg 1" in line
+
+
+def test_linked_folders_are_followed_once(tmp_path):
+    make(tmp_path / "elsewhere", "x.png")
+    make(tmp_path / "set", "a.png", "sub/b.png")
+    (tmp_path / "set" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "set" / "sub" / "loop").symlink_to(tmp_path / "set")
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "set")
+    assert [name for name, _ in listed(tmp_path / "set")] == ["a.png", "x.png", "b.png"]
+
+
+def test_folders_that_cannot_be_read_are_reported(tmp_path, caplog, monkeypatch):
+    make(tmp_path, "a.png", "locked/b.png")
+    scandir = os.scandir
+
+    def denied(path):
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    assert listed(tmp_path) == [("a.png", None)]
+    assert "locked (Permission denied)" in caplog.text
+
+
+def test_an_empty_path_is_not_the_current_folder():
+    for empty in ([""], [Path("a.png"), ""]):
+        with pytest.raises(UsageError, match="expected a path; got an empty one"):
+            listed(*empty)
+
+
+def test_an_existing_path_with_brackets_is_no_pattern(tmp_path):
+    make(tmp_path, "set [a]/x.png", "set a/y.png")
+    assert listed(str(tmp_path / "set [a]")) == [("x.png", None)]
+    (tmp_path / "broken [1].png").symlink_to(tmp_path / "missing")
+    assert listed(str(tmp_path / "broken [1].png")) == [("broken [1].png", None)]
+
+
+def test_names_that_no_file_has_are_sources_whose_errors_come_later():
+    for text in ("x" * 5000, "a\0*.png", "data:image/png;base64," + "A" * 100_000):
+        (source,) = find_sources([text])
+        assert len(source.id) <= 5000
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("name", ["list.txt", "m.csv"])
+def test_lists_in_other_encodings_name_the_same_files(tmp_path, encoding, name):
+    make(tmp_path, "café.png", "b.png")
+    head = "path,label\n" if name == "m.csv" else ""
+    (tmp_path / name).write_bytes((head + "café.png\nb.png\n").encode(encoding))
+    assert [Path(source.id) for source in find_sources([tmp_path / name])] == [tmp_path / "café.png", tmp_path / "b.png"]
+
+
+def test_lists_of_names_that_are_not_utf8(tmp_path):
+    (tmp_path / "list.txt").write_bytes(b"caf\xe9.png\n")
+    path = os.fsencode(tmp_path) + b"/caf\xe9.png"
+    Path(os.fsdecode(path)).write_bytes(b"x")
+    (source,) = find_sources([tmp_path / "list.txt"])
+    assert os.fsencode(source.id) == path
+
+
+def test_lists_that_are_no_text_or_cannot_be_read_are_usage_errors(tmp_path, monkeypatch):
+    (tmp_path / "list.txt").write_bytes(b"\x89PNG\0\0")
+    with pytest.raises(UsageError, match="got binary data"):
+        listed(tmp_path / "list.txt")
+    (tmp_path / "m.csv").write_text('path\n"' + "a" * 200_000 + '"\n')
+    with pytest.raises(UsageError, match="expected a table"):
+        listed(tmp_path / "m.csv")

@@ -85,5 +85,5 @@ def test_a_killed_run_goes_on_and_a_broken_file_is_named(tiny_model, image_folde
     again = {path: path.stat().st_mtime_ns for path in sorted(tmp_path.glob("dire/*.png"))}
     assert [path for path in written if again[path] != written[path]] == [gone]
     (image_folder / "3_broken.png").unlink()
-    monkeypatch.setattr("recon_detect.cli.reconstruct.load_detector", lambda *a, **k: json.loads("not reached"))
+    monkeypatch.setattr("recon_detect.detector.load_detector", lambda *a, **k: json.loads("not reached"))
     assert run() == 0

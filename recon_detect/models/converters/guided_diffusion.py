@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from recon_detect.atomic import replacing
 from recon_detect.errors import UsageError, WeightsError
+from recon_detect.models.checkpoints import read_pickled
 from recon_detect.models.pixel_diffusion import SCHEDULER, WEIGHTS, build_unet, check_shapes
 
 if TYPE_CHECKING:
@@ -350,12 +351,7 @@ def read_checkpoint(checkpoint: Path, *, under: str | None = None) -> StateDict:
     """
     import torch
 
-    try:
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
-    except FileNotFoundError as error:
-        raise WeightsError(f"{checkpoint}: no such file") from error
-    except Exception as error:  # unpickling raises nearly anything
-        raise WeightsError(f"{checkpoint}: not a checkpoint of tensors alone: {error}") from error
+    state = read_pickled(checkpoint)
     if under and isinstance(state, Mapping):
         state = state.get(under, state)
     if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):

@@ -1,0 +1,100 @@
+"""Complete results as JSON lines, CSV or Parquet."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from itertools import islice
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from recon_detect.images import Provenance
+from recon_detect.results import Row, RunInfo, Verdict
+
+# Rows that are held in memory for a block of a Parquet file.
+_BLOCK = 10_000
+
+
+def json_line(entry: dict[str, Any]) -> str:
+    """One entry as a line of JSON."""
+    return json.dumps(entry, ensure_ascii=False) + "\n"
+
+
+def columns_of(run: RunInfo) -> dict[str, type]:
+    """Name and type of each column of a table, with one per method and model: ``METHOD`` and ``METHOD.MODEL``."""
+    scores = [
+        column
+        for method in run.methods
+        for column in (method.name, *(f"{method.name}.{model}" for model in method.models))
+    ]
+    origin = {name: kind for name, kind in _types(Provenance).items() if name != "notes"}
+    numbers = {name: kind for name, kind in origin.items() if kind is int}
+    return {
+        "path": str,
+        **dict.fromkeys(("score", *scores), float),
+        **(_types(Verdict) if run.calibration else {}),
+        "label": str,
+        "error": str,
+        "schema": int,
+        **numbers,
+        **{name: kind for name, kind in origin.items() if name not in numbers},
+        "texture": float,
+        "details": str,
+        "notes": str,
+        "run": str,
+    }
+
+
+def flat(row: Row, run: str) -> dict[str, Any]:
+    """Values of a row by column; notes joined, details as JSON."""
+    entry = row.to_dict(run)
+    scores, per_model, details, notes = (entry.pop(name) for name in ("scores", "per_model", "details", "notes"))
+    by_model = {f"{method}.{model}": value for method, values in per_model.items() for model, value in values.items()}
+    text = json.dumps(details, ensure_ascii=False) if details else ""
+    return {**entry, **scores, **by_model, "details": text, "notes": "; ".join(notes)}
+
+
+def write_jsonl(path: Path, rows: Iterable[Row], run: RunInfo) -> None:
+    """Writes a line of JSON a row."""
+    fingerprint = run.fingerprint
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(json_line(row.to_dict(fingerprint)) for row in rows)
+
+
+def write_csv(path: Path, rows: Iterable[Row], run: RunInfo) -> None:
+    """Writes a table with a head."""
+    fingerprint = run.fingerprint
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(columns_of(run)))
+        writer.writeheader()
+        writer.writerows(flat(row, fingerprint) for row in rows)
+
+
+def write_parquet(path: Path, rows: Iterable[Row], run: RunInfo) -> None:
+    """Writes a typed table; the description of the run is in its metadata, under ``recon_detect``."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    types = {str: pa.string(), int: pa.int64(), float: pa.float64()}
+    columns = [pa.field(name, types[kind]) for name, kind in columns_of(run).items()]
+    schema = pa.schema(columns, metadata={"recon_detect": json.dumps(run.to_dict())})
+    fingerprint = run.fingerprint
+    with pq.ParquetWriter(path, schema) as writer:
+        remaining = iter(rows)
+        while block := list(islice(remaining, _BLOCK)):
+            writer.write_table(pa.Table.from_pylist([flat(row, fingerprint) for row in block], schema=schema))
+
+
+def _types(of: type) -> dict[str, type]:
+    """Type of each field of a dataclass, without None."""
+    hints = get_type_hints(of)
+    return {f.name: next(iter(get_args(hints[f.name])), hints[f.name]) for f in fields(of)}
+
+
+WRITERS: dict[str, Callable[[Path, Iterable[Row], RunInfo], None]] = {
+    ".jsonl": write_jsonl,
+    ".csv": write_csv,
+    ".parquet": write_parquet,
+}
