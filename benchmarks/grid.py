@@ -24,7 +24,7 @@ from torch import Tensor
 from assets.grid import CROP, FAMILIES, SCALES, Tables, View, compared, family_of, fit_whitening, kind_of, read_pictures
 from benchmarks.common.data import RESULTS, write_table
 from benchmarks.common.metrics import auroc, score_interval
-from recon_detect.methods.grain.grain import corrected
+from recon_detect.methods.grain.contrasts import corrected
 from recon_detect.methods.grid.fit import Photographs, best_cosines, template
 from recon_detect.methods.grid.grid import AS_IT_IS
 from recon_detect.methods.grid.null import Null

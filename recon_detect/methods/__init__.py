@@ -23,6 +23,7 @@ METHODS: dict[str, str] = {
     "embedding": "recon_detect.methods.embedding:EMBEDDING",
     "glance": "recon_detect.methods.grain.glance:GLANCE",
     "grain": "recon_detect.methods.grain.grain:GRAIN",
+    "grid": "recon_detect.methods.grid.method:GRID",
     "hfi": "recon_detect.methods.hfi:HFI",
     "lare": "recon_detect.methods.lare:LARE",
     "minder": "recon_detect.methods.rigid:MINDER",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from recon_detect.evidence import Evidence
+
+
+# Ends the names of files of data among models, which are names, folders and hub ids.
+DATA_SUFFIX = ".safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +112,12 @@ def bind(
         UsageError: The method has no model of its own, or no distributions of the models.
         UnknownName: No such distance.
     """
+    files = [name for name in models or () if name.endswith(DATA_SUFFIX)]
     if not method.has_networks:
-        return BoundMethod(method, (), method.distance)
+        return BoundMethod(_with_data(method, files), (), method.distance)
     # Folders and hub ids may be of any kind.
     other_kind = AUTOENCODERS if Need.BACKBONES in method.needs else BACKBONES
-    fitting = tuple(name for name in expand(models or ()) if name not in other_kind)
+    fitting = tuple(name for name in expand(models or ()) if name not in {*other_kind, *files})
     names = fitting or expand(method.published_models if compat else method.models)
     if not names:
         raise UsageError(
@@ -123,3 +130,12 @@ def bind(
     if Need.AUTOENCODERS not in method.needs:
         return BoundMethod(method, names, method.distance)
     return BoundMethod(method, names, find_distance(distance or method.distance).name)
+
+
+def _with_data(method: Method, files: Sequence[str]) -> Method:
+    """A method without networks, with the file that was named among the models if there is one."""
+    if not files or not method.with_data:
+        return method
+    if len(files) > 1:
+        raise UsageError(f"{method.name}: expected one file of data, got {', '.join(files)}")
+    return method.with_data(Path(files[0]))

@@ -55,6 +55,7 @@ class Method:
         cost: What it computes for each image and model, such as ``"2 reconstructions"``.
         columns: Names of the columns of a method without models; without any, its own name.
         data: A file that decides its scores, besides networks.
+        with_data: The method with another such file, where users may name one among the models.
         shown: What `Evidence.error_map` is asked for as the heat map of an image.
         published_models: The models of the paper, for ``compat="published"``; empty where no such mode exists.
     """
@@ -70,6 +71,7 @@ class Method:
     cost: str = ""
     columns: tuple[str, ...] = ()
     data: Path | None = None
+    with_data: Callable[[Path], Method] | None = None
     shown: Mapping[str, Any] = field(default_factory=dict)
     published_models: tuple[str, ...] = ()
 

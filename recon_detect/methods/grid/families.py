@@ -56,22 +56,14 @@ def read_whitening(path: Path = SHIPPED) -> Whitening:
         return Whitening(file.get_tensor("whitening.features"), file.get_tensor("whitening.harmonics"))
 
 
-def read_families(paths: Sequence[Path] = (SHIPPED,)) -> tuple[Family, ...]:
-    """The families of some files, in their order.
+@cache
+def read_families(path: Path = SHIPPED) -> tuple[Family, ...]:
+    """The families of a file.
 
     Raises:
-        UsageError: No such file, one that holds something else, two families of one name, or one that was fitted with
-            another whitening.
+        UsageError: No such file, or one that was fitted with another whitening.
+        WeightsCorrupt: It holds something else.
     """
-    families = [family for path in paths for family in _read(path)]
-    names = [family.name for family in families]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise UsageError(f"expected one family of a name, got several of {', '.join(twice)}: fit again with --name")
-    return tuple(families)
-
-
-@cache
-def _read(path: Path) -> tuple[Family, ...]:
     if not path.is_file():
         raise UsageError(f"no such file of families: {path}; 'recon-detect grid fit' makes one")
     try:

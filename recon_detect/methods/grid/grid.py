@@ -7,8 +7,6 @@ of each family of decoders at all 64 places of the grid at once, first as the pi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,11 +15,12 @@ import torch.nn.functional as F
 
 from recon_detect.evidence.texture import textured_blocks
 from recon_detect.methods.grain.crops import most_textured
-from recon_detect.methods.grain.grain import DECISIVE, ENOUGH, REMARKABLE, corrected, pooled
-from recon_detect.methods.grid.families import SHIPPED, Family, read_families, read_whitening
+from recon_detect.methods.grain.contrasts import ENOUGH, REMARKABLE, corrected, pooled
+from recon_detect.methods.grain.search import DECISIVE
+from recon_detect.methods.grid.null import LEAST_ENERGY
 from recon_detect.methods.grid.statistic import PERIOD, least_side, tables
 from recon_detect.methods.grid.whitening import Whitening, energy, similarities
-from recon_detect.methods.method import Method, Finding
+from recon_detect.methods.method import MethodResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
     from recon_detect.evidence import Evidence
     from recon_detect.methods.grain.crops import Box
+    from recon_detect.methods.grid.families import Family
 
 # Side of the most textured part of a picture, which is all that is looked at. More area tells more.
 SIDE = 1024
@@ -59,36 +59,49 @@ class Match:
     phase: tuple[int, int]
 
 
-def grid(e: Evidence, families: Sequence[Family], whitening: Whitening) -> Finding:
+def grid(e: Evidence, families: Sequence[Family], whitening: Whitening) -> MethodResult:
     """The similarity with the most similar family, at the place and scale where it is most so, against photographs.
 
     High means generated. In standard deviations of photographs, corrected for the number of families and scales. A
     picture with too little texture gets 0.
     """
     x = e.image()
-    enough = (textured_blocks(x) >= ENOUGH).tolist()
+    enough = textured_blocks(x) >= ENOUGH
     per_family = np.zeros((len(e), len(families)))
     details: list[dict[str, Any]] = [{} for _ in range(len(e))]
     for image, box in enumerate(most_textured(x, SIDE)):
         part = cut(x[image], box)
-        if enough[image] and min(part.shape[-2:]) >= least_side():
-            match = best_match(part, families, whitening)
+        match = best_match(part, families, whitening) if enough[image] and fits(part) else None
+        if match:
             per_family[image] = match.z
             details[image] = describe(match, families, box, (x.shape[-2], x.shape[-1]))
+            if pooled(match.z[None])[0] >= REMARKABLE:
+                seen = cells(scaled(part, match.scale), families[match.family], whitening, match.phase)
+                details[image]["cells"] = [[round(value, 1) for value in row] for row in seen.tolist()]
     score = np.where([bool(found) for found in details], pooled(per_family), 0.0)
     remarks = [in_words(value, found) for value, found in zip(score.tolist(), details, strict=True)]
-    return Finding(per_family, score, details, remarks)
+    return MethodResult(per_family, score, details, remarks)
 
 
-def best_match(x: Tensor, families: Sequence[Family], whitening: Whitening) -> Match:
-    """Compares a picture (3, H, W) as it is, then at the other scales that all families know, until it is decided."""
+def fits(x: Tensor) -> bool:
+    """Whether a picture (3, H, W) is large enough to have a table."""
+    return min(x.shape[-2:]) >= least_side()
+
+
+def best_match(x: Tensor, families: Sequence[Family], whitening: Whitening) -> Match | None:
+    """Compares a picture (3, H, W) as it is, then at the other scales that all families know, until it is decided.
+
+    None: it is too smooth as it is.
+    """
     scales = families[0].scales
     trials = []
     for scale in scales:
         part = scaled(x, scale)
         if scale != 1 and min(part.shape[-2:]) < LEAST_SEARCHED:
             continue
-        z, phases = compare(part, families, scale, whitening)
+        z, phases, energy_at_scale = compare(part, families, scale, whitening)
+        if scale == 1 and energy_at_scale < LEAST_ENERGY:
+            return None
         z = corrected(z, AS_IT_IS if scale == 1 else (1 - AS_IT_IS) / (len(scales) - 1))
         trials.append((z, scale, phases))
         if pooled(z[None])[0] > DECISIVE:
@@ -100,15 +113,15 @@ def best_match(x: Tensor, families: Sequence[Family], whitening: Whitening) -> M
 
 def compare(
     x: Tensor, families: Sequence[Family], scale: float, whitening: Whitening
-) -> tuple[NDArray[np.float64], list[tuple[int, int]]]:
-    """Deviates of photographs (K,) of a picture (3, H, W) that was brought to a scale, and K phases."""
+) -> tuple[NDArray[np.float64], list[tuple[int, int]], float]:
+    """Deviates of photographs (K,) of a picture (3, H, W) that was brought to a scale, K phases, and its energy."""
     whitened = whitening(tables(x))[None]
     templates = torch.stack([family.template for family in families]).to(x)
     cosines = similarities(whitened, templates)[0].flatten(1)
     values, phases = (part.tolist() for part in cosines.max(1))
-    of_picture = energy(whitened, x.new_tensor([x[0].numel()])).tolist()
-    z = [family.nulls[scale].deviates([value], of_picture)[0] for family, value in zip(families, values, strict=True)]
-    return np.array(z), [divmod(phase, PERIOD) for phase in phases]
+    of_picture = float(energy(whitened, x.new_tensor([x[0].numel()])))
+    z = [family.nulls[scale].deviates([value], [of_picture])[0] for family, value in zip(families, values, strict=True)]
+    return np.array(z), [divmod(phase, PERIOD) for phase in phases], of_picture
 
 
 def cut(x: Tensor, box: Box) -> Tensor:
@@ -171,20 +184,3 @@ def cells(x: Tensor, family: Family, whitening: Whitening, phase: tuple[int, int
     deviation, mean = torch.std_mean(cosines, dim=(1, 2))
     return ((cosines[:, phase[0], phase[1]] - mean) / deviation.clamp_min(1e-8)).view(rows, columns)
 
-
-def grid_method(paths: Sequence[Path] = (SHIPPED,)) -> Method:
-    """The method with the families of some files instead of those of the package."""
-    families = read_families(paths)
-    return Method(
-        name="grid",
-        title="the 8-pixel grid of a known decoder, at any crop and the usual sizes, without a network",
-        statistic=partial(grid, families=families, whitening=read_whitening()),
-        higher_is_generated=True,
-        distance="cosine",
-        models=(),
-        paper="this project, after doi:10.1109/79.81007",
-        needs=frozenset(),
-        cost="no network: a tenth of a tiny reconstruction",
-        columns=tuple(family.name for family in families),
-        data=paths[0],
-    )
