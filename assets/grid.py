@@ -31,8 +31,11 @@ from recon_detect.atomic import replacing
 from recon_detect.methods.grid.families import Family, write_families
 from recon_detect.methods.grid.fit import Photographs, fit_family
 from recon_detect.methods.grid.grid import SIDE
+from recon_detect.methods.grid.pictures import STORED
 from recon_detect.methods.grid.statistic import PERIOD, least_side, tables
 from recon_detect.methods.grid.whitening import Whitening
+from recon_detect.models.loading import load_reconstructor
+from recon_detect.models.weights import find_weights
 
 # By the column `autoencoder` of the manifest.
 FAMILIES = {
@@ -46,13 +49,14 @@ FAMILIES = {
     "Qwen-Image / Wan 16ch VAE": "qwen",
     "unknown (GPT-4o)": "images:gpt-4o",
 }
+DECODED, PACKAGES = "decoded-", "packages"
 CROP = 320
+# Where crops begin that go through an autoencoder: off any grid of 8 that JPEG may have left.
+OFF_GRID = (75, 83)
 # Of the photographs that the whitening is of.
 WHITENED = ("png", "jpeg-90")
-# How photographs are stored that pictures are compared with, besides as they are.
-STORED = ("jpeg-95", "jpeg-90", "jpeg-75")
 # By what pictures are scaled to undo a resizing.
-SCALES = (4 / 3, 2.0, 1.5, 5 / 3, 1.25, 2 / 3)
+SCALES = (4 / 3, 2.0, 1.5, 5 / 3, 1.25, 10 / 9, 0.8, 2 / 3, 0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,8 @@ class View:
     """How pictures are seen before their tables are computed.
 
     Attributes:
-        condition: See `benchmarks.common.conditions`.
+        condition: See `benchmarks.common.conditions`; or "decoded-" and the name of an autoencoder, which half of the
+            photographs from packages go through.
         side: Of the crop at the centre; 0 takes up to 1024 px.
         scale: By which it is brought back.
         period: Of the grid.
@@ -83,7 +88,7 @@ def read_pictures(data: Path, photographs: Path | None) -> list[dict[str, str]]:
     rows = [{**row, "file": str(data / row["path"])} for row in read_manifest(data)]
     if photographs:
         for row in read_manifest(photographs):
-            more = {"source": "packages", "format": "PNG", "autoencoder": "", "generator": "real", "note": ""}
+            more = {"source": PACKAGES, "format": "PNG", "autoencoder": "", "generator": "real", "note": ""}
             rows.append({**row, **more, "path": f"packages/{row['path']}", "file": str(photographs / row["path"])})
     return rows
 
@@ -105,6 +110,8 @@ def find_tables(rows: Sequence[dict[str, str]], view: View, folder: Path) -> dic
         with safetensors.safe_open(file, framework="pt") as stored:
             paths = json.loads(stored.metadata()["paths"])
             return dict(zip(paths, stored.get_tensor("tables"), strict=True))
+    if view.condition.startswith(DECODED):
+        return _keep(file, _decoded(rows, view.condition.removeprefix(DECODED)))
     found = {}
     for row in rows:
         if view.side and min(int(row["width"]), int(row["height"])) < view.side + PERIOD:
@@ -112,8 +119,23 @@ def find_tables(rows: Sequence[dict[str, str]], view: View, folder: Path) -> dic
         x = _seen(Path(row["file"]), view)
         if min(x.shape[-2:]) >= least_side(view.period):
             found[row["path"]] = tables(x, view.period)
+    return _keep(file, found)
+
+
+def _keep(file: Path, found: dict[str, Tensor]) -> dict[str, Tensor]:
     with replacing(file) as temporary:
         save_file({"tables": torch.stack(list(found.values()))}, temporary, metadata={"paths": json.dumps(list(found))})
+    return found
+
+
+def _decoded(rows: Sequence[dict[str, str]], name: str) -> dict[str, Tensor]:
+    model = load_reconstructor(find_weights(name), torch.device("cpu"), "float32")
+    found = {}
+    for row in [row for row in rows if row["source"] == PACKAGES][::2]:
+        x = _seen(Path(row["file"]), View(side=0))[:, OFF_GRID[0] :, OFF_GRID[1] :][None, :, :CROP, :CROP]
+        with torch.inference_mode():
+            decoded = model.decode(model.encode(x))[0].float().clamp(-1, 1)
+        found[row["path"]] = tables((decoded * 127.5).round() / 127.5)
     return found
 
 
@@ -150,15 +172,20 @@ class Tables:
         return torch.tensor(sides).mul(resized * view.scale).clamp(max=SIDE).prod(1)
 
 
-def fit_whitening(known: Tables, photographs: set[str]) -> Whitening:
-    """From photographs as they are and as JPEG."""
-    return Whitening.fit(torch.cat([known.of(View(condition), photographs)[0] for condition in WHITENED]))
+def fit_whitening(known: Tables, photographs: set[str], period: int = PERIOD) -> Whitening:
+    """From photographs as they are and as JPEG; of the control with another period, as they are."""
+    views = [View(condition) for condition in WHITENED] if period == PERIOD else [View(period=period)]
+    return Whitening.fit(torch.cat([known.of(view, photographs)[0] for view in views]))
 
 
-def compared(known: Tables, photographs: set[str], whitening: Whitening, scale: float = 1.0) -> Photographs:
+def compared(
+    known: Tables, photographs: set[str], whitening: Whitening, scale: float = 1.0, period: int = PERIOD
+) -> Photographs:
     """The photographs that pictures are compared with at a scale."""
     kinds = {row["path"]: kind_of(row) for row in known.rows}
-    if scale == 1:
+    if period != PERIOD:
+        views = [View(period=period)]
+    elif scale == 1:
         views = [View(), View(side=0), *(View(condition) for condition in STORED)]
     else:
         views = [View(scale=scale), View(f"bicubic-{1 / scale:.3g}", scale=scale)]

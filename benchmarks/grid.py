@@ -28,6 +28,7 @@ from recon_detect.methods.grain.contrasts import corrected
 from recon_detect.methods.grid.fit import Photographs, best_cosines, template
 from recon_detect.methods.grid.grid import AS_IT_IS
 from recon_detect.methods.grid.null import Null
+from recon_detect.methods.grid.statistic import PERIOD
 from recon_detect.methods.grid.whitening import Whitening, energy, unit
 
 NAMES = tuple(dict.fromkeys(FAMILIES.values()))
@@ -83,7 +84,14 @@ def halves(rows: Sequence[dict[str, str]]) -> list[tuple[set[str], set[str]]]:
     return [parts, parts[::-1]]
 
 
-def templates_of(known: Tables, whitening: Whitening, made_from: str) -> Iterator[tuple[str, str, Tensor]]:
+def of_period(period: int) -> list[View]:
+    """The views that templates are made of: crops and whole pictures; of the control with another period, crops."""
+    return [View(), View(side=0)] if period == PERIOD else [View(period=period)]
+
+
+def templates_of(
+    known: Tables, whitening: Whitening, made_from: str, period: int = PERIOD
+) -> Iterator[tuple[str, str, Tensor]]:
     """Family, group that was left out (empty: none), and template (F, 8, 8)."""
     generator = torch.Generator().manual_seed(0)
     for name in NAMES:
@@ -96,7 +104,7 @@ def templates_of(known: Tables, whitening: Whitening, made_from: str) -> Iterato
             yield name, "", unit(torch.randn(1, *whitening.features.shape[:1], 8, 8, generator=generator))[0]
             continue
         rows = {row["path"]: group_of(row) for row in known.rows if family_of(row) == name}
-        views = [known.of(view, set(rows)) for view in (View(), View(side=0))]
+        views = [known.of(view, set(rows)) for view in of_period(period)]
         seen = whitening(torch.cat([found for found, _ in views]))
         groups = np.array([rows[path] for _, paths in views for path in paths])
         for group in ("", *dict.fromkeys(groups.tolist())):
@@ -106,19 +114,23 @@ def templates_of(known: Tables, whitening: Whitening, made_from: str) -> Iterato
 
 
 def scores(
-    known: Tables, views: Sequence[View], made_from: str = "images", statistic: Statistic = STATISTICS["cosine"]
+    known: Tables,
+    views: Sequence[View],
+    made_from: str = "images",
+    statistic: Statistic = STATISTICS["cosine"],
+    period: int = PERIOD,
 ) -> dict[str, NDArray[np.float64]]:
     """Cross-fitted deviates (K,) of the pictures under one condition, the best of its views; NaN where unknown."""
     result = Scores()
     rows = {row["path"]: row for row in known.rows}
     for fitted, scored in halves(known.rows):
-        whitening = fit_whitening(known, fitted)
-        entries = list(templates_of(known, whitening, made_from))
+        whitening = fit_whitening(known, fitted, period)
+        entries = list(templates_of(known, whitening, made_from, period))
         stack = torch.stack([one for _, _, one in entries])
         column = {(name, group): number for number, (name, group, _) in enumerate(entries)}
         of_views = []
         for view in views:
-            photographs = compared(known, fitted, whitening, view.scale)
+            photographs = compared(known, fitted, whitening, view.scale, period)
             tested, paths = known.of(view, {path for path, row in rows.items() if row["label"] != "real"} | scored)
             seen = Photographs(whitening(tested), known.pixels(view, paths), ())
             z = _deviates(seen, photographs, stack, statistic)
@@ -225,8 +237,9 @@ def main() -> None:
         wrong += false_positives(known, title, deviates)
     for label in ("raw score", "energy"):
         found += detection(known, "PNG", label, scores(known, [View()], statistic=STATISTICS[label]))
-    for label in ("random", "decoders"):
-        found += detection(known, "PNG", f"cosine, {label}", scores(known, [View()], made_from=label))
+    for label, made_from in (("random template", "random"), ("decoder-made", "decoders")):
+        found += detection(known, "PNG", label, scores(known, [View()], made_from=made_from))
+    found += detection(known, "PNG", "period 7", scores(known, [View(period=7)], period=7))
     conditions = f"cross-fitted halves of the photographs, templates of other sources; {CROP} px unless stated"
     write_table(options.output / "grid-detection.csv", conditions, found)
     write_table(options.output / "grid-false-positives.csv", conditions, wrong)

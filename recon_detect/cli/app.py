@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from recon_detect._version import __version__
-from recon_detect.cli import convert, methods, models
+from recon_detect.cli import convert, grid, methods, models
 from recon_detect.cli.audit import audit
 from recon_detect.cli.calibrate import calibrate
 from recon_detect.cli.demo import demo
@@ -45,5 +45,5 @@ def _options(
 
 for command in (score, calibrate, audit, reconstruct, demo, doctor):
     app.command()(command)
-for group, name in ((methods.app, "methods"), (models.app, "models"), (convert.app, "convert")):
+for group, name in ((methods.app, "methods"), (models.app, "models"), (convert.app, "convert"), (grid.app, "grid")):
     app.add_typer(group, name=name)

@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 
 from recon_detect.evidence.texture import textured_blocks
-from recon_detect.methods.grain.crops import most_textured
 from recon_detect.methods.grain.contrasts import ENOUGH, REMARKABLE, corrected, pooled
+from recon_detect.methods.grain.crops import most_textured
 from recon_detect.methods.grain.search import DECISIVE
 from recon_detect.methods.grid.null import LEAST_ENERGY
 from recon_detect.methods.grid.statistic import PERIOD, least_side, tables
@@ -183,4 +183,3 @@ def cells(x: Tensor, family: Family, whitening: Whitening, phase: tuple[int, int
     cosines = similarities(whitened, family.template.to(x)[None])[:, 0]
     deviation, mean = torch.std_mean(cosines, dim=(1, 2))
     return ((cosines[:, phase[0], phase[1]] - mean) / deviation.clamp_min(1e-8)).view(rows, columns)
-

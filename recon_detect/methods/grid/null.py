@@ -47,15 +47,15 @@ class Null:
         values = np.log(np.maximum(np.asarray(cosines, dtype=np.float64)[textured], SMALL))
         energies = np.asarray(energies, dtype=np.float64)[textured]
         kinds = [kind for kind, used in zip(kinds, textured, strict=True) if used]
-        bounds = tuple(map(float, np.quantile(energies, (0.01, 0.99))))
-        powers = np.vander(np.clip(energies, *bounds), 3, increasing=True)
+        low, high = np.quantile(energies, (0.01, 0.99)).tolist()
+        powers = np.vander(np.clip(energies, low, high), 3, increasing=True)
         trend = np.linalg.lstsq(powers, values)[0]
         rest = values - powers @ trend
         groups = [rest[np.array(kinds) == kind] for kind in sorted(set(kinds))]
         medians = [float(np.median(group)) for group in groups]
         return cls(
             tuple(trend.tolist()),
-            (bounds[0], bounds[1]),
+            (low, high),
             tuple(medians),
             tuple(_spread(group - median) for group, median in zip(groups, medians, strict=True)),
         )

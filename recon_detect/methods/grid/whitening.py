@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Self
 
 import torch
 
-from recon_detect.methods.grid.statistic import PERIOD
-
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -48,7 +46,8 @@ class Whitening:
         """Whitens tables (..., F, 8, 8)."""
         mixed = torch.tensordot(tables, self.features.to(tables), ([-3], [1])).movedim(-1, -3)
         spectrum = torch.fft.rfft2(mixed) * self.harmonics.to(tables)
-        return torch.fft.irfft2(spectrum, s=(PERIOD, PERIOD))
+        whitened: Tensor = torch.fft.irfft2(spectrum, s=tables.shape[-2:])
+        return whitened
 
 
 def similarities(whitened: Tensor, templates: Tensor) -> Tensor:
@@ -58,7 +57,9 @@ def similarities(whitened: Tensor, templates: Tensor) -> Tensor:
     """
     tables, moved = (torch.fft.rfft2(unit(each)).flatten(2).permute(2, 0, 1) for each in (whitened, templates))
     products = (tables @ moved.conj().transpose(1, 2)).permute(1, 2, 0)
-    return torch.fft.irfft2(products.unflatten(2, (PERIOD, -1)), s=(PERIOD, PERIOD))
+    phases = whitened.shape[-2:]
+    cosines: Tensor = torch.fft.irfft2(products.unflatten(2, (phases[0], -1)), s=phases)
+    return cosines
 
 
 def energy(whitened: Tensor, pixels: Tensor) -> Tensor:
