@@ -56,7 +56,7 @@ OFF_GRID = (75, 83)
 # Of the photographs that the whitening is of.
 WHITENED = ("png", "jpeg-90")
 # By what pictures are scaled to undo a resizing.
-SCALES = (4 / 3, 2.0, 1.5, 5 / 3, 1.25, 10 / 9, 0.8, 2 / 3, 0.5)
+SCALES = (4 / 3, 2.0, 1.5, 5 / 3)
 
 
 @dataclass(frozen=True, slots=True)
