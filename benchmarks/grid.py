@@ -177,7 +177,7 @@ def detection(known: Tables, title: str, label: str, deviates: dict[str, NDArray
     for against in ("lossless", "camera"):
         real = np.array([score[p] for p, r in rows.items() if r["label"] == "real" and kind_of(r) == against])
         groups = {name: [p for p, r in rows.items() if family_of(r) == name] for name in NAMES}
-        groups["118 + 112"] = [
+        groups["first set"] = [
             p for p, r in rows.items() if family_of(r) in NAMES and "added" not in r["note"] and r["label"] != "real"
         ]
         groups["all"] = [p for p, r in rows.items() if r["label"] != "real"]
