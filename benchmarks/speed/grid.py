@@ -1,6 +1,6 @@
 """What the method `grid` costs beside one pass of a tiny autoencoder, paired in one run.
 
-    python -m benchmarks.speed.grid --threads 2
+python -m benchmarks.speed.grid --threads 2
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ def main() -> None:
         }
         for name, each in times.items()
     ]
-    write_table(options.output, f"{options.threads} threads, {options.rounds} rounds, one after the other, float32", table)
+    write_table(
+        options.output, f"{options.threads} threads, {options.rounds} rounds, one after the other, float32", table
+    )
 
 
 if __name__ == "__main__":

@@ -92,9 +92,7 @@ def test_scores_with_a_fitted_family(family, pictures):
     detector = load_detector("grid", models=family, device="cpu")
     assert detector.run_info.methods[0].models == ("toy",)
     save(generated(50, offset=(2, 0)), pictures / "cropped.png")
-    result = detector.score(
-        [pictures / "cropped.png", array(photograph(51)), np.zeros((64, 64, 3), np.uint8)]
-    )
+    result = detector.score([pictures / "cropped.png", array(photograph(51)), np.zeros((64, 64, 3), np.uint8)])
     found, other, flat = (row.scores["grid"] for row in result.rows)
     assert found.value > 2.33 > other.value and flat.value == 0
     assert found.details["family"] == "toy" and found.details["offset"] == [0, 2]
