@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -25,11 +26,11 @@ from benchmarks.common.data import large_enough, read_manifest
 from recon_detect import load_detector, open_picture
 from recon_detect.atomic import replacing
 from recon_detect.evidence import Evidence
-from recon_detect.evidence.distances import Distances
 from recon_detect.evidence.texture import block_means
 from recon_detect.evidence.views import VIEWS
-from recon_detect.methods.grain.crops import SIDE, look
-from recon_detect.methods.grain.grain import POSES
+from recon_detect.methods.grain.contrasts import POSES
+from recon_detect.methods.grain.crops import SIDE, crop
+from recon_detect.models.lpips import load_lpips
 
 DISTANCES = ("lpips_vgg_2", "lpips_vgg_1", "bandpass_l2", "highpass_l2", "l2", "l1")
 # How the map of a view that begins so is laid over the image again.
@@ -47,7 +48,7 @@ def collect(e: Evidence, views: list[str], passes: int) -> dict[str, np.ndarray]
 
     return {
         f"{autoencoder.name}/{view}/{number}/{distance}": blocks(model, view, number, distance)
-        for model, autoencoder in enumerate(e.autoencoders)
+        for model, autoencoder in enumerate(e.reconstructors)
         for view, number in wanted
         for distance in e.distances.names
     }
@@ -82,7 +83,8 @@ def main() -> None:
     order = np.random.default_rng(0).permutation(len(rows))[: options.images][part::parts]
     detector = load_detector("aeroblade", models=options.models.split(","), dtype=options.dtype, device="cpu")
     lowered = torch.bfloat16 if options.dtype == "bfloat16" else torch.float32
-    distances = Distances(options.distances.split(","), detector.device, lowered)
+    distances = tuple(options.distances.split(","))
+    models = replace(detector.models, distances=distances, lpips=load_lpips(distances, detector.device, lowered))
     views = ABLATION_VIEWS if options.views == "ablation" else options.views.split(";")
     scales = [float(Fraction(scale)) for scale in options.scales.split(",")]
     for condition in options.conditions.split(","):
@@ -98,8 +100,8 @@ def main() -> None:
             tensors: dict[str, np.ndarray] = {}
             with torch.inference_mode():
                 for scale in scales:
-                    view, _ = look(x, scale, options.side)
-                    means = collect(Evidence(view, detector._autoencoders, distances), views, options.passes)
+                    view, _ = crop(x, scale, options.side)
+                    means = collect(Evidence(view, models), views, options.passes)
                     tensors |= {f"{scale:.4f}/{key}": np.ascontiguousarray(value) for key, value in means.items()}
             with replacing(path) as temporary:
                 save_file(tensors, temporary, metadata={"path": row["path"]})

@@ -34,9 +34,9 @@ from scipy.optimize import minimize
 
 from recon_detect.atomic import replacing
 from recon_detect.evidence.distances import FEATURES
-from recon_detect.methods.grain import glance, grain, nulls
+from recon_detect.methods.grain import glance, nulls
+from recon_detect.methods.grain.contrasts import FLOOR, POSES, PRIOR, contrasts, corrected, pooled
 from recon_detect.methods.grain.crops import SCALES
-from recon_detect.methods.grain.grain import FLOOR, PRIOR, contrasts, corrected, pooled
 from recon_detect.methods.grain.nulls import Contrasts, Null
 from recon_detect.models.registry import AUTOENCODERS, MODEL_SETS
 
@@ -60,7 +60,7 @@ class Pool:
 
 _FEATURES = (FEATURES,)
 POOLS = {
-    "grain": Pool(MODEL_SETS["tiny"], grain.POSES, SCALES, {4: ("lpips_vgg_2",), 16: ("lpips_vgg_2", "lpips_vgg_1")}),
+    "grain": Pool(MODEL_SETS["tiny"], POSES, SCALES, {4: ("lpips_vgg_2",), 16: ("lpips_vgg_2", "lpips_vgg_1")}),
     "glance": Pool(MODEL_SETS["embedded"], glance.POSES, (1.0,), {4: _FEATURES, 16: _FEATURES}),
 }
 WINDOWS = (4, 6, 8, 10, 16)

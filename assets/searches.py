@@ -24,7 +24,8 @@ from benchmarks.common.data import read_manifest
 from recon_detect import load_detector, open_picture
 from recon_detect.atomic import replacing
 from recon_detect.methods.grain import nulls
-from recon_detect.methods.grain.grain import GRAIN, STAGES, Looks
+from recon_detect.methods.grain.grain import GRAIN
+from recon_detect.methods.grain.search import STAGES, Crops
 from recon_detect.models.registry import MODEL_SETS
 
 MODELS = MODEL_SETS["tiny"]
@@ -37,10 +38,10 @@ Trials = dict[str, dict[str, list[float]]]
 def searched(detector: Any, x: torch.Tensor) -> dict[str, list[float]]:
     """The best of each search in one image (1, 3, H, W), by stage, in the order of the models."""
     null = nulls.find_nulls(GRAIN.name, MODELS)
-    looks = Looks(detector.evidence(x).using(GRAIN.distance, MODELS, null))
+    crops = Crops(detector.evidence(x).using(GRAIN.distance, MODELS), null)
     found = {}
     for stage in SEARCHES:
-        best = {trial.model: trial.best_pose()[0] for trial in STAGES[stage](looks, np.arange(1))}
+        best = {trial.model: trial.best_pose()[0] for trial in STAGES[stage](crops, np.arange(1))}
         found[stage] = [best[model] for model in range(len(MODELS))]
     return found
 

@@ -25,7 +25,7 @@ from benchmarks.common.scores import Input, batch_size, computed_by, computed_na
 from benchmarks.report.report import accompany
 from recon_detect import Detector, load_detector
 from recon_detect.images.transform import GRID
-from recon_detect.methods import METHODS, find_method
+from recon_detect.methods import METHODS, Need, find_method
 from recon_detect.models.registry import expand
 from recon_detect.results import MethodInfo, RunInfo
 
@@ -37,8 +37,8 @@ def find_methods(names: str, models: str | None) -> list[str]:
         return [find_method(name, given).name for name in names.split(",")]
     wanted = set(expand(given))
     methods = [find_method(name) for name in METHODS]
-    methods = [m for m in methods if m.models and not (m.embeds or m.denoises or m.trained_size)]
-    return [m.name for m in methods if not m.null or wanted <= set(expand(m.models))]
+    methods = [m for m in methods if m.models and m.needs <= {Need.AUTOENCODERS, Need.NULLS}]
+    return [m.name for m in methods if Need.NULLS not in m.needs or wanted <= set(expand(m.models))]
 
 
 def evaluate(rows: list[ManifestRow], scores: list[float], fpr: float) -> list[dict[str, object]]:

@@ -36,7 +36,7 @@ from benchmarks.report.report import accompany
 from recon_detect import Detector, Evidence, load_detector, open_picture
 from recon_detect.atomic import replacing
 from recon_detect.errors import ReconDetectError, UsageError
-from recon_detect.evidence.distances import map_scale
+from recon_detect.evidence.distances import find_distance
 from recon_detect.evidence.texture import BLOCK
 from recon_detect.evidence.views import VIEWS
 from recon_detect.images.transform import Transform
@@ -160,14 +160,20 @@ def measure(
                 raise UsageError(f"{row['mask']} has shape {mask.shape}, its image {picture.pixels.shape[:2]}")
             with torch.inference_mode():
                 e = detector.evidence(picture.tensor()[None].to(detector.device))
-                maps = {a.name: maps_of(e, model) for model, a in enumerate(e.autoencoders)}
+                maps = {a.name: maps_of(e, model) for model, a in enumerate(e.reconstructors)}
         except ReconDetectError as error:
             yield {"path": row["path"], "error": f"{type(error).__name__}: {error}"}
             continue
         if number < options.pictures:
             for model, of in maps.items():
                 name = f"{Path(row['path']).stem}.{Path(model).name}.png"
-                save_picture(options.output.with_suffix("") / name, picture.bytes(), mask, of, map_scale(e.distance))
+                save_picture(
+                    options.output.with_suffix("") / name,
+                    picture.bytes(),
+                    mask,
+                    of,
+                    find_distance(e.distance).map_scale,
+                )
         scores = {model: {name: score(found, mask) for name, found in of.items()} for model, of in maps.items()}
         yield {"path": row["path"], "error": None, "changed": float(mask.mean()), "scores": scores}
 

@@ -10,6 +10,7 @@ searches takes a different path through a generated image; a photograph takes th
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import time
 from pathlib import Path
@@ -78,7 +79,8 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     conditions = (
-        f"one photograph, float32, one thread, CPU time, best of {arguments.rounds}; {cpu()}; "
+        f"one photograph, float32, one thread, CPU time, best of {arguments.rounds}; {cpu()}, "
+        f"load average {os.getloadavg()[0]:.0f} of {os.cpu_count()} cores; "
         f"recon_detect {recon_detect.__version__}, python {platform.python_version()}, torch {torch.__version__}"
     )
     table: list[dict[str, object]] = []

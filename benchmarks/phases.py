@@ -22,8 +22,8 @@ from benchmarks.common.data import RESULTS, large_enough, read_manifest, write_t
 from benchmarks.common.families import FAMILIES
 from recon_detect import Detector, load_detector, open_picture
 from recon_detect.atomic import replacing
+from recon_detect.methods.grain.contrasts import log_errors
 from recon_detect.methods.grain.crops import GRID
-from recon_detect.methods.grain.grain import log_errors
 from recon_detect.models.registry import MODEL_SETS, family_of
 from recon_detect.output.heatmap import colour
 
@@ -37,9 +37,11 @@ def profile(image: torch.Tensor, detector: Detector, model: str) -> np.ndarray:
     rows = []
     for top in range(GRID):
         windows = torch.stack([image[:, top : top + side, left : left + side] for left in range(GRID)])
-        use = detector.uses[0]
-        e = detector.evidence(windows).using(use.distance, use.models, use.nulls).only(use.models.index(model))
-        rows.append(log_errors(e, ("identity",))[:, 0, 0].double().numpy())
+        bound = detector.methods[0]
+        assert bound.nulls is not None
+        number = bound.models.index(model)
+        e = detector.evidence(windows).using(bound.distance, bound.models).only(number)
+        rows.append(log_errors(e, bound.nulls.of(number), ("identity",))[:, 0, 0].double().numpy())
     errors = np.array(rows)
     return np.asarray(errors - errors.mean())
 

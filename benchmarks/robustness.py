@@ -34,7 +34,7 @@ from benchmarks.detection import find_methods
 from benchmarks.report.report import accompany
 from recon_detect import load_detector
 from recon_detect.images.transform import GRID
-from recon_detect.methods import DEFAULT_METHOD, find_method
+from recon_detect.methods import DEFAULT_METHOD, Need, find_method
 
 
 def line(method: str, scores: np.ndarray, decoders: list[str], rows: list[ManifestRow]) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def line(method: str, scores: np.ndarray, decoders: list[str], rows: list[Manife
     family = np.array([row["autoencoder"] for row in rows])
     found: dict[str, Any] = {"real": int(real.sum()), "generated": int((~real).sum())}
     found |= summary(scores, rows) | {f"{name} n": int((family == name).sum()) for name in FAMILIES}
-    nominal = find_method(method).null
+    nominal = Need.NULLS in find_method(method).needs
     for rate in (0.05, 0.01):
         threshold = norm.isf(rate)
         found[f"fpr_at_nominal_{rate:g}"] = np.mean(scores[real] > threshold) if nominal else ""

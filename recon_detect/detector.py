@@ -23,22 +23,17 @@ from recon_detect.engine.loader import Item
 from recon_detect.engine.memory import BatchSizer
 from recon_detect.engine.run import run
 from recon_detect.errors import NumericalError, UsageError
-from recon_detect.evidence import TRAINED, Evidence, Noise
-from recon_detect.evidence.distances import Distances, map_scale
+from recon_detect.evidence import TRAINED, Evidence, Noise, PublishedEvidence
+from recon_detect.evidence.distances import Distances, find_distance
 from recon_detect.evidence.texture import textured_share
 from recon_detect.images import Source, as_sources
 from recon_detect.images.augment import augmented
-from recon_detect.methods import DEFAULT_METHOD, Finding, find_method
-from recon_detect.methods.bound import Use, find_use
-from recon_detect.methods.grain.nulls import digest
-from recon_detect.models.autoencoders import Autoencoder, load_autoencoder, share_equal_parts
-from recon_detect.models.backbones import Backbone, load_backbone
-from recon_detect.models.denoisers import Denoiser, load_denoiser
-from recon_detect.models.dire_classifier import DireClassifier
-from recon_detect.models.weights import find_weights
-from recon_detect.results import MethodInfo, ModelInfo, Row, RunInfo, Score, ScoreResult
+from recon_detect.methods import DEFAULT_METHOD, Method, Need, find_methods
+from recon_detect.methods.bound import BoundMethod, bind
+from recon_detect.models.loading import load_models
+from recon_detect.results import Row, RunInfo, ScoreResult
 from recon_detect.settings import DEFAULTS, Settings
-from recon_detect.tensors.devices import find_device, has_bfloat16, keep_freed_memory, versions
+from recon_detect.tensors.devices import find_device, keep_freed_memory, versions
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,7 +47,7 @@ log = logging.getLogger(__name__)
 
 
 def load_detector(
-    method: str | Sequence[str] = DEFAULT_METHOD,
+    method: str | Method | Sequence[str | Method] = DEFAULT_METHOD,
     *,
     models: str | Path | Sequence[str | Path] | None = None,
     distance: str | None = None,
@@ -64,8 +59,9 @@ def load_detector(
     """Loads a detector: weights are found on this machine, or fetched from the hub and checked.
 
     Args:
-        method: See `recon-detect score --help`; ``"default"`` is `glance` with the models of the package, and `grain`
-            with others. Several share one pass: what two of them need is computed once; the first decides
+        method: A name, see `recon-detect methods list`; ``"default"`` is `glance` with the models of the package, and
+            `grain` with others. Or a method of your own: a `Method`, ``"module:NAME"`` or ``"path/to/file.py:NAME"``,
+            whose code is then run. Several share one pass: what two of them need is computed once; the first decides
             `ScoreResult.scores`.
         models: Names from the registry or of its sets (``"embedded"``, ``"tiny"``), folders in diffusers' format, or
             hub ids ``owner/name[:subfolder][@revision]``. None takes each method's own.
@@ -87,19 +83,21 @@ def load_detector(
     except TypeError as error:
         raise UsageError(f"unknown option: {error}; known: {', '.join(Settings.__slots__)}") from error
     listed = [models] if isinstance(models, str | Path) else models
-    given = tuple(map(str, listed)) if listed else None
-    methods = [find_method(name, given) for name in dict.fromkeys([method] if isinstance(method, str) else method)]
-    if not methods:
-        raise UsageError("expected at least one method")
-    if distance and all(chosen.embeds or chosen.null for chosen in methods):
-        raise UsageError(f"{methods[0].name} compares in a way of its own: leave out distance={distance!r}")
-    if compat not in (None, "published") or (compat and (len(methods) > 1 or not methods[0].published_models)):
-        raise UsageError(f"compat={compat!r}: expected None, or 'published' for one method that has it")
+    names = tuple(map(str, listed)) if listed else None
+    methods = find_methods(method, names)
+    _check(methods, distance, compat)
     if compat:
         # The scripts open images with convert("RGB"), and process one at a time because the noise depends on the order.
         settings = replace(settings, batch_size=1, alpha="drop", exif_orientation=False)
-    uses = [find_use(chosen, given, distance, compat) for chosen in methods]
-    return Detector(uses, compat, settings)
+    return Detector([bind(chosen, names, distance, compat) for chosen in methods], compat, settings)
+
+
+def _check(methods: Sequence[Method], distance: str | None, compat: str | None) -> None:
+    """Whether a distance and a mode are those of the methods."""
+    if distance and not any(chosen.takes_distance for chosen in methods):
+        raise UsageError(f"{methods[0].name} compares in a way of its own: leave out distance={distance!r}")
+    if compat not in (None, "published") or (compat and (len(methods) > 1 or not methods[0].published_models)):
+        raise UsageError(f"compat={compat!r}: expected None, or 'published' for one method that has it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,72 +113,30 @@ class Reconstruction:
 class Detector:
     """Scores images. Made by `load_detector`; safe to use for many calls, from one thread at a time."""
 
-    def __init__(self, uses: Sequence[Use], compat: str | None, settings: Settings) -> None:
-        self.uses = tuple(uses)
-        self.settings = settings
+    def __init__(self, methods: Sequence[BoundMethod], compat: str | None, settings: Settings) -> None:
+        self.methods = tuple(methods)
         self.calibration: Calibration | None = None
         self.device = find_device(settings.device)
         if self.device.type == "cpu":
             keep_freed_memory()
-        if settings.dtype == "bfloat16" and not has_bfloat16(self.device):
-            log.warning("this CPU has no bfloat16 and takes many times as long in it: leave dtype at 'auto'")
-        models = list(dict.fromkeys(model for use in uses for model in use.models))
-        embedding = {model for use in uses if use.method.embeds for model in use.models}
-        found = [find_weights(model) for model in models if model not in embedding]
-        # float16 and "auto" leave LPIPS in float32: its features have been seen to fit into bfloat16 alone.
-        lowered = torch.bfloat16 if settings.dtype == "bfloat16" and not compat else torch.float32
-        self._distances = Distances([name for use in uses for name in use.distances], self.device, lowered)
-        inversion = settings.inversion
-        self._autoencoders = [
-            load_autoencoder(w, self.device, settings.dtype, pure=bool(compat), inversion=inversion) for w in found
-        ]
-        self._backbones = [
-            load_backbone(find_weights(model), self.device, settings.dtype) for model in models if model in embedding
-        ]
-        denoising = {model for use in uses if use.method.denoises for model in use.models}
-        self._denoisers = {
-            a.name: load_denoiser(a.name, a.latent_scale, self.device, settings.dtype, inversion)
-            for a in self._autoencoders
-            if a.name in denoising and not a.trained_side
-        }
-        networks: tuple[Autoencoder | Denoiser, ...] = (*self._autoencoders, *self._denoisers.values())
-        for network in networks if settings.compile else ():
-            network.compile()
-        self._classifier = None
-        if needing := [use.method.name for use in uses if use.method.classifies]:
-            if settings.classifier is None:
-                raise UsageError(f"{needing[0]} needs a classifier: pass the folder that 'recon-detect convert' wrote")
-            self._classifier = DireClassifier(settings.classifier, self.device)
-        share_equal_parts(self._autoencoders)
-        sides = {a.trained_side for a in self._autoencoders}
-        if all(use.method.trained_size for use in uses) and len(sides) == 1:
+        self.models = load_models(self.methods, settings, self.device, published=bool(compat))
+        if all(Need.TRAINED_SIZE in bound.method.needs for bound in self.methods):
             # Brought to that size before they are batched, images of any size fill a batch.
-            self.settings = replace(settings, middle_square=settings.middle_square or sides.pop())
-        self._sizer = BatchSizer(self.device, self._autoencoders, settings.batch_size, tiled=self._distances.tiled)
+            settings = replace(settings, middle_square=settings.middle_square or self.models.side)
+        self.settings = settings
+        tiled = Distances(self.models.distances, self.models.lpips).tiled
+        self._sizer = BatchSizer(self.device, self.models.reconstructors, settings.batch_size, tiled=tiled)
         self.run_info = RunInfo(
-            methods=tuple(
-                MethodInfo(
-                    use.method.name,
-                    "+".join(use.distances) or use.distance,
-                    use.models,
-                    digest(use.method.name) if use.nulls else None,
-                )
-                for use in uses
-            ),
+            methods=tuple(bound.info() for bound in self.methods),
             compat=compat,
-            models=(
-                *map(_model_info, self._autoencoders),
-                *map(_model_info, self._backbones),
-                *map(_model_info, self._denoisers.values()),
-                *map(_model_info, [self._classifier] if self._classifier else []),
-            ),
+            models=self.models.info(),
             device=str(self.device),
             exif_orientation=settings.exif_orientation,
             alpha=settings.alpha,
             middle_square=settings.middle_square,
             seed=settings.seed if compat else None,
             versions=versions(),
-            inversion=inversion if self._denoisers or any(a.trained_side for a in self._autoencoders) else None,
+            inversion=settings.inversion if self.models.invert else None,
         )
 
     def score(self, images: Images, *, maps: bool = False, progress: bool | None = None) -> ScoreResult:
@@ -237,12 +193,13 @@ class Detector:
 
         Rows come in input order. Closing the iterator cancels what is not computed yet.
         """
-        if maps and self.uses[0].method.embeds:
-            raise UsageError(f"{self.uses[0].method.name} has no error map: put a method that reconstructs first")
+        first = self.methods[0].method
+        if maps and Need.AUTOENCODERS not in first.needs:
+            raise UsageError(f"{first.name} has no error map: put a method that reconstructs first")
         generators = None
         if self.run_info.compat:
             # One generator per autoencoder and call, consumed image after image: a score depends on the files before.
-            generators = [torch.Generator().manual_seed(self.settings.seed) for _ in self._autoencoders]
+            generators = [torch.Generator().manual_seed(self.settings.seed) for _ in self.models.reconstructors]
 
         def compute(x: Tensor, items: Sequence[Item]) -> list[Row]:
             noise = [partial(_noise, g) for g in generators] if generators else None
@@ -291,7 +248,7 @@ class Detector:
                 copies = augmented(originals, augment, self.settings)
                 scored += self._labelled(copies, label, earlier, journal, progress)
             rows += [replace(row, generator=name) for row in scored]
-        pixel_models = {model.name for model in self._autoencoders if model.trained_side}
+        pixel_models = {model.name for model in self.models.reconstructors if model.side}
         return calibrate(rows, self.run_info, pixel_models=pixel_models, **options)
 
     def _labelled(
@@ -349,28 +306,20 @@ class Detector:
 
     def evidence(self, x: Tensor, *, noise: Sequence[Noise] | None = None) -> Evidence:
         """The evidence of a batch (B, 3, H, W) in [-1, 1] on the detector's device: for research and new methods."""
-        return Evidence(
-            x,
-            self._autoencoders,
-            self._distances,
-            noise=noise,
-            backbones=self._backbones,
-            denoisers=self._denoisers,
-            classifier=self._classifier,
-        )
+        return PublishedEvidence(x, self.models, noise) if noise else Evidence(x, self.models)
 
     def _compute(self, evidence: Evidence, items: Sequence[Item], maps: bool) -> list[Row]:
-        by_method = {use.method.name: self._apply(use, evidence) for use in self.uses}
+        by_method = {bound.method.name: bound.apply(evidence) for bound in self.methods}
         textures = textured_share(evidence.image()).tolist()
+        first = self.methods[0]
         rows = []
         for position, item in enumerate(items):
-            scores = {name: found[position] for name, found in by_method.items()}
+            scores = {name: of_method[position] for name, of_method in by_method.items()}
             missing = [name for name, score in scores.items() if not math.isfinite(score.value)]
             if len(missing) == len(scores):
                 rows.append(_error_row(item, NumericalError("no finite score: the image may have no texture at all")))
                 continue
-            retried = [name for place, name in sorted(evidence.retried) if place == position]
-            first = self.uses[0]
+            retried = [name for image, name in sorted(evidence.retried) if image == position]
             rows.append(
                 Row(
                     index=item.index,
@@ -384,31 +333,11 @@ class Detector:
                         *(f"{name} repeated in float32" for name in retried),
                         *(f"{name} has no finite score" for name in missing),
                     ),
-                    map=self._map(evidence, scores[first.method.name], position) if maps else None,
-                    map_scale=map_scale(first.distance) if maps else None,
+                    map=first.error_map(evidence, scores[first.method.name], position) if maps else None,
+                    map_scale=find_distance(first.distance).map_scale if maps else None,
                 )
             )
         return rows
-
-    def _apply(self, use: Use, evidence: Evidence) -> list[Score]:
-        """One score per image of the batch."""
-        found = use.method.statistic(evidence.using(use.distance, use.models, use.nulls))
-        if not isinstance(found, Finding):
-            per_model = (found if use.method.higher_is_generated else -found).cpu().double().numpy()
-            found = Finding(per_model, per_model.max(axis=1), [{}] * len(per_model), [""] * len(per_model))
-        columns = (found.score.tolist(), found.per_model.tolist(), found.details, found.remarks)
-        return [
-            Score(score, dict(zip(use.models, row, strict=True)), details, remark)
-            for score, row, details, remark in zip(*columns, strict=True)
-        ]
-
-    def _map(self, evidence: Evidence, score: Score, position: int) -> np.ndarray[Any, Any]:
-        """The error map of the first method's deciding model."""
-        best = max(score.per_model, key=score.per_model.__getitem__)
-        first = self.uses[0]
-        return (
-            evidence.using(first.distance, [best]).error_map(0, **first.method.shown)[position, 0].float().cpu().numpy()
-        )
 
 
 def _bar(images: Images, progress: bool | None) -> tqdm[Any]:
@@ -430,9 +359,3 @@ def _error_row(item: Item, error: Exception | None) -> Row:
         provenance=item.picture.provenance if item.picture else None,
         error=f"{type(error).__name__}: {error}",
     )
-
-
-def _model_info(model: Autoencoder | Backbone | Denoiser | DireClassifier) -> ModelInfo:
-    weights = model.weights
-    dtype = str(model.dtype).removeprefix("torch.")
-    return ModelInfo(model.name, weights.sha256, weights.origin, weights.repo, weights.revision, dtype)

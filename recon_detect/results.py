@@ -22,7 +22,11 @@ LIKELY_GENERATED, INCONCLUSIVE, LIKELY_REAL = "likely generated", "inconclusive"
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """One model of a run: which file it was and how it was computed."""
+    """One model of a run: which file it was and how it was computed.
+
+    Attributes:
+        config_sha256: Sum of its configuration; None where the registry pins it.
+    """
 
     name: str
     sha256: str
@@ -30,6 +34,7 @@ class ModelInfo:
     repo: str | None
     revision: str | None
     dtype: str
+    config_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,10 @@ class RunInfo:
         return {
             "methods": [astuple(method) for method in self.methods],
             "compat": self.compat,
-            "models": [(model.sha256, model.dtype) for model in self.models],
+            "models": [
+                (model.sha256, model.dtype, *([model.config_sha256] if model.config_sha256 else []))
+                for model in self.models
+            ],
             "images": [self.exif_orientation, self.alpha, self.seed],
             **{name: value for name, value in optional.items() if value},
         }

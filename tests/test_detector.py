@@ -150,9 +150,11 @@ def test_several_methods_share_one_pass_and_agree_with_each_alone(tiny_model, pi
     alone = {name: score(load_detector(name, models=tiny_model, distance="l2"), images).scores for name in names}
     together = load_detector(names, models=tiny_model, distance="l2")
     decoded = []
-    decode = type(together._autoencoders[0]).decode
+    decode = type(together.models.reconstructors[0]).decode
     monkeypatch.setattr(
-        type(together._autoencoders[0]), "decode", lambda self, z, **o: decoded.append(len(z)) or decode(self, z, **o)
+        type(together.models.reconstructors[0]),
+        "decode",
+        lambda self, z, **o: decoded.append(len(z)) or decode(self, z, **o),
     )
     result = score(together, images)
     assert sum(decoded) == 3 * 4  # upright, turned, mirrored, and the second pass
@@ -171,7 +173,7 @@ def test_a_method_without_an_answer_does_not_take_the_others_along(tiny_model, m
     """Black reconstructed as black: a quotient has no finite value, a difference has."""
     detector = load_detector(["aeroblade", "contrast"], models=tiny_model, distance="l2")
     monkeypatch.setattr(
-        type(detector._autoencoders[0]), "decode", lambda self, z, precise=False: -torch.ones(len(z), 3, 8, 8)
+        type(detector.models.reconstructors[0]), "decode", lambda self, z, precise=False: -torch.ones(len(z), 3, 8, 8)
     )
     row = score(detector, np.zeros((8, 8, 3), np.uint8))[0]
     assert row.score == 0 and row.error is None and row.notes == ("contrast has no finite score",)

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import json
 import re
 import runpy
 import shlex
@@ -235,3 +236,20 @@ def test_examples_run(example, shared_weights, tmp_path, picture, monkeypatch, c
     monkeypatch.setattr(sys, "argv", [str(example), *map(str, arguments)])
     runpy.run_path(str(example), run_name="__main__")
     assert "picture" in capsys.readouterr().out
+
+
+def test_the_example_of_a_new_method_scores_on_the_command_line(shared_weights, tmp_path, picture, monkeypatch):
+    from typer.testing import CliRunner
+
+    from recon_detect.cli.app import app
+
+    Image.fromarray(picture(64, 72)).save(tmp_path / "picture.png")
+    example = ROOT / "docs" / "examples" / "new_method.py"
+    monkeypatch.chdir(example.parent)
+    for place, output in ((f"{example}:RATIO", "file.jsonl"), ("new_method:RATIO", "module.jsonl")):
+        options = ["--method", place, "--models", "taesd", "--device", "cpu", "-o", str(tmp_path / output)]
+        result = CliRunner().invoke(app, ["score", str(tmp_path / "picture.png"), *options])
+        assert result.exit_code == 0, result.output
+    rows = [json.loads((tmp_path / name).read_text().splitlines()[-1]) for name in ("file.jsonl", "module.jsonl")]
+    assert rows[0]["scores"] == rows[1]["scores"] and rows[0]["scores"]["ratio"] < 0
+    monkeypatch.delitem(sys.modules, "new_method")

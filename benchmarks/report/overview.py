@@ -7,6 +7,7 @@ import re
 from benchmarks.common.data import RESULTS, read_table
 from benchmarks.report.layouts import Table
 from recon_detect.methods import METHODS, find_method
+from recon_detect.models.needs import Need
 
 CLEAN = "detection-all-tiny-bfloat16-crop320-png-cpu.csv"
 GLANCE = "detection-glance-encoder_features-embedded-bfloat16-crop320-png-cpu.csv"
@@ -83,12 +84,12 @@ def methods() -> Table:
     for name in METHODS:
         method = find_method(name)
         line = clean(name) or (lookup(DIRE, method=name, group="all") if name == "dire" else None)
-        models = ", ".join(f"`{model}`" for model in method.models)
+        needs = ", ".join(need for need in Need if need in method.needs) or "pixels alone"
         paper = method.paper
         year_of = "" if paper.startswith("this project") else year(paper)
-        rows.append([f"`{name}`", method.title, linked(paper), year_of, models, area(line)])
+        rows.append([f"`{name}`", method.title, linked(paper), year_of, needs, area(line)])
     note = (
         "AUROC (photographs + generated images) on the clean images of the development set, with the four tiny "
         "autoencoders in bfloat16; `glance` with the embedded models; `dire` only on samples of its own embedded model."
     )
-    return Table(["name", "what it computes", "paper", "year", "default models", "AUROC here"], rows, note)
+    return Table(["name", "what it computes", "paper", "year", "needs", "AUROC here"], rows, note)

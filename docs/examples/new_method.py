@@ -1,18 +1,15 @@
-"""A method of one's own: a formula over evidence. In the package it would be a file in methods/ and a line in METHODS.
-
-python docs/examples/new_method.py picture.png
-"""
+"""A method of your own: recon-detect score picture.png --models taesd --method docs/examples/new_method.py:RATIO."""
 
 import sys
 
-import torch
+from recon_detect import Method, load_detector
 
-from recon_detect import load_detector, open_picture
 
-# Error of the second pass over error of the first, in MSE: AEDR (arXiv:2507.18988) turned round.
-detector = load_detector("aeroblade", models="taesd", distance="l2")
-for path in sys.argv[1:]:
-    with torch.inference_mode():
-        evidence = detector.evidence(open_picture(path).tensor()[None].to(detector.device))
-        ratio = evidence.error("l2", passes=2) / evidence.error("l2", passes=1)
-    print(path, ratio.tolist())
+def ratio(e):  # error of the first pass over that of the second, (B, K): one column per model
+    return e.error() / e.error(passes=2)
+
+
+RATIO = Method("ratio", "AEDR once more", ratio, False, "l2", ("taesd",), "arXiv:2507.18988")
+if __name__ == "__main__":
+    for row in load_detector(RATIO).score(sys.argv[1:]):
+        print(row.path, row.score)

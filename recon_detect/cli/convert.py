@@ -74,7 +74,7 @@ def dire_classifier(
 
       recon-detect score photos/ --method dire-resnet --models adm256/ --classifier dire-resnet/
     """
-    from recon_detect.models.dire_classifier import convert_classifier
+    from recon_detect.models.converters.dire_classifier import convert_classifier
 
     convert_classifier(checkpoint, output)
     print(f"{output}: ResNetForImageClassification, every tensor placed")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from recon_detect.models.needs import Need
+
 if TYPE_CHECKING:
     from recon_detect.methods import Method
 
@@ -20,7 +22,7 @@ def _group() -> None:
 
 @app.command("list")
 def list_methods() -> None:
-    """Show the methods by name: what each computes, its paper, what it needs and what that costs to download."""
+    """Show the methods by name: what each computes, its paper, what it needs, computes and downloads."""
     from rich.table import Table
 
     from recon_detect.cli.tables import stdout_console
@@ -35,22 +37,17 @@ def list_methods() -> None:
 
 
 def _needs(method: Method) -> str:
-    """Kinds of network that a method needs."""
-    kinds = {
-        "backbones": method.embeds,
-        "autoencoders": not method.embeds and not method.trained_size,
-        "diffusion models": method.denoises or method.trained_size,
-        "a classifier": method.classifies,
-        "photographs of reference": method.null,
-    }
-    return ", ".join(kind for kind, needed in kinds.items() if needed)
+    """What a method is given besides the images."""
+    return ", ".join(need for need in Need if need in method.needs) or "pixels alone"
 
 
-def _cost(method: Method) -> str:
+def _download(method: Method) -> str:
     """Size of the method's default models."""
     from recon_detect.models.registry import MODELS, expand
 
     rows = [MODELS[name] for name in expand(method.models)]
+    if not method.has_networks:
+        return "nothing"
     if not rows:
         return "models of your own"
     megabytes = sum(row.megabytes for row in rows if row.files)
@@ -62,5 +59,6 @@ _COLUMNS: dict[str, Callable[[Method], str]] = {
     "what": lambda method: method.title,
     "paper": lambda method: method.paper,
     "needs": _needs,
-    "download": _cost,
+    "computes for each image and model": lambda method: method.cost,
+    "download": _download,
 }

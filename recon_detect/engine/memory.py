@@ -13,7 +13,7 @@ from recon_detect.errors import OutOfMemory
 from recon_detect.tensors.tiling import TILED_ABOVE
 
 if TYPE_CHECKING:
-    from recon_detect.models.autoencoders import Autoencoder
+    from recon_detect.models.reconstructor import Reconstructor
 
 log = logging.getLogger("recon_detect")
 
@@ -33,7 +33,7 @@ class BatchSizer:
 
     Args:
         device: Where the batches run.
-        autoencoders: What they run through.
+        reconstructors: What they run through.
         fixed: A batch size to keep to as long as it fits.
         tiled: Whether the distances too are computed in tiles for large images.
     """
@@ -41,14 +41,14 @@ class BatchSizer:
     def __init__(
         self,
         device: torch.device,
-        autoencoders: Sequence[Autoencoder],
+        reconstructors: Sequence[Reconstructor],
         fixed: int | None = None,
         *,
         tiled: bool = False,
     ) -> None:
         self._device = device
         self._fixed = fixed
-        tiny = all(autoencoder.tiled for autoencoder in autoencoders)
+        tiny = all(model.tiled for model in reconstructors)
         self._bytes_per_pixel = _TINY_BYTES_PER_PIXEL if tiny else _FULL_BYTES_PER_PIXEL
         self._tiled = tiled and tiny
         self._limit: int | None = None  # pixels, once memory has run out

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 
-from recon_detect.errors import UnknownName
-from recon_detect.methods.method import Finding, Method
+from recon_detect.errors import UnknownName, UsageError
+from recon_detect.methods.loading import load_method
+from recon_detect.methods.method import Method, MethodResult
+from recon_detect.models.needs import Need
 from recon_detect.models.registry import MODEL_SETS, expand
 
 METHODS: dict[str, str] = {
@@ -37,16 +40,45 @@ DEFAULT_METHOD = "default"
 _QUICK, _THOROUGH = "glance", "grain"
 
 
-def find_method(name: str, models: tuple[str, ...] | None = None) -> Method:
-    """The method of a name.
+def find_method(method: str | Method, models: tuple[str, ...] | None = None) -> Method:
+    """The method of a name, of a place outside the package, or a method itself.
 
     Args:
-        name: Of `METHODS`, or ``"default"``.
+        method: A name in `METHODS`; ``"default"``; ``module:NAME`` or ``path/to/file.py:NAME``, see `load_method`; or a
+            `Method`.
         models: What decides which method is the default.
 
     Raises:
         UnknownName: No such method.
+        UsageError: A method of one's own that cannot be loaded, or has the name of one of the package.
     """
+    if isinstance(method, str) and ":" not in method:
+        return _of_package(method, models)
+    chosen = method if isinstance(method, Method) else load_method(method)
+    if chosen.name == DEFAULT_METHOD or (chosen.name in METHODS and chosen != _of_package(chosen.name)):
+        raise UsageError(f"{chosen.name!r} is a method of the package: give your method another name")
+    return chosen
+
+
+def find_methods(
+    methods: str | Method | Sequence[str | Method], models: tuple[str, ...] | None = None
+) -> tuple[Method, ...]:
+    """The methods of one or several names, places or objects, each once; see `find_method`.
+
+    Raises:
+        UsageError: None at all, or two different ones of one name.
+    """
+    listed = [methods] if isinstance(methods, str | Method) else methods
+    chosen: dict[str, Method] = {}
+    for method in (find_method(one, models) for one in listed):
+        if chosen.setdefault(method.name, method) != method:
+            raise UsageError(f"two methods have the name {method.name!r}: rename one")
+    if not chosen:
+        raise UsageError("expected at least one method")
+    return tuple(chosen.values())
+
+
+def _of_package(name: str, models: tuple[str, ...] | None = None) -> Method:
     if name == DEFAULT_METHOD:
         name = _QUICK if set(expand(models or ())) <= set(MODEL_SETS["embedded"]) else _THOROUGH
     if name not in METHODS:
@@ -56,4 +88,13 @@ def find_method(name: str, models: tuple[str, ...] | None = None) -> Method:
     return method
 
 
-__all__ = ["DEFAULT_METHOD", "METHODS", "Finding", "Method", "find_method"]
+__all__ = [
+    "DEFAULT_METHOD",
+    "METHODS",
+    "Method",
+    "MethodResult",
+    "Need",
+    "find_method",
+    "find_methods",
+    "load_method",
+]

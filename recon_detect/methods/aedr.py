@@ -41,6 +41,7 @@ AEDR = Method(
     distance="l2",
     models=("taesd",),
     paper="arXiv:2507.18988",
+    cost="2 reconstructions",
 )
 
 AEDR_HOMOGENEITY = Method(
@@ -51,4 +52,5 @@ AEDR_HOMOGENEITY = Method(
     distance="l2",
     models=("taesd",),
     paper="arXiv:2507.18988",
+    cost="2 reconstructions",
 )

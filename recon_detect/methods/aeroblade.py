@@ -25,5 +25,6 @@ AEROBLADE = Method(
     distance="lpips_vgg_2",
     models=("taesd",),
     paper="arXiv:2401.17879",
+    cost="1 reconstruction",
     published_models=("aeroblade",),
 )

@@ -1,48 +1,125 @@
-"""What a method is used with: its models, its distance, its distributions over photographs."""
+"""Bound methods: a method with the models, the distance and the null distributions that it is used with."""
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
 
 from recon_detect.errors import UsageError
-from recon_detect.methods import Method
+from recon_detect.evidence.distances import find_distance
 from recon_detect.methods.grain.nulls import Nulls, find_nulls
+from recon_detect.methods.method import Method, MethodResult
+from recon_detect.models.needs import Need
 from recon_detect.models.registry import AUTOENCODERS, BACKBONES, expand
+from recon_detect.results import MethodInfo, Score
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from recon_detect.evidence import Evidence
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
-    """A method with the distance, the models and the distributions over photographs that it is used with."""
+class BoundMethod:
+    """A method as it is used.
+
+    Attributes:
+        method: The formula.
+        models: Names of its models; none of a method without networks.
+        distance: How image and reconstruction are compared where the formula does not say.
+        nulls: The distributions of its contrasts over photographs, of a method that needs them.
+    """
 
     method: Method
-    distance: str
     models: tuple[str, ...]
-    nulls: Nulls | None
+    distance: str
+    nulls: Nulls | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the K columns of its statistic: its models, or those that the method names."""
+        return self.models or self.method.columns or (self.method.name,)
 
     @property
     def distances(self) -> tuple[str, ...]:
-        """All that it may ask for of `Evidence`."""
-        of_nulls = self.nulls.distances if self.nulls else ()
-        own = () if self.method.embeds else (self.distance,)
-        return tuple(dict.fromkeys((*own, *(name for names in of_nulls for name in names))))
+        """The distances that it may ask evidence for."""
+        if Need.AUTOENCODERS not in self.method.needs:
+            return ()
+        of_nulls = (name for names in self.nulls.distances for name in names) if self.nulls else ()
+        return tuple(dict.fromkeys((self.distance, *of_nulls)))
+
+    def info(self) -> MethodInfo:
+        """The description for `RunInfo`."""
+        data = self.method.data
+        digest = hashlib.sha256(data.read_bytes()).hexdigest()[:12] if data else None
+        return MethodInfo(self.method.name, "+".join(self.distances) or self.distance, self.columns, digest)
+
+    def apply(self, evidence: Evidence) -> list[Score]:
+        """The score of each image of a batch; higher means more likely generated.
+
+        Raises:
+            UsageError: The statistic has another number of rows or columns.
+        """
+        seen = evidence.using(self.distance, self.models)
+        result = self.method.statistic(seen, self.nulls) if self.nulls else self.method.statistic(seen)
+        if not isinstance(result, MethodResult):
+            result = MethodResult(result.cpu().double().numpy())
+        if result.per_model.shape != (len(evidence), len(self.columns)):
+            raise UsageError(
+                f"{self.method.name}: expected a statistic of shape (images, columns) = "
+                f"{(len(evidence), len(self.columns))}, got {tuple(result.per_model.shape)}"
+            )
+        direction = 1 if self.method.higher_is_generated else -1
+        per_model = direction * result.per_model
+        score = per_model.max(axis=1) if result.score is None else direction * result.score
+        details = result.details or [{} for _ in score]
+        remarks = result.remarks or [""] * len(score)
+        return [
+            Score(value, dict(zip(self.columns, row, strict=True)), of_image, remark)
+            for value, row, of_image, remark in zip(score.tolist(), per_model.tolist(), details, remarks, strict=True)
+        ]
+
+    def error_map(self, evidence: Evidence, score: Score, position: int) -> NDArray[np.float32]:
+        """The error map (h, w) of the model that decided the score of one image."""
+        best = max(score.per_model, key=score.per_model.__getitem__)
+        maps: torch.Tensor = evidence.using(self.distance, [best]).error_map(0, **self.method.shown)
+        error_map: NDArray[Any] = maps[position, 0].float().cpu().numpy()
+        return error_map
 
 
-def find_use(method: Method, models: tuple[str, ...] | None, distance: str | None, compat: str | None) -> Use:
-    """What a method is used with where some models, a distance or a mode are asked for.
+def bind(
+    method: Method, models: tuple[str, ...] | None = None, distance: str | None = None, compat: str | None = None
+) -> BoundMethod:
+    """Binds a method to the models and the distance that are asked for, or to its own.
+
+    Args:
+        method: The formula.
+        models: Names for several methods at once: each takes those of its kind, and its own where there are none.
+        distance: Name of a distance; None takes the method's own.
+        compat: ``"published"`` takes the models of the paper where none are named.
 
     Raises:
         UsageError: The method has no model of its own, or no distributions of the models.
+        UnknownName: No such distance.
     """
-    # Of models for several methods, each takes those of its kind; folders and hub ids may be of any.
-    others = AUTOENCODERS if method.embeds else BACKBONES
-    fitting = tuple(name for name in expand(models or ()) if name not in others)
+    if not method.has_networks:
+        return BoundMethod(method, (), method.distance)
+    # Folders and hub ids may be of any kind.
+    other_kind = AUTOENCODERS if Need.BACKBONES in method.needs else BACKBONES
+    fitting = tuple(name for name in expand(models or ()) if name not in other_kind)
     names = fitting or expand(method.published_models if compat else method.models)
     if not names:
         raise UsageError(
             f"{method.name} has no model of its own: pass one, such as a folder that 'recon-detect convert "
             "guided-diffusion' wrote, or the hub id of a UNet2DModel"
         )
-    nulls = find_nulls(method.name, names) if method.null else None
-    if nulls:
-        return Use(method, nulls.distances[0][0], names, nulls)
-    return Use(method, method.distance if method.embeds else distance or method.distance, names, None)
+    if Need.NULLS in method.needs:
+        nulls = find_nulls(method.name, names)
+        return BoundMethod(method, names, nulls.distances[0][0], nulls)
+    if Need.AUTOENCODERS not in method.needs:
+        return BoundMethod(method, names, method.distance)
+    return BoundMethod(method, names, find_distance(distance or method.distance).name)

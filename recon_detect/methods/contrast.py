@@ -35,4 +35,5 @@ CONTRAST = Method(
     distance="lpips_vgg_2",
     models=("taesd",),
     paper="this project, after arXiv:2502.09509",
+    cost="3 reconstructions",
 )

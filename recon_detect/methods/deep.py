@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from recon_detect.methods.method import Method
+from recon_detect.models.needs import Need
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,6 +26,7 @@ DEEP = Method(
     distance="lpips_vgg_2",
     models=("sd1",),
     paper="arXiv:2401.17879",
-    denoises=True,
+    needs=frozenset({Need.AUTOENCODERS, Need.DENOISERS}),
+    cost="1 reconstruction, 40 evaluations of a UNet of latents",
     shown={"deep": True},
 )

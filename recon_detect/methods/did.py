@@ -25,4 +25,5 @@ DID = Method(
     distance="l1",
     models=("taesd",),
     paper="arXiv:2602.23732",
+    cost="2 reconstructions",
 )

@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 
 from recon_detect.evidence import TRAINED
-from recon_detect.methods.method import Finding, Method
+from recon_detect.methods.method import Method, MethodResult
+from recon_detect.models.needs import Need
 from recon_detect.tensors.filters import gaussian_blur
 
 if TYPE_CHECKING:
@@ -20,23 +21,23 @@ if TYPE_CHECKING:
     from recon_detect.evidence import Evidence
 
 
-# Of the error map: shares of its pixels that are below.
+# Shares of the pixels of the error map that are below.
 _QUANTILES = {"median": 0.5, "quantile 0.9": 0.9, "quantile 0.99": 0.99}
 
 
-def reconstruction_error(e: Evidence) -> Finding:
+def reconstruction_error(e: Evidence) -> MethodResult:
     """Mean of |x - x'|, eq. 4, of the middle square at the size that the model was trained at. Low means generated.
 
-    An autoencoder in place of the diffusion model takes the image as it is. The pooled map is told as features, for
-    classifiers (`calibrate --combine`).
+    An autoencoder in place of the diffusion model takes the image as it is. The details hold the pooled map as
+    features, for classifiers (`calibrate --combine`).
     """
-    score = -e.error(view=TRAINED).cpu().double().numpy()
+    errors = e.error(view=TRAINED).cpu().double().numpy()
     features: list[dict[str, float]] = [{} for _ in range(len(e))]
-    for model, autoencoder in enumerate(e.autoencoders):
-        for name, values in pooled(e.error_map(model, view=TRAINED).float()).items():
-            for found, value in zip(features, values.tolist(), strict=True):
-                found[f"{autoencoder.name}.{name}"] = value
-    return Finding(score, score.max(axis=1), [{"features": found} for found in features], [""] * len(e))
+    for number, model in enumerate(e.reconstructors):
+        for name, values in pooled(e.error_map(number, view=TRAINED).float()).items():
+            for of_image, value in zip(features, values.tolist(), strict=True):
+                of_image[f"{model.name}.{name}"] = value
+    return MethodResult(errors, details=[{"features": of_image} for of_image in features])
 
 
 def pooled(errors: Tensor) -> dict[str, NDArray[np.float64]]:
@@ -55,7 +56,7 @@ def pooled(errors: Tensor) -> dict[str, NDArray[np.float64]]:
 def classified(e: Evidence) -> Tensor:
     """Log odds by the authors' classifier, of the map |x - x'| in 8 bits, as it is saved. High means generated."""
     columns = []
-    for model in range(len(e.autoencoders)):
+    for model in range(len(e.reconstructors)):
         image, again = (e.reconstruction(model, view=TRAINED, passes=passes) for passes in (0, 1))
         columns.append(e.classifier.logit(((image - again).abs() * 127.5).clamp(0, 255).floor() / 255))
     return torch.stack(columns, dim=1)
@@ -65,11 +66,12 @@ DIRE = Method(
     name="dire",
     title="error of a reconstruction by inverting a diffusion model of pixels",
     statistic=reconstruction_error,
-    higher_is_generated=True,
+    higher_is_generated=False,
     distance="l1",
     models=("mini-ddpm",),
-    trained_size=True,
     paper="arXiv:2303.09295",
+    needs=frozenset({Need.AUTOENCODERS, Need.TRAINED_SIZE}),
+    cost="40 evaluations of a UNet of pixels",
     shown={"view": TRAINED},
 )
 DIRE_RESNET = replace(
@@ -78,5 +80,6 @@ DIRE_RESNET = replace(
     title="the classifier of DIRE's authors on that error's map",
     models=(),
     statistic=classified,
-    classifies=True,
+    higher_is_generated=True,
+    needs=DIRE.needs | {Need.CLASSIFIER},
 )

@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recon_detect.methods.method import Finding, Method
+from recon_detect.methods.method import Method, MethodResult
 from recon_detect.methods.rigid import SEEN
+from recon_detect.models.needs import Need
 
 if TYPE_CHECKING:
     from recon_detect.evidence import Evidence
 
 
-def embedding(e: Evidence) -> Finding:
-    """Nothing by itself, so 0 for every image; the numbers are features for `calibrate --combine`."""
+def embedding(e: Evidence) -> MethodResult:
+    """0 for every image, with the embedding in its details: features for `calibrate --combine`."""
     features: list[dict[str, float]] = [{} for _ in range(len(e))]
     for backbone, values in zip(e.backbones, e.embeddings(SEEN), strict=True):
-        for found, row in zip(features, values.tolist(), strict=True):
-            found |= {f"{backbone.name}.{place}": value for place, value in enumerate(row)}
-    nothing = np.zeros((len(e), len(e.backbones)))
-    return Finding(nothing, nothing[:, 0], [{"features": found} for found in features], [""] * len(e))
+        for of_image, row in zip(features, values.tolist(), strict=True):
+            of_image |= {f"{backbone.name}.{number}": value for number, value in enumerate(row)}
+    return MethodResult(np.zeros((len(e), len(e.backbones))), details=[{"features": row} for row in features])
 
 
 EMBEDDING = Method(
@@ -31,5 +31,6 @@ EMBEDDING = Method(
     distance="cosine",
     models=("dinov2-base",),
     paper="arXiv:2302.10174",
-    embeds=True,
+    needs=frozenset({Need.BACKBONES}),
+    cost="1 embedding",
 )

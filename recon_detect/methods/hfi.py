@@ -26,4 +26,5 @@ HFI = Method(
     distance="lpips_vgg_2",
     models=("taesd",),
     paper="arXiv:2412.20704",
+    cost="2 reconstructions",
 )

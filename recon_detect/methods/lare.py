@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from recon_detect.methods.method import Method
+from recon_detect.models.needs import Need
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,6 +33,6 @@ LARE = Method(
     distance="l2",
     models=("sd1",),
     paper="arXiv:2403.17465",
-    denoises=True,
-    trained_size=True,
+    needs=frozenset({Need.AUTOENCODERS, Need.DENOISERS, Need.TRAINED_SIZE}),
+    cost="4 evaluations of a UNet",
 )

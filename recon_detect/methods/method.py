@@ -1,70 +1,84 @@
-"""What a method is: a short formula over evidence, its direction, and where it comes from."""
+"""What a method is: a short formula over evidence, its direction, its needs, and where it comes from."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from recon_detect.models.needs import Need
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from recon_detect.evidence import Evidence
-
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """What a method says that is more than a number per model.
+class MethodResult:
+    """What a statistic returns where it has more than a number per column.
 
     Attributes:
-        per_model: (B, K).
-        score: (B,); of its own, where it is not the maximum over the models.
-        details: For each image what was found besides; plain JSON values.
-        remarks: For each image the same in words, where a reader of the score should know; or an empty string.
+        per_model: (B, K), in the direction of the method.
+        score: (B,) likewise, where it is not that of the column that is most like generated; else None.
+        details: For each image what belongs to its score; plain JSON values. None: nothing.
+        remarks: For each image the same in words, where a reader of the score should know; or an empty string. None:
+            nothing.
     """
 
     per_model: NDArray[np.float64]
-    score: NDArray[np.float64]
-    details: list[dict[str, Any]]
-    remarks: list[str]
+    score: NDArray[np.float64] | None = None
+    details: list[dict[str, Any]] | None = None
+    remarks: list[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
     """One score.
 
+    A method without networks has ``needs=frozenset()`` and ``models=()``: its statistic takes what it uses from
+    `Evidence.image`, returns (B, K), and `columns` names the K columns. If it reads a file of numbers that were
+    measured before, `data` names the file, so that the run's fingerprint covers it.
+
     Attributes:
         name: What users write.
         title: What it is, in a line.
         statistic: From the evidence of B images to (B, K), one column per model, as the paper defines it; or to a
-            `Finding`, whose direction is always that higher means generated.
+            `MethodResult`. A method that needs `Need.NULLS` is given the `Nulls` of its models as well.
         higher_is_generated: The direction of `statistic`. Scores that leave the package are turned so that higher
-            means more likely generated; the score of an image is its maximum over the models.
-        distance: Default distance; ``"cosine"`` of methods that embed.
+            means more likely generated; the score of an image is its maximum over the columns.
+        distance: Default distance; of a method without reconstructions the word for how it compares.
         models: Default models: names, or sets of `MODEL_SETS`.
         paper: Source.
-        embeds: Whether it compares embeddings of backbones instead of reconstructions of autoencoders.
-        denoises: Whether it needs the diffusion models that the autoencoders belong to.
+        needs: What it is given besides the images.
+        cost: What it computes for each image and model, such as ``"2 reconstructions"``.
+        columns: Names of the columns of a method without models; without any, its own name.
+        data: A file that decides its scores, besides networks.
         shown: What `Evidence.error_map` is asked for as the heat map of an image.
-        classifies: Whether it needs a trained classifier (`Settings.classifier`).
-        trained_size: Whether it sees images at the size that a diffusion model of pixels was trained on, and not else.
-        null: Whether it needs the distribution over photographs of every model (see `nulls`).
         published_models: The models of the paper, for ``compat="published"``; empty where no such mode exists.
     """
 
     name: str
     title: str
-    statistic: Callable[[Evidence], Tensor | Finding]
+    statistic: Callable[..., Tensor | MethodResult]
     higher_is_generated: bool
     distance: str
     models: tuple[str, ...]
     paper: str
-    embeds: bool = False
-    denoises: bool = False
-    classifies: bool = False
-    trained_size: bool = False
-    null: bool = False
+    needs: frozenset[Need] = frozenset({Need.AUTOENCODERS})
+    cost: str = ""
+    columns: tuple[str, ...] = ()
+    data: Path | None = None
     shown: Mapping[str, Any] = field(default_factory=dict)
     published_models: tuple[str, ...] = ()
+
+    @property
+    def has_networks(self) -> bool:
+        """Whether it is used with pretrained models."""
+        return bool(self.needs & {Need.AUTOENCODERS, Need.BACKBONES})
+
+    @property
+    def takes_distance(self) -> bool:
+        """Whether users may choose the distance: of reconstructions, and where no null distribution fixes it."""
+        return Need.AUTOENCODERS in self.needs and Need.NULLS not in self.needs

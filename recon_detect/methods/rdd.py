@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from recon_detect.methods.hfi import high_frequency_influence
 from recon_detect.methods.method import Method
+from recon_detect.models.needs import Need
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,6 +46,7 @@ RDD = Method(
     distance="lpips_vgg_2",
     models=("taesd",),
     paper="Choi et al., CVPR 2026",
+    cost="4 reconstructions",
 )
 RDD_LATENT = Method(
     name="rdd-latent",
@@ -54,5 +56,6 @@ RDD_LATENT = Method(
     distance="lpips_vgg_2",
     models=("sd1",),
     paper="Choi et al., CVPR 2026",
-    denoises=True,
+    needs=frozenset({Need.AUTOENCODERS, Need.DENOISERS}),
+    cost="4 reconstructions, 8 evaluations of a UNet of latents",
 )

@@ -31,4 +31,5 @@ REGAP = Method(
     distance="lpips_vgg_2",
     models=("taesd",),
     paper="arXiv:2510.25141",
+    cost="4 reconstructions",
 )

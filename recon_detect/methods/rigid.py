@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from recon_detect.methods.method import Method
+from recon_detect.models.needs import Need
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,7 +37,8 @@ RIGID = Method(
     distance="cosine",
     models=("dinov2-large",),
     paper="arXiv:2405.20112",
-    embeds=True,
+    needs=frozenset({Need.BACKBONES}),
+    cost="2 embeddings",
 )
 MINDER = Method(
     name="minder",
@@ -46,5 +48,6 @@ MINDER = Method(
     distance="cosine",
     models=("dinov2-large",),
     paper="arXiv:2411.19117",
-    embeds=True,
+    needs=frozenset({Need.BACKBONES}),
+    cost="3 embeddings",
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from recon_detect.methods.method import Method
+from recon_detect.models.needs import Need
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,6 +28,7 @@ SEDID = Method(
     higher_is_generated=False,
     distance="l2",
     models=(),
-    trained_size=True,
     paper="arXiv:2307.06272",
+    needs=frozenset({Need.AUTOENCODERS, Need.TRAINED_SIZE}),
+    cost="7 evaluations of a UNet of pixels",
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from recon_detect.methods.method import Method
+from recon_detect.models.needs import Need
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,5 +29,6 @@ WARPAD = Method(
     distance="cosine",
     models=("dinov2-large",),
     paper="arXiv:2511.14030",
-    embeds=True,
+    needs=frozenset({Need.BACKBONES}),
+    cost="32 embeddings",
 )

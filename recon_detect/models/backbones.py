@@ -61,12 +61,14 @@ class Backbone:
     Attributes:
         name: Row name, folder or hub id.
         weights: Where the weights came from.
+        configs: The configuration file that decides what it computes.
         dtype: Precision, by autocast below float32.
     """
 
     def __init__(self, weights: Weights, module: Any, kind: _Kind, device: torch.device, dtype: torch.dtype) -> None:
         self.name = weights.name
         self.weights = weights
+        self.configs = (weights.folder / "config.json",)
         self.device = device
         self.dtype = dtype
         self._module = module.to(device).eval().requires_grad_(False)
@@ -120,19 +122,19 @@ def load_backbone(weights: Weights, device: torch.device, dtype: str = "auto") -
         raise WeightsError(f"{path}: not a configuration of transformers ({error})") from error
     if kind not in _KINDS:
         raise WeightsError(f"{path}: model_type is {kind!r}; expected one of {', '.join(_KINDS)}")
-    found = _KINDS[kind]
+    row = _KINDS[kind]
     try:
         with quiet_transformers():
-            module, report = getattr(transformers, found.module).from_pretrained(
+            module, report = getattr(transformers, row.module).from_pretrained(
                 weights.folder,
                 local_files_only=True,
                 use_safetensors=True,
                 dtype=torch.float32,
                 output_loading_info=True,
-                **found.arguments,
+                **row.arguments,
             )
     except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise WeightsError(f"{weights.folder}: {found.module} does not load: {error}") from error
+        raise WeightsError(f"{weights.folder}: {row.module} does not load: {error}") from error
     if missing := sorted(report["missing_keys"]):
-        raise WeightsError(f"{weights.folder}: {found.module} lacks {len(missing)} tensors, such as {missing[0]}")
-    return Backbone(weights, module, found, device, torch.bfloat16 if dtype == "bfloat16" else torch.float32)
+        raise WeightsError(f"{weights.folder}: {row.module} lacks {len(missing)} tensors, such as {missing[0]}")
+    return Backbone(weights, module, row, device, torch.bfloat16 if dtype == "bfloat16" else torch.float32)

@@ -37,6 +37,7 @@ class Denoiser:
     Attributes:
         name: That of the autoencoder of the same pipeline, and ``:unet``.
         weights: Where the UNet came from.
+        configs: The configurations of the UNet and of the schedule.
         dtype: Precision, by autocast below float32.
         schedule: The times at which `reconstruct` asks it.
     """
@@ -52,14 +53,16 @@ class Denoiser:
         dtype: torch.dtype,
         inversion: Inversion,
         *,
+        configs: tuple[Path, ...],
         predicts_velocity: bool,
     ) -> None:
         self.name = f"{weights.name}:unet"
         self.weights = weights
+        self.configs = configs
         self.device = device
         self.dtype = dtype
         self._unet = unet.to(device).eval().requires_grad_(False)
-        self._signal = np.cumprod(1 - training).tolist()
+        self._alpha_bar = np.cumprod(1 - training).tolist()
         self.schedule = respaced(training, inversion.steps)
         self._real_step = inversion.real_step
         self._prompt = prompt.to(device)
@@ -78,24 +81,26 @@ class Denoiser:
             time: Between 0, no noise, and 1.
             draws: The noises are the same for every image of a size, and on every call.
         """
-        t = round(time * len(self._signal))
+        t = round(time * len(self._alpha_bar))
         z = latents.float() * self._latent_scale
-        return noise_error(self._predict, z, self._signal[t], t, draws=draws)
+        return noise_error(self._predict, z, self._alpha_bar[t], t, draws=draws)
 
     def reconstruct(self, latents: Tensor) -> Tensor:
         """The latents (B, C, h, w) of the autoencoder, inverted to noise and sampled back by standard DDIM."""
         z = latents.float() * self._latent_scale
-        z = ddim_inversion(self._predict, z, self.schedule, steps=self._real_step)
-        return ddim_sampling(self._predict, z, self.schedule, steps=self._real_step) / self._latent_scale
+        noise = ddim_inversion(self._predict, z, self.schedule, steps=self._real_step)
+        return ddim_sampling(self._predict, noise, self.schedule, steps=self._real_step) / self._latent_scale
 
     def _predict(self, z: Tensor, t: int) -> Tensor:
         """The noise in latents."""
         with autocast(self.device, self.dtype):
             prompt = self._prompt.expand(len(z), -1, -1)
             predicted: Tensor = self._unet(z, t, encoder_hidden_states=prompt).sample.float()
-        if self._predicts_velocity:
-            return self._signal[t] ** 0.5 * predicted + (1 - self._signal[t]) ** 0.5 * z  # type: ignore[no-any-return]
-        return predicted
+        if not self._predicts_velocity:
+            return predicted
+        alpha_bar = self._alpha_bar[t]
+        eps: Tensor = alpha_bar**0.5 * predicted + (1 - alpha_bar) ** 0.5 * z
+        return eps
 
 
 def load_denoiser(
@@ -147,5 +152,6 @@ def load_denoiser(
     lowered = torch.bfloat16 if dtype == "bfloat16" else torch.float32
     return Denoiser(
         weights, unet, scheduler.betas.double().numpy(), prompt.clone(), latent_scale, device, lowered, inversion,
+        configs=(folders["unet"] / "config.json", folders["scheduler"] / "scheduler_config.json"),
         predicts_velocity=kind == "v_prediction",
     )  # fmt: skip

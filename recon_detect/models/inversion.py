@@ -34,11 +34,11 @@ class Schedule:
 
     Attributes:
         times: (N,) ascending, of the training schedule.
-        signal: (N,) cumulative product of 1 - beta (alpha-bar) at each time, float64.
+        alpha_bar: (N,) cumulative product of 1 - beta at each time, float64.
     """
 
     times: tuple[int, ...]
-    signal: NDArray[np.float64]
+    alpha_bar: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.times)
@@ -109,10 +109,10 @@ def dire_inversion(
         callback: Sees every step.
     """
     for index in range(len(schedule))[: steps or None]:
-        signal = float(schedule.signal[index])
-        onward = float(schedule.signal[index + 1]) if index + 1 < len(schedule) else 0.0
-        clean, noise = _clipped(predict(x, schedule.times[index]), x, signal)
-        x = onward**0.5 * clean + (1 - onward) ** 0.5 * noise
+        alpha_bar = float(schedule.alpha_bar[index])
+        alpha_bar_next = float(schedule.alpha_bar[index + 1]) if index + 1 < len(schedule) else 0.0
+        x_0, eps = _clipped(predict(x, schedule.times[index]), x, alpha_bar)
+        x = alpha_bar_next**0.5 * x_0 + (1 - alpha_bar_next) ** 0.5 * eps
         if callback:
             callback(index, x)
     return x
@@ -131,9 +131,9 @@ def dire_sampling(
         callback: Sees every step.
     """
     for index in reversed(range(len(schedule))[: steps or None]):
-        before = float(schedule.signal[index - 1]) if index else 1.0
-        clean, noise = _clipped(predict(x, schedule.times[index]), x, float(schedule.signal[index]))
-        x = before**0.5 * clean + (1 - before) ** 0.5 * noise
+        alpha_bar_before = float(schedule.alpha_bar[index - 1]) if index else 1.0
+        x_0, eps = _clipped(predict(x, schedule.times[index]), x, float(schedule.alpha_bar[index]))
+        x = alpha_bar_before**0.5 * x_0 + (1 - alpha_bar_before) ** 0.5 * eps
         if callback:
             callback(index, x)
     return x
@@ -151,8 +151,8 @@ def ddim_inversion(
         steps: The first so many steps only; 0 takes all.
         callback: Sees every step.
     """
-    for index, (now, onward) in list(enumerate(_edges(schedule)))[: steps or None]:
-        x = _ddim_step(predict, x, schedule.times[index], now, onward)
+    for index, (alpha_bar, alpha_bar_next) in list(enumerate(_edges(schedule)))[: steps or None]:
+        x = _ddim_step(predict, x, schedule.times[index], alpha_bar, alpha_bar_next)
         if callback:
             callback(index, x)
     return x
@@ -162,8 +162,8 @@ def ddim_sampling(
     predict: NoisePredictor, x: Tensor, schedule: Schedule, *, steps: int = 0, callback: Callback | None = None
 ) -> Tensor:
     """Standard DDIM sampling with eta = 0: from the time where `ddim_inversion` with as many `steps` ended."""
-    for index, (before, now) in reversed(list(enumerate(_edges(schedule)))[: steps or None]):
-        x = _ddim_step(predict, x, schedule.times[index], now, before)
+    for index, (alpha_bar_before, alpha_bar) in reversed(list(enumerate(_edges(schedule)))[: steps or None]):
+        x = _ddim_step(predict, x, schedule.times[index], alpha_bar, alpha_bar_before)
         if callback:
             callback(index, x)
     return x
@@ -175,44 +175,45 @@ def step_error(predict: NoisePredictor, x: Tensor, schedule: Schedule, *, step: 
     The stepwise error of SeDID (Ma et al., 2023, arXiv:2307.06272).
     """
     x = ddim_inversion(predict, x, schedule, steps=step) if step else x
-    now, onward = list(_edges(schedule))[step]
-    there = _ddim_step(predict, x, schedule.times[step], now, onward)
-    back = _ddim_step(predict, there, schedule.times[step], onward, now)
+    alpha_bar, alpha_bar_next = list(_edges(schedule))[step]
+    there = _ddim_step(predict, x, schedule.times[step], alpha_bar, alpha_bar_next)
+    back = _ddim_step(predict, there, schedule.times[step], alpha_bar_next, alpha_bar)
     return (back - x).square().mean(dim=(1, 2, 3), dtype=sum_dtype(x.device))
 
 
 def _edges(schedule: Schedule) -> Iterator[tuple[float, float]]:
-    """What is left of the image before and after each step of an inversion that starts at a clean one."""
-    return pairwise((1.0, *schedule.signal.tolist()))
+    """alpha_bar before and after each step of an inversion that starts at a clean image."""
+    return pairwise((1.0, *schedule.alpha_bar.tolist()))
 
 
-def _ddim_step(predict: NoisePredictor, x: Tensor, time: int, now: float, then: float) -> Tensor:
-    noise = predict(x, time)
-    clean = (x - (1 - now) ** 0.5 * noise) / now**0.5
-    moved: Tensor = then**0.5 * clean + (1 - then) ** 0.5 * noise
-    return moved
+def _ddim_step(predict: NoisePredictor, x_t: Tensor, time: int, alpha_bar: float, alpha_bar_to: float) -> Tensor:
+    """Moves x_t from alpha_bar to alpha_bar_to along the noise predicted at `time` (Song et al., 2021, eq. 12)."""
+    eps = predict(x_t, time)
+    x_0 = (x_t - (1 - alpha_bar) ** 0.5 * eps) / alpha_bar**0.5
+    x_to: Tensor = alpha_bar_to**0.5 * x_0 + (1 - alpha_bar_to) ** 0.5 * eps
+    return x_to
 
 
-def _clipped(noise: Tensor, x: Tensor, signal: float) -> tuple[Tensor, Tensor]:
-    """The image that the noise implies, clipped, and the noise that the clipped image implies."""
-    clean = ((x - (1 - signal) ** 0.5 * noise) / signal**0.5).clamp(-1, 1)
-    return clean, (x / signal**0.5 - clean) / (1 / signal - 1) ** 0.5
+def _clipped(eps: Tensor, x_t: Tensor, alpha_bar: float) -> tuple[Tensor, Tensor]:
+    """x_0 as eps implies it, clipped to [-1, 1], and the eps that the clipped x_0 implies."""
+    x_0 = ((x_t - (1 - alpha_bar) ** 0.5 * eps) / alpha_bar**0.5).clamp(-1, 1)
+    return x_0, (x_t / alpha_bar**0.5 - x_0) / (1 / alpha_bar - 1) ** 0.5
 
 
-def noise_error(predict: NoisePredictor, x: Tensor, signal: float, time: int, *, draws: int) -> Tensor:
+def noise_error(predict: NoisePredictor, x_0: Tensor, alpha_bar: float, time: int, *, draws: int) -> Tensor:
     """Mean squared error of the predicted noise, mean over `draws` noises: (B,).
 
     Args:
         predict: The noise in (B, C, h, w) at a time.
-        x: Images or latents (B, C, h, w).
-        signal: Cumulated alpha at that time.
+        x_0: Images or latents (B, C, h, w).
+        alpha_bar: Cumulated alpha at that time.
         time: Of the training schedule.
         draws: The noises are the same for every image of a size, and on every call.
     """
     generator = torch.Generator().manual_seed(0)
     errors = []
     for _ in range(draws):
-        noise = torch.randn(x.shape[1:], generator=generator).to(x).expand_as(x)
-        noisy = signal**0.5 * x + (1 - signal) ** 0.5 * noise
-        errors.append((predict(noisy, time) - noise).square().mean(dim=(1, 2, 3), dtype=sum_dtype(x.device)))
+        eps = torch.randn(x_0.shape[1:], generator=generator).to(x_0).expand_as(x_0)
+        x_t = alpha_bar**0.5 * x_0 + (1 - alpha_bar) ** 0.5 * eps
+        errors.append((predict(x_t, time) - eps).square().mean(dim=(1, 2, 3), dtype=sum_dtype(x_0.device)))
     return torch.stack(errors).mean(dim=0)

@@ -8,6 +8,8 @@ The linear heads are data files of the lpips wheel; the trunks are torchvision's
 from __future__ import annotations
 
 import importlib.util
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +57,7 @@ _TRUNKS: dict[str, tuple[tuple[tuple[Any, ...], ...], ...]] = {
     ),
 }
 NETS = tuple(_TRUNKS)
+_NAME = re.compile(rf"lpips_({'|'.join(NETS)})_(\d)")
 
 _HEAD_SHA256 = {
     "alex": "df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0",
@@ -118,7 +121,7 @@ class LPIPS:
             ImageTooSmall: The image vanishes in a pooling layer.
         """
         y = (x.float() - self._shift) / self._scale
-        found: Features = {}
+        seen: Features = {}
         try:
             for layer, stage in enumerate(self._stages, start=1):
                 for op in stage:
@@ -126,7 +129,7 @@ class LPIPS:
                 if layer in self.layers:
                     features = y.float()
                     norm = features.square().sum(dim=1, keepdim=True).sqrt()
-                    found[layer] = features / (norm + _EPSILON)
+                    seen[layer] = features / (norm + _EPSILON)
         except RuntimeError as error:
             if "too small" in str(error) or "greater than actual input size" in str(error) or "empty" in str(error):
                 height, width = x.shape[-2:]
@@ -135,7 +138,7 @@ class LPIPS:
                     "use larger images or a lower layer"
                 ) from error
             raise
-        return found
+        return seen
 
     def maps(self, x: Features, y: Features) -> dict[int, Tensor]:
         """Distance maps of two sets of features: layer to (B, 1, h, w), at the layer's own resolution."""
@@ -156,6 +159,24 @@ class LPIPS:
     def _conv(self, y: Tensor, name: str, stride: int = 1, padding: int = 0) -> Tensor:
         weight, bias = self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]
         return F.conv2d(y.to(weight.dtype), weight, bias, stride, padding).relu_()
+
+
+def load_lpips(
+    names: Iterable[str], device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+) -> dict[str, LPIPS]:
+    """Loads the networks that some distances need, each once and only as deep as needed: by `LPIPS.net`.
+
+    Args:
+        names: Of distances; ``lpips_NET_0`` is the sum of all layers, ``lpips_NET_K`` layer K. Others need no network.
+        device: Where to compute.
+        dtype: See `LPIPS`.
+    """
+    layers: dict[str, set[int]] = {}
+    for match in map(_NAME.fullmatch, names):
+        if match:
+            net, layer = match[1], int(match[2])
+            layers.setdefault(net, set()).update([layer] if layer else range(1, layer_count(net) + 1))
+    return {net: LPIPS(net, tuple(wanted), device, dtype) for net, wanted in layers.items()}
 
 
 def _parameters(op: tuple[Any, ...]) -> list[str]:

@@ -1,21 +1,25 @@
-"""Pixel-space diffusion models as reconstructors: inversion in place of an encoder, sampling in place of a decoder."""
+"""Diffusion models of pixels as reconstructors: inversion in place of an encoder, sampling in place of a decoder."""
 
 from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from recon_detect.models.adapters import halvings
 from recon_detect.models.inversion import betas, dire_inversion, dire_sampling, noise_error, respaced, step_error
+from recon_detect.models.reconstructor import Reconstructor
 from recon_detect.settings import Inversion
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from recon_detect.models.weights import Weights
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 SCHEDULER = "scheduler_config.json"
@@ -28,7 +32,7 @@ class PixelDiffusion(torch.nn.Module):
         class_name: Of the network, in diffusers.
         unet: The network.
         schedule: The times at which it is asked.
-        signal: Cumulated alphas of the training schedule.
+        alpha_bar: Cumulated alphas of the training schedule.
         real_step: Only the first so many of them; 0 takes all.
         config: Of the network, as in diffusers.
     """
@@ -44,7 +48,7 @@ class PixelDiffusion(torch.nn.Module):
         super().__init__()
         self.unet = unet
         self.schedule = respaced(training, inversion.steps)
-        self.signal: list[float] = np.cumprod(1 - training).tolist()
+        self.alpha_bar: list[float] = np.cumprod(1 - training).tolist()
         self.real_step = inversion.real_step
         self.config = unet.config
 
@@ -95,8 +99,8 @@ class PixelDiffusion(torch.nn.Module):
 
     def noise_error(self, x: Tensor, *, time: float, draws: int) -> Tensor:
         """Mean squared error (B,) of the predicted noise, `time` between 0, no noise, and 1; see `inversion`."""
-        t = round(time * len(self.signal))
-        return noise_error(self.predict, x, self.signal[t], t, draws=draws)
+        t = round(time * len(self.alpha_bar))
+        return noise_error(self.predict, x, self.alpha_bar[t], t, draws=draws)
 
     def predict(self, x: Tensor, time: int) -> Tensor:
         """The noise in (B, 3, H, W) at a time of the training schedule. A learned variance is left out.
@@ -106,8 +110,51 @@ class PixelDiffusion(torch.nn.Module):
         labels = None
         if self.unet.class_embedding is not None:
             labels = torch.zeros(len(x), dtype=torch.long, device=x.device)
-        found: Tensor = self.unet(x, time, class_labels=labels).sample[:, : x.shape[1]]
-        return found.float()
+        eps: Tensor = self.unet(x, time, class_labels=labels).sample[:, : x.shape[1]]
+        return eps.float()
+
+
+class DiffusionReconstructor(Reconstructor):
+    """A diffusion model of pixels on a device, whose latent is the noise that it inverts an image to.
+
+    Attributes as of `Reconstructor`; `side` is that of the images that it was trained on.
+    """
+
+    def __init__(self, weights: Weights, module: PixelDiffusion, device: torch.device, dtype: torch.dtype) -> None:
+        super().__init__(weights, module, device, dtype)
+        self.configs = (*self.configs, schedule_file(weights.folder))
+        self.factor = halvings("block_out_channels")(module)
+        self.side = module.config["sample_size"]
+
+    def encode(
+        self, x: Tensor, noise: Callable[[tuple[int, ...]], Tensor] | None = None, *, precise: bool = False
+    ) -> Tensor:
+        """Noise (B, 3, H, W) that images are inverted to; there is no posterior."""
+        with self._precision(precise):
+            latents: Tensor = self._module.invert(self._cast(x))
+            return latents
+
+    def decode(self, z: Tensor, *, precise: bool = False) -> Tensor:
+        """Images in [-1, 1] that are sampled from noise."""
+        with self._precision(precise):
+            images: Tensor = self._module.sample(self._cast(z))
+            return images
+
+    def compile(self) -> None:
+        """Compiles the network when it is first asked."""
+        self._module.compile()
+
+    def step_error(self, x: Tensor, step: int) -> Tensor:
+        """Mean square (B,) of what one step changes there and back; see `inversion.step_error`."""
+        with self._precision(precise=False):
+            error: Tensor = self._module.step_error(x, step=step)
+            return error
+
+    def noise_error(self, x: Tensor, *, time: float, draws: int) -> Tensor:
+        """Mean squared error (B,) of the predicted noise; see `inversion.noise_error`."""
+        with self._precision(precise=False):
+            error: Tensor = self._module.noise_error(x, time=time, draws=draws)
+            return error
 
 
 def build_unet(config: Mapping[str, Any]) -> Any:
@@ -115,8 +162,8 @@ def build_unet(config: Mapping[str, Any]) -> Any:
     from diffusers import UNet2DModel
     from diffusers.models.embeddings import TimestepEmbedding, Timesteps
 
-    known = inspect.signature(UNet2DModel.__init__).parameters
-    unet = UNet2DModel(**{name: value for name, value in config.items() if name in known})
+    parameters = inspect.signature(UNet2DModel.__init__).parameters
+    unet = UNet2DModel(**{name: value for name, value in config.items() if name in parameters})
     if channels := config.get("time_channels"):
         unet.time_proj = Timesteps(channels, flip_sin_to_cos=config["flip_sin_to_cos"], downscale_freq_shift=0)
         unet.time_embedding = TimestepEmbedding(channels, config["time_embedding_dim"])
@@ -135,19 +182,24 @@ def check_shapes(unet: Any, state: Mapping[str, Tensor]) -> None:
         ValueError: Some are missing, are too many, or have other shapes.
     """
     expected = {name: tuple(tensor.shape) for name, tensor in unet.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in state.items()}
-    if different := sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)):
+    shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    if different := sorted(name for name in expected.keys() | shapes.keys() if expected.get(name) != shapes.get(name)):
         first = different[0]
         raise ValueError(
             f"{len(different)} tensors do not fit the configuration, such as {first}: expected "
-            f"{expected.get(first, 'none')}, got {found.get(first, 'none')}"
+            f"{expected.get(first, 'none')}, got {shapes.get(first, 'none')}"
         )
+
+
+def schedule_file(folder: Path) -> Path:
+    """The configuration of the schedule: in the folder of the network, or in ``scheduler`` beside it."""
+    places = [folder / SCHEDULER, folder.parent / "scheduler" / SCHEDULER]
+    return next((path for path in places if path.is_file()), places[0])
 
 
 def _training_betas(folder: Path) -> np.ndarray[Any, np.dtype[np.float64]]:
     """The betas of the training schedule."""
-    beside = [folder / SCHEDULER, folder.parent / "scheduler" / SCHEDULER]
-    path = next((path for path in beside if path.is_file()), beside[0])
+    path = schedule_file(folder)
     config = json.loads(path.read_text(encoding="utf-8"))
     if (kind := config.get("prediction_type", "epsilon")) != "epsilon":
         raise ValueError(f"{path}: predicts {kind!r}; expected a model that predicts noise (epsilon)")

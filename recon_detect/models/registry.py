@@ -46,6 +46,7 @@ class AutoencoderRow:
         licence: Of the weights.
         paper: Source.
         local_sha256: Sums of copies that are known to hold the same weights: for the tiny ones, stored as bfloat16.
+        config_sha256: Sum of the configuration of such a copy (`loading.config_sum`); None where it is not confirmed.
     """
 
     name: str
@@ -59,6 +60,7 @@ class AutoencoderRow:
     licence: str
     paper: str
     local_sha256: tuple[str, ...] = ()
+    config_sha256: str | None = None
 
     @property
     def sums(self) -> tuple[str, ...]:
@@ -85,31 +87,40 @@ STUDENTS = {"taesd": "mini-sd", "taesdxl": "mini-sdxl", "taesd3": "mini-sd3", "t
 # The family of diffusion models of pixels, which have no decoder.
 PIXELS = "pixels"
 
+# Configuration of the tiny autoencoders and their students, with 4 and with 16 channels of latents.
+_TINY_4 = "7e65c72e50065c5ae0fba825b9640f21b36d88e30d87a319f5b191948c1ebc4c"
+_TINY_16 = "d4c710b47f8fbd59cf3a70b085132d1a753d18ffd6814697bf22b60919d7b75e"
+
 _ROWS = (
     AutoencoderRow(
         "mini-sd", "student of taesd, part of this package", "sd",
         (), 8, 4, 5, "bfloat16", "MIT", "this project, after taesd",
         ("d1714fdc122f80cd6e9628b63af310923685f457238800e6cd83adc675996285",),
+        _TINY_4,
     ),
     AutoencoderRow(
         "mini-sdxl", "student of taesdxl, part of this package", "sdxl",
         (), 8, 4, 5, "bfloat16", "MIT", "this project, after taesdxl",
         ("f54b0e61ee8e39b38fcc4eb4a2157628e5bb80ce88dcfcb010e265b38bd3166d",),
+        _TINY_4,
     ),
     AutoencoderRow(
         "mini-sd3", "student of taesd3, part of this package", "sd3",
         (), 8, 16, 5, "bfloat16", "MIT", "this project, after taesd3",
         ("6db217589b3d119a177736749a4e21f629383c1a65b22275178b3155fd3539f3",),
+        _TINY_16,
     ),
     AutoencoderRow(
         "mini-flux1", "student of taef1, part of this package", "flux1",
         (), 8, 16, 5, "bfloat16", "MIT", "this project, after taef1",
         ("2f924f463be6d54119ae80da13a00ba41127bc0f0ac9d3e1b30fa955d612ca66",),
+        _TINY_16,
     ),
     AutoencoderRow(
         "mini-ddpm", "small diffusion model of pixels, 64 px, part of this package", PIXELS,
         (), 4, 3, 6, "bfloat16", "Apache-2.0", "this project, after arXiv:2105.05233",
         ("076fa04faf5c10e9bd8172426f25693bdee64d98102af5d525b1528abad8b53a",),
+        "af54483b3a928dfd6037b4aa01ab7a956be6ed9f39e4a1f828c6514b7b762ea6",
     ),
     AutoencoderRow(
         "taesd", "tiny autoencoder of Stable Diffusion 1 and 2", "sd",
@@ -117,6 +128,7 @@ _ROWS = (
                  "db169d69145ec4ff064e49d99c95fa05d3eb04ee453de35824a6d0f325513549"),),
         8, 4, 10, "float16", "MIT", "github.com/madebyollin/taesd",
         ("13731f1a133ebe6badabbc8dc9d77c939f104bad3518eedad55b36c9b045f7db",),
+        _TINY_4,
     ),
     AutoencoderRow(
         "taesdxl", "tiny autoencoder of SDXL", "sdxl",
@@ -124,6 +136,7 @@ _ROWS = (
                  "ff4824aca94dd6111e0340fa749347fb74101060d9712cb5ef1ca8f1cf17502f"),),
         8, 4, 10, "float16", "MIT", "github.com/madebyollin/taesd",
         ("e175c3284b8514a2ecb1a70f004b0b09320decd6842e77dfebbdb5dbbdf0312b",),
+        _TINY_4,
     ),
     AutoencoderRow(
         "taesd3", "tiny autoencoder of Stable Diffusion 3", "sd3",
@@ -131,6 +144,7 @@ _ROWS = (
                  "6f79c1397cb9ce1dac363722dbe70147aee0ccca75e28338f8482fe515891399"),),
         8, 16, 10, "float16", "MIT", "github.com/madebyollin/taesd",
         ("b7317097b1c450907c0dfc1e7c307877a199f003f10eb69e199b6d66fd3e61e6",),
+        _TINY_16,
     ),
     AutoencoderRow(
         "taef1", "tiny autoencoder of FLUX.1", "flux1",
@@ -138,6 +152,7 @@ _ROWS = (
                  "47a6c2bff850da04b267cab70fe3553fef57255eb9a8e76852baa0a87850e54d"),),
         8, 16, 10, "float16", "MIT", "github.com/madebyollin/taesd",
         ("9365e0cb6a8fbfe50551099a5f511b94b351a737b54441378cd2828329924a51",),
+        _TINY_16,
     ),
     AutoencoderRow(
         "sd1", "Stable Diffusion 1 (kl-f8)", "sd",

@@ -63,9 +63,9 @@ def find_trunk(net: str, names: tuple[str, ...]) -> dict[str, Tensor]:
     """
     row = TRUNKS[net]
     for path in _candidates(row):
-        found = _read_pickle(path, row, names) if path.suffix == ".pth" else _read_safetensors(path, names)
-        if found is not None:
-            return {name: _checked(tensor, row, name, path) for name, tensor in found.items()}
+        tensors = _read_pickle(path, row, names) if path.suffix == ".pth" else _read_safetensors(path, names)
+        if tensors is not None:
+            return {name: _checked(tensor, row, name, path) for name, tensor in tensors.items()}
     if row.hub is None:
         raise WeightsMissing(_advice(row, "no copy on the hub is known"))
     try:
@@ -130,13 +130,13 @@ def _fetch(row: TrunkRow, file: HubFile, names: tuple[str, ...]) -> dict[str, Te
     from safetensors.torch import load_file, save_file
 
     path = cache_folder() / f"{row.name}.safetensors"
-    known: dict[str, Tensor] = load_file(path) if path.is_file() else {}
-    missing = {name: row.sums.get(name) for name in names if name not in known}
+    cached: dict[str, Tensor] = load_file(path) if path.is_file() else {}
+    missing = {name: row.sums.get(name) for name in names if name not in cached}
     log.info("fetching %d tensors of %s from %s", len(missing), row.name, file.repo)
-    known |= hub.fetch_tensors(file, file.filename, missing)
+    cached |= hub.fetch_tensors(file, file.filename, missing)
     with replacing(path) as temporary:
-        save_file(known, temporary)
-    return {name: known[name] for name in names}
+        save_file(cached, temporary)
+    return {name: cached[name] for name in names}
 
 
 def _advice(row: TrunkRow, problem: str) -> str:

@@ -47,8 +47,8 @@ def has_bfloat16(device: torch.device) -> bool:
     """
     if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):
         return True
-    known = torch.cpu.get_capabilities()
-    return any(known.get(name, False) for name in _BFLOAT16)
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in _BFLOAT16)
 
 
 def sum_dtype(device: torch.device) -> torch.dtype:
@@ -85,10 +85,10 @@ def fast_layout(x: torch.Tensor) -> torch.memory_format:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that take part in a score."""
-    found = {"recon_detect": __version__, "python": platform.python_version()}
+    installed = {"recon_detect": __version__, "python": platform.python_version()}
     for package in _PACKAGES:
         try:
-            found[package] = version(package)
+            installed[package] = version(package)
         except PackageNotFoundError:
-            found[package] = "missing"
-    return found
+            installed[package] = "missing"
+    return installed

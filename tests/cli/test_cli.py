@@ -352,6 +352,8 @@ def test_a_calibration_that_was_interrupted_goes_on(cli, tiny_model, tmp_path, p
     assert len(set(after) - set(before)) == 1 and len(after) == 12
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_default_is_calibrated_and_judges_with_the_models_of_the_package(cli, offline, tmp_path, picture):
     """Two commands of the README, one after the other."""
     (tmp_path / "photos").mkdir()
@@ -363,7 +365,7 @@ def test_the_default_is_calibrated_and_judges_with_the_models_of_the_package(cli
     assert "3 photographs: " in done.err and "needs 299" in done.err and not list(tmp_path.glob("cal*"))
     done = cli(*real, "--fpr", 0.5, "--confidence", 0.8)
     assert "3 photographs; this threshold needs 3" in done.err and "glance on 3 photographs" in done.out
-    judge = ("score", tmp_path / "photos", "--calibration", calibration, "--fail-on", "generated")
+    judge = ("score", tmp_path / "photos" / "0.png", "--calibration", calibration, "--fail-on", "generated")
     assert all("verdict" in json.loads(line) for line in cli(*judge).out.splitlines())
 
 

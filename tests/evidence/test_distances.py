@@ -6,7 +6,8 @@ import torch
 from scipy import ndimage
 
 from recon_detect.errors import UnknownName
-from recon_detect.evidence.distances import Distances, bandpass_l2, distance_names, highpass_l2, l1, l2, map_scale, ssim
+from recon_detect.evidence.distances import DISTANCES, Distances, bandpass_l2, highpass_l2, l1, l2, ssim
+from recon_detect.models.lpips import load_lpips
 
 CPU = torch.device("cpu")
 
@@ -72,7 +73,8 @@ def test_equal_images_have_no_distance_and_order_does_not_matter(fast, pair):
 
 
 def test_names_are_checked_and_networks_are_loaded_once_and_shallow(shared_weights):
-    distances = Distances(["lpips_vgg_2", "l2", "lpips_vgg_1", "l2"], CPU)
+    names = ["lpips_vgg_2", "l2", "lpips_vgg_1", "l2"]
+    distances = Distances(names, load_lpips(names, CPU))
     assert distances.names == ("lpips_vgg_2", "l2", "lpips_vgg_1")
     x, y = torch.rand(2, 1, 3, 16, 16) * 2 - 1
     assert distances.computed_with("lpips_vgg_1") == ("lpips_vgg_2", "lpips_vgg_1")
@@ -86,9 +88,9 @@ def test_names_are_checked_and_networks_are_loaded_once_and_shallow(shared_weigh
         "lpips_vgg_1": (16, 16),
     }
     with pytest.raises(UnknownName, match="unknown distance 'lpips_vgg_9'; known: .*lpips_vgg_2"):
-        Distances(["lpips_vgg_9"], CPU)
+        Distances(["lpips_vgg_9"])
 
 
 def test_every_distance_has_a_scale_for_its_heat_map():
-    assert "lpips_squeeze_7" in distance_names()
-    assert all(map_scale(name) > 0 for name in distance_names())
+    assert "lpips_squeeze_7" in DISTANCES
+    assert all(name == row.name and row.map_scale > 0 for name, row in DISTANCES.items())

@@ -5,17 +5,23 @@ import pytest
 import torch
 from conftest import save_model
 
-from recon_detect.errors import InputError, NumericalError, UnknownName
-from recon_detect.evidence import Evidence
+from recon_detect.errors import InputError, NumericalError, UnknownName, UsageError
+from recon_detect.evidence import Evidence, PublishedEvidence
 from recon_detect.evidence.distances import Distances
-from recon_detect.models.autoencoders import load_autoencoder, share_equal_parts
+from recon_detect.models.loading import Models, load_reconstructor
+from recon_detect.models.lpips import load_lpips
+from recon_detect.models.sharing import share_equal_parts
 from recon_detect.models.weights import find_weights
 
 CPU = torch.device("cpu")
 
 
 def load(folder, dtype="auto"):
-    return load_autoencoder(find_weights(str(folder)), CPU, dtype)
+    return load_reconstructor(find_weights(str(folder)), CPU, dtype)
+
+
+def models_of(reconstructors, names):
+    return Models(tuple(reconstructors), tuple(names), load_lpips(names, CPU))
 
 
 @pytest.fixture
@@ -48,7 +54,7 @@ def x():
 def test_error_is_the_mean_distance_to_the_reconstruction(x, kl_model, tiny_model):
     models = [load(kl_model), load(tiny_model)]
     with torch.inference_mode():
-        e = Evidence(x, models, Distances(["l2", "l1"], CPU))
+        e = Evidence(x, models_of(models, ["l2", "l1"]))
         expected = [(x - m.decode(m.encode(x)).clamp(-1, 1)).double().square().mean(dim=(1, 2, 3)) for m in models]
         assert len(e) == 3
         assert torch.allclose(e.error(), torch.stack(expected, 1), atol=1e-6)
@@ -57,7 +63,7 @@ def test_error_is_the_mean_distance_to_the_reconstruction(x, kl_model, tiny_mode
 
 
 def test_everything_is_computed_once(x, kl_model, calls):
-    e = Evidence(x, [load(kl_model)], Distances(["l2", "lpips_vgg_1"], CPU))
+    e = Evidence(x, models_of([load(kl_model)], ["l2", "lpips_vgg_1"]))
     with torch.inference_mode():
         for _ in range(2):
             e.error("l2")
@@ -73,7 +79,7 @@ def test_equal_encoders_run_once_and_equal_models_once_altogether(x, tmp_path, c
     for parameter in models[1]._module.decoder.parameters():
         parameter.data.add_(0.02)
     share_equal_parts(models)
-    e = Evidence(x, models, Distances(["lpips_vgg_1"], CPU))
+    e = Evidence(x, models_of(models, ["lpips_vgg_1"]))
     with torch.inference_mode():
         error = e.error()
     assert calls == {"encode": 3, "decode": 6, "features": 9}
@@ -81,10 +87,10 @@ def test_equal_encoders_run_once_and_equal_models_once_altogether(x, tmp_path, c
 
 
 def test_a_method_sees_its_own_models_and_distance_and_shares_the_rest(x, kl_model, tiny_model, calls):
-    e = Evidence(x, [load(kl_model), load(tiny_model)], Distances(["l2", "lpips_vgg_1"], CPU))
+    e = Evidence(x, models_of([load(kl_model), load(tiny_model)], ["l2", "lpips_vgg_1"]))
     first, second = (
-        e.using("lpips_vgg_1", [e.autoencoders[0].name]),
-        e.using("l2", [a.name for a in e.autoencoders[::-1]]),
+        e.using("lpips_vgg_1", [e.reconstructors[0].name]),
+        e.using("l2", [a.name for a in e.reconstructors[::-1]]),
     )
     with torch.inference_mode():
         a, b = first.error(), second.error()
@@ -96,31 +102,31 @@ def test_a_method_sees_its_own_models_and_distance_and_shares_the_rest(x, kl_mod
 
 def test_views_of_one_size_go_through_the_network_together(x, kl_model, monkeypatch):
     views = ("identity", "hflip", "rot180", "rot90", "shift4,0", "hflip")
-    alone = Evidence(x, [load(kl_model)], Distances(["l2"], CPU))
+    alone = Evidence(x, models_of([load(kl_model)], ["l2"]))
     batches = []
-    encode = type(alone.autoencoders[0]).encode
+    encode = type(alone.reconstructors[0]).encode
     monkeypatch.setattr(
-        type(alone.autoencoders[0]),
+        type(alone.reconstructors[0]),
         "encode",
         lambda self, x, *a, **o: batches.append(len(x)) or encode(self, x, *a, **o),
     )
     with torch.inference_mode():
         expected = torch.stack([alone.error(view=view) for view in views])
         assert batches == [3] * 5
-        together = Evidence(x, [load(kl_model)], Distances(["l2"], CPU))
+        together = Evidence(x, models_of([load(kl_model)], ["l2"]))
         assert torch.allclose(together.errors(views), expected, atol=1e-6)
         assert batches[5:] == [9, 3, 3]
         together.errors(views)
         assert len(batches) == 8
         monkeypatch.setattr("recon_detect.evidence.evidence.TILED_ABOVE", 2 * 3 * 16 * 24)
-        few = Evidence(x, [load(kl_model)], Distances(["l2"], CPU))
+        few = Evidence(x, models_of([load(kl_model)], ["l2"]))
         assert torch.allclose(few.errors(views), expected, atol=1e-6)
         assert sorted(batches[8:]) == [3, 3, 3, 6]
 
 
 def test_passes_reconstruct_the_reconstruction(x, kl_model, calls):
     model = load(kl_model)
-    e = Evidence(x, [model], Distances(["l2"], CPU))
+    e = Evidence(x, models_of([model], ["l2"]))
     with torch.inference_mode():
         once = e.reconstruction(0)
         twice = model.decode(model.encode(once)).clamp(-1, 1)
@@ -130,9 +136,9 @@ def test_passes_reconstruct_the_reconstruction(x, kl_model, calls):
 
 
 def test_views_are_reconstructed_as_they_are_seen(x, kl_model):
-    e = Evidence(x, [load(kl_model)], Distances(["l2"], CPU))
+    e = Evidence(x, models_of([load(kl_model)], ["l2"]))
     with torch.inference_mode():
-        turned = Evidence(torch.rot90(x, 1, (2, 3)), [load(kl_model)], Distances(["l2"], CPU))
+        turned = Evidence(torch.rot90(x, 1, (2, 3)), models_of([load(kl_model)], ["l2"]))
         assert torch.allclose(e.error(view="rot90"), turned.error(), atol=1e-6)
         assert e.reconstruction(0, view="rot90").shape == (3, 3, 24, 16)
 
@@ -141,7 +147,7 @@ def test_views_are_reconstructed_as_they_are_seen(x, kl_model):
 def test_any_size_is_padded_on_the_right_and_the_bottom(size, tiny_model):
     model = load(tiny_model)
     x = torch.rand(2, 3, *size) * 2 - 1
-    e = Evidence(x, [model], Distances(["l2"], CPU))
+    e = Evidence(x, models_of([model], ["l2"]))
     with torch.inference_mode():
         y = e.reconstruction(0)
         assert y.shape == x.shape and e.error().isfinite().all()
@@ -154,7 +160,7 @@ def test_any_size_is_padded_on_the_right_and_the_bottom(size, tiny_model):
 
 def test_what_overflows_in_low_precision_is_repeated_in_float32(x, tiny_model, monkeypatch):
     model = load(tiny_model, "float16")
-    exact = Evidence(x, [load(tiny_model)], Distances(["l2"], CPU))
+    exact = Evidence(x, models_of([load(tiny_model)], ["l2"]))
     original = type(model).decode
 
     def overflow(self, z, *, precise=False):
@@ -164,7 +170,7 @@ def test_what_overflows_in_low_precision_is_repeated_in_float32(x, tiny_model, m
         return y
 
     monkeypatch.setattr(type(model), "decode", overflow)
-    e = Evidence(x, [model], Distances(["l2"], CPU))
+    e = Evidence(x, models_of([model], ["l2"]))
     with torch.inference_mode():
         error = e.error()
         assert error.isfinite().all()
@@ -173,14 +179,36 @@ def test_what_overflows_in_low_precision_is_repeated_in_float32(x, tiny_model, m
     assert e.retried == {(1, model.name)}
 
 
+def test_repetitions_in_parts_of_images_are_of_the_images(x, tiny_model, monkeypatch):
+    """Rows of methods that work on parts of images say too that something was repeated."""
+    model = load(tiny_model, "float16")
+    original = type(model).decode
+
+    def overflow(self, z, *, precise=False):
+        y = original(self, z, precise=precise)
+        if not precise:
+            y[-1] = float("nan")
+        return y
+
+    monkeypatch.setattr(type(model), "decode", overflow)
+    e = Evidence(x, models_of([model], ["l2"]))
+    with torch.inference_mode():
+        e.at(x[1:, :, :8, :8], [1, 2]).at(x[1:2, :, :8, :8], [0]).error()
+        assert e.retried == {(1, model.name)}
+        e.only(0).at(torch.cat([x, x])).error()
+        assert e.retried == {(1, model.name), (2, model.name)}
+        with pytest.raises(UsageError, match="2 images of a batch of 3"):
+            e.at(x[:2])
+
+
 def test_what_is_not_finite_in_float32_is_an_error(x, tiny_model, monkeypatch):
     model = load(tiny_model)
     monkeypatch.setattr(type(model), "decode", lambda self, z, precise=False: torch.full((3, 3, 16, 24), float("nan")))
     with torch.inference_mode(), pytest.raises(NumericalError, match="not finite in float32"):
-        Evidence(x, [model], Distances(["l2"], CPU)).error()
+        Evidence(x, models_of([model], ["l2"])).error()
 
 
 def test_published_mode_refuses_what_the_scripts_cannot_do(kl_model):
-    e = Evidence(torch.zeros(1, 3, 15, 16), [load(kl_model)], Distances(["l2"], CPU), noise=[torch.zeros])
+    e = PublishedEvidence(torch.zeros(1, 3, 15, 16), models_of([load(kl_model)], ["l2"]), [torch.zeros])
     with torch.inference_mode(), pytest.raises(InputError, match="16x15: .* multiples of 2"):
         e.error()

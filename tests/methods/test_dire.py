@@ -144,7 +144,7 @@ def test_a_stepwise_error_needs_a_diffusion_model(tiny_model, picture):
 
 def test_forty_evaluations_of_the_network(diffusion_model, picture, monkeypatch):
     detector = load_detector("dire", models=diffusion_model, device="cpu", batch_size=3)
-    network = detector._autoencoders[0]._module
+    network = detector.models.reconstructors[0]._module
     calls = []
     original = network.predict
     monkeypatch.setattr(network, "predict", lambda x, time: calls.append((len(x), time)) or original(x, time))
@@ -155,7 +155,7 @@ def test_forty_evaluations_of_the_network(diffusion_model, picture, monkeypatch)
 
 def test_the_first_step_alone_takes_two_evaluations(diffusion_model, picture, monkeypatch):
     detector = load_detector("dire", models=diffusion_model, device="cpu", inversion=Inversion(real_step=1))
-    network = detector._autoencoders[0]._module
+    network = detector.models.reconstructors[0]._module
     calls = []
     original = network.predict
     monkeypatch.setattr(network, "predict", lambda x, time: calls.append(time) or original(x, time))
@@ -193,7 +193,7 @@ def test_the_image_is_brought_to_the_size_of_the_model_as_published(diffusion_mo
 
 def test_images_of_any_size_fill_a_batch(diffusion_model, picture, monkeypatch):
     detector = load_detector("dire", models=diffusion_model, device="cpu", batch_size=4)
-    network = detector._autoencoders[0]._module
+    network = detector.models.reconstructors[0]._module
     sizes = []
     original = network.predict
     monkeypatch.setattr(network, "predict", lambda x, time: sizes.append(len(x)) or original(x, time))

@@ -9,8 +9,9 @@ from torch import nn
 from recon_detect import load_detector
 from recon_detect.errors import UsageError, WeightsError
 from recon_detect.evidence import TRAINED
+from recon_detect.models.converters.dire_classifier import convert_classifier
 from recon_detect.models.converters.guided_diffusion import Heads, convert
-from recon_detect.models.dire_classifier import DireClassifier, convert_classifier
+from recon_detect.models.dire_classifier import DireClassifier
 from recon_detect.settings import Settings
 from tests.models.adm import ADM
 

@@ -1,5 +1,6 @@
 """Each method against a rewrite in NumPy and SciPy that loops over images and shares nothing with the package."""
 
+import dataclasses
 import itertools
 import sys
 import types
@@ -10,7 +11,8 @@ import torch
 from scipy import ndimage
 
 from recon_detect import Method, load_detector
-from recon_detect.methods import METHODS, find_method
+from recon_detect.errors import UnknownName, UsageError
+from recon_detect.methods import METHODS, Need, find_method
 from recon_detect.methods.aedr import homogeneity
 from tests.conftest import enliven
 
@@ -213,21 +215,115 @@ def test_homogeneity_of_flat_and_of_alternating_images():
 def test_an_image_without_a_finite_score_is_an_error(monkeypatch, tiny_model):
     detector = load_detector("contrast", models=tiny_model, distance="l2", device="cpu")
     monkeypatch.setattr(
-        type(detector._autoencoders[0]), "decode", lambda self, z, precise=False: torch.ones(len(z), 3, 8, 8)
+        type(detector.models.reconstructors[0]), "decode", lambda self, z, precise=False: torch.ones(len(z), 3, 8, 8)
     )
     row = detector.score(np.full((8, 8, 3), 255, np.uint8), progress=False)[0]
     assert row.error == "NumericalError: no finite score: the image may have no texture at all"
 
 
-def test_a_new_method_is_one_file_and_one_line(monkeypatch, tiny_model, picture):
+def spread(e):
     """Written as its file would be: a formula over evidence."""
+    return e.error_map(0).flatten(1).std(dim=1, keepdim=True)
 
-    def spread(e):
-        return e.error_map(0).flatten(1).std(dim=1, keepdim=True)
 
+SPREAD = Method("spread", "spread of the error", spread, False, "l2", ("taesd",), "none")
+
+
+def test_a_new_method_is_one_file_and_one_line(monkeypatch, tiny_model, picture):
     module = types.ModuleType("spread")
-    module.SPREAD = Method("spread", "spread of the error", spread, False, "l2", ("taesd",), "none")
+    module.SPREAD = SPREAD
     monkeypatch.setitem(sys.modules, "spread", module)
     monkeypatch.setitem(METHODS, "spread", "spread:SPREAD")
     result = load_detector("spread", models=tiny_model).score([picture(seed=n) for n in range(2)], progress=False)
     assert result.run.methods[0].name == "spread" and np.isfinite(result.scores).all() and (result.scores < 0).all()
+
+
+def test_a_method_of_ones_own_is_an_object_a_file_or_a_module(tmp_path, monkeypatch, tiny_model, picture):
+    folder = tmp_path / "outside"
+    folder.mkdir()
+    (folder / "own_spread.py").write_text(
+        "from recon_detect import Method\n"
+        "def spread(e):\n"
+        "    return e.error_map(0).flatten(1).std(dim=1, keepdim=True)\n"
+        "SPREAD = Method('spread', 'spread of the error', spread, False, 'l2', ('taesd',), 'none')\n"
+    )
+    (folder / "json.py").write_text("raise RuntimeError('an installed module goes first')")
+    monkeypatch.chdir(folder)
+    image, before = picture(), list(sys.path)
+    methods = [SPREAD, "own_spread.py:SPREAD", f"{folder / 'own_spread.py'}:SPREAD", "own_spread:SPREAD"]
+    scores = [load_detector(method, models=tiny_model).score(image, progress=False).scores[0] for method in methods]
+    assert scores == [scores[0]] * 4 and scores[0] < 0 and sys.path == before
+    both = load_detector(["aeroblade", SPREAD], models=tiny_model, distance="l2").score(image, progress=False)
+    assert both.scores_of("spread")[0] == scores[0]
+    monkeypatch.delitem(sys.modules, "own_spread")
+
+
+def test_wrong_methods_of_ones_own_say_what_is_wrong(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken.py").write_text("1 / 0")
+    (tmp_path / "good.py").write_text("from tests.methods.test_methods import SPREAD\nNUMBER = 1\n")
+    for place, error, message in (
+        ("broken.py:X", UsageError, "broken.py does not run: ZeroDivisionError: division by zero"),
+        ("none.py:X", UsageError, "no file .*none.py"),
+        ("no_such_module:X", UsageError, "No module named 'no_such_module'; a module is installed or in"),
+        ("good.py:SPRAED", UnknownName, "unknown method in good.py 'SPRAED'; known: SPREAD. Did you mean 'SPREAD'"),
+        ("good.py:NUMBER", UsageError, "expected a recon_detect.Method, got int"),
+        ("good.py:", UsageError, "expected module:NAME"),
+    ):
+        with pytest.raises(error, match=message):
+            find_method(place)
+    with pytest.raises(UsageError, match="'hfi' is a method of the package"):
+        load_detector(dataclasses.replace(SPREAD, name="hfi"))
+    with pytest.raises(UsageError, match="two methods have the name 'spread'"):
+        load_detector([SPREAD, dataclasses.replace(SPREAD, distance="l1")])
+
+
+def brightness(e):
+    return torch.stack([e.image().mean(dim=(1, 2, 3)), e.image().amax(dim=(1, 2, 3))], dim=1)
+
+
+def test_a_method_without_networks_has_columns_of_its_own(tmp_path, picture):
+    data = tmp_path / "measured.json"
+    data.write_text("{}")
+    method = Method(
+        "brightness", "mean and maximum", brightness, True, "none", (), "none", frozenset(),
+        columns=("mean", "maximum"), data=data,
+    )  # fmt: skip
+    detector = load_detector(method, models="tiny")
+    result = detector.score([picture(seed=n) for n in range(2)], progress=False).raise_for_errors()
+    assert result.models == ("mean", "maximum") and result.run.models == () and result.per_model.shape == (2, 2)
+    assert np.array_equal(result.scores, result.per_model.max(axis=1)) and set(result[0].per_model) == set(
+        result.models
+    )
+    data.write_text("{ }")
+    assert load_detector(method).run_info.fingerprint != detector.run_info.fingerprint
+    with pytest.raises(UsageError, match="brightness has no error map"):
+        detector.score(picture(), maps=True, progress=False)
+    wrong = load_detector(dataclasses.replace(method, columns=("one",))).score(picture(), progress=False)
+    assert "expected a statistic of shape (images, columns) = (1, 1), got (1, 2)" in wrong[0].error
+
+
+def test_details_of_a_row_are_its_own(tiny_model, picture):
+    first, second = load_detector("aeroblade", models=tiny_model, distance="l2", batch_size=2).score(
+        [picture(), picture(seed=1)], progress=False
+    )
+    first.details["seen"] = True
+    assert second.details == {}
+
+
+@pytest.mark.parametrize("name", list(SLOW))
+def test_the_cost_is_the_number_of_reconstructions(name, tiny_model, picture, monkeypatch):
+    detector = load_detector(name, models=tiny_model, distance="l2", device="cpu")
+    decoded = []
+    model = type(detector.models.reconstructors[0])
+    decode = model.decode
+    monkeypatch.setattr(model, "decode", lambda self, z, **o: decoded.append(len(z)) or decode(self, z, **o))
+    detector.score(picture(), progress=False).raise_for_errors()
+    assert int(find_method(name).cost.split()[0]) == sum(decoded)
+
+
+def test_every_need_is_declared():
+    assert all(find_method(name).cost for name in METHODS)
+    assert find_method("aeroblade").needs == {Need.AUTOENCODERS}
+    assert find_method("lare").needs == {Need.AUTOENCODERS, Need.DENOISERS, Need.TRAINED_SIZE}
+    assert find_method("glance").needs == {Need.AUTOENCODERS, Need.NULLS} and not find_method("grain").takes_distance

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import subprocess
 import sys
@@ -6,8 +7,13 @@ import pytest
 import torch
 from conftest import save_model
 
+from recon_detect import RunInfo, load_detector
 from recon_detect.errors import UsageError, WeightsError
-from recon_detect.models.autoencoders import _choose_dtype, load_autoencoder, share_equal_parts
+from recon_detect.models.adapters import ADAPTERS, Adapter
+from recon_detect.models.autoencoders import Autoencoder
+from recon_detect.models.loading import choose_dtype, load_reconstructor
+from recon_detect.models.registry import AUTOENCODERS
+from recon_detect.models.sharing import share_equal_parts
 from recon_detect.models.weights import find_weights
 
 CPU = torch.device("cpu")
@@ -36,7 +42,7 @@ CASES = {
 
 
 def build(tmp_path, class_name, **changes):
-    return load_autoencoder(find_weights(str(save_model(tmp_path / class_name, class_name, **changes))), CPU)
+    return load_reconstructor(find_weights(str(save_model(tmp_path / class_name, class_name, **changes))), CPU)
 
 
 @pytest.mark.parametrize("class_name", list(CASES))
@@ -60,7 +66,7 @@ def test_stage_a_of_wuerstchen_works_on_zero_to_one(tmp_path):
     torch.manual_seed(0)
     module = PaellaVQModel(levels=2, bottleneck_blocks=1, embed_dim=16, num_vq_embeddings=8)
     module.save_pretrained(tmp_path / "a")
-    autoencoder = load_autoencoder(find_weights(str(tmp_path / "a")), CPU)
+    autoencoder = load_reconstructor(find_weights(str(tmp_path / "a")), CPU)
     assert autoencoder.factor == 4
     x = torch.rand(1, 3, 16, 16) * 2 - 1
     module.eval()
@@ -74,7 +80,7 @@ def test_tiny_latents_are_not_rounded(tiny_model):
 
     module = AutoencoderTiny.from_pretrained(tiny_model).eval()
     x = torch.rand(1, 3, 16, 16) * 2 - 1
-    autoencoder = load_autoencoder(find_weights(str(tiny_model)), CPU)
+    autoencoder = load_reconstructor(find_weights(str(tiny_model)), CPU)
     with torch.inference_mode():
         exact = module.decode(module.encode(x).latents).sample
         ours = autoencoder.decode(autoencoder.encode(x))
@@ -83,7 +89,7 @@ def test_tiny_latents_are_not_rounded(tiny_model):
 
 
 def test_mode_and_sample_of_the_posterior(kl_model):
-    autoencoder = load_autoencoder(find_weights(str(kl_model)), CPU)
+    autoencoder = load_reconstructor(find_weights(str(kl_model)), CPU)
     x = torch.rand(1, 3, 8, 8) * 2 - 1
     with torch.inference_mode():
         mode = autoencoder.encode(x)
@@ -97,7 +103,7 @@ def test_mode_and_sample_of_the_posterior(kl_model):
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_low_precision_keeps_weights_and_results_close(dtype, tiny_model):
     weights = find_weights(str(tiny_model))
-    exact, low = load_autoencoder(weights, CPU), load_autoencoder(weights, CPU, dtype)
+    exact, low = load_reconstructor(weights, CPU), load_reconstructor(weights, CPU, dtype)
     assert low.low_precision and not exact.low_precision
     assert next(low._module.parameters()).dtype == torch.float32
     x = torch.rand(1, 3, 16, 16) * 2 - 1
@@ -111,7 +117,7 @@ def test_low_precision_keeps_weights_and_results_close(dtype, tiny_model):
 
 def test_pure_precision_converts_weights_and_can_lift_them_once(tiny_model):
     weights = find_weights(str(tiny_model))
-    low = load_autoencoder(weights, CPU, "bfloat16", pure=True)
+    low = load_reconstructor(weights, CPU, "bfloat16", pure=True)
     x = torch.rand(1, 3, 16, 16) * 2 - 1
     with torch.inference_mode():
         assert low.decode(low.encode(x)).dtype == torch.bfloat16
@@ -121,17 +127,17 @@ def test_pure_precision_converts_weights_and_can_lift_them_once(tiny_model):
 
 def test_dtype_policy():
     cuda = torch.device("cuda")
-    assert _choose_dtype("sdxl", cuda, "auto") == torch.bfloat16
-    assert _choose_dtype("sd1", cuda, "auto") == torch.float16
-    assert _choose_dtype("sd1", CPU, "auto") == torch.float32
-    assert _choose_dtype("owner/unknown", cuda, "auto") == torch.bfloat16
-    assert _choose_dtype("sd1", cuda, "auto", pure=True) == torch.float16
-    assert _choose_dtype("sdxl", cuda, "auto", pure=True) == torch.float32
-    assert _choose_dtype("sd1", CPU, "auto", pure=True) == torch.float32
+    assert choose_dtype("sdxl", cuda, "auto") == torch.bfloat16
+    assert choose_dtype("sd1", cuda, "auto") == torch.float16
+    assert choose_dtype("sd1", CPU, "auto") == torch.float32
+    assert choose_dtype("owner/unknown", cuda, "auto") == torch.bfloat16
+    assert choose_dtype("sd1", cuda, "auto", pure=True) == torch.float16
+    assert choose_dtype("sdxl", cuda, "auto", pure=True) == torch.float32
+    assert choose_dtype("sd1", CPU, "auto", pure=True) == torch.float32
     with pytest.raises(UsageError, match="sdxl overflows in float16"):
-        _choose_dtype("sdxl", cuda, "float16")
+        choose_dtype("sdxl", cuda, "float16")
     with pytest.raises(UsageError, match="unknown dtype"):
-        _choose_dtype("sdxl", cuda, "int8")
+        choose_dtype("sdxl", cuda, "int8")
 
 
 def test_equal_encoders_are_recognised(tmp_path):
@@ -149,18 +155,78 @@ def test_equal_encoders_are_recognised(tmp_path):
     assert len({first.key, second.key, third.key}) == 3
 
 
+class FakeAutoencoder(torch.nn.Module):
+    """A class whose tensors have names that no other class has."""
+
+    def __init__(self, analysis, synthesis):
+        super().__init__()
+        self.config = {}
+        self.analysis = torch.nn.Parameter(torch.full((3,), analysis))
+        self.synthesis = torch.nn.Parameter(torch.full((3,), synthesis))
+
+
+def test_a_new_class_shares_latents_only_where_its_encoder_is_known_to_be_equal(tiny_model, monkeypatch):
+    def keys(encoder):
+        adapter = Adapter(lambda m, x: x * m.analysis[:, None, None], lambda m, z: z, lambda m: 1, encoder)
+        monkeypatch.setitem(ADAPTERS, "FakeAutoencoder", adapter)
+        weights = find_weights(str(tiny_model))
+        pairs = ((1.0, 1.0), (2.0, 1.0), (1.0, 2.0), (1.0, 1.0))
+        models = [Autoencoder(weights, FakeAutoencoder(*pair), CPU, torch.float32) for pair in pairs]
+        share_equal_parts(models)
+        return [model.encoder_key for model in models], [model.key for model in models]
+
+    for encoder in ((), ("encoder.",)):  # none named, and names that the class does not have
+        one, other_encoder, other_decoder, same = keys(encoder)[0]
+        assert one == same and len({one, other_encoder, other_decoder}) == 3
+    (one, other_encoder, other_decoder, same), whole = keys(("analysis",))
+    assert one == same == other_decoder != other_encoder and len(set(whole)) == 3
+
+
+def test_equal_tensors_under_another_configuration_are_another_model(tmp_path, picture):
+    """An activation has no tensors: it changes scores, keys and the fingerprint of the run."""
+    folders = [
+        save_model(tmp_path / name, "AutoencoderTiny", act_fn=act) for name, act in (("a", "relu"), ("b", "silu"))
+    ]
+    first, second = (load_reconstructor(find_weights(str(folder)), CPU) for folder in folders)
+    assert first.weights.sha256 == second.weights.sha256
+    share_equal_parts([first, second])
+    assert first.encoder_key != second.encoder_key and first.key != second.key
+    detectors = [load_detector("aeroblade", models=folder, distance="l2") for folder in folders]
+    assert len({detector.run_info.fingerprint for detector in detectors}) == 2
+    assert len({detector.score(picture(), progress=False).scores[0] for detector in detectors}) == 2
+    config = json.loads((folders[0] / "config.json").read_text())
+    (folders[0] / "config.json").write_text(json.dumps(config | {"_diffusers_version": "0.0.1"}))
+    again = load_detector("aeroblade", models=folders[0], distance="l2")
+    assert again.run_info.fingerprint == detectors[0].run_info.fingerprint
+
+
+def test_configurations_of_the_registry_are_pinned_and_edited_ones_count(tmp_path, monkeypatch):
+    shipped = load_detector("glance").run_info
+    assert [model.config_sha256 for model in shipped.models] == [None] * 4
+    row = AUTOENCODERS["mini-sd"]
+    assert load_detector("dire").run_info.models[0].config_sha256 is None
+    monkeypatch.setitem(AUTOENCODERS, "mini-sd", dataclasses.replace(row, config_sha256="0" * 64))
+    edited = load_detector("glance").run_info
+    assert edited.models[0].config_sha256 == row.config_sha256
+    assert edited.fingerprint != shipped.fingerprint
+    without = {"schema": 3, **shipped.to_dict()}
+    for model in without["models"]:
+        del model["config_sha256"]
+    assert RunInfo.from_dict(without).fingerprint == shipped.fingerprint
+
+
 def test_other_classes_and_broken_folders_are_errors(tmp_path, kl_model):
     folder = save_model(tmp_path / "kl")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"_class_name": "UNet2DConditionModel"}))
     with pytest.raises(WeightsError, match="_class_name is 'UNet2DConditionModel'; expected one of AutoencoderKL"):
-        load_autoencoder(find_weights(str(folder)), CPU)
+        load_reconstructor(find_weights(str(folder)), CPU)
     (folder / "config.json").write_text("{")
     with pytest.raises(WeightsError, match="not a diffusers configuration"):
-        load_autoencoder(find_weights(str(folder)), CPU)
+        load_reconstructor(find_weights(str(folder)), CPU)
     (folder / "config.json").write_text(json.dumps(config | {"block_out_channels": [8, 8]}))
     with pytest.raises(WeightsError, match="does not load"):
-        load_autoencoder(find_weights(str(folder)), CPU)
+        load_reconstructor(find_weights(str(folder)), CPU)
 
 
 @pytest.mark.slow
@@ -175,9 +241,9 @@ def test_a_broken_torchvision_is_treated_as_absent(tmp_path, kl_model):
     program = (
         f"import sys; sys.path.insert(0, {str(package.parent)!r})\n"
         "import torch, logging; logging.basicConfig()\n"
-        "from recon_detect.models.autoencoders import load_autoencoder\n"
+        "from recon_detect.models.loading import load_reconstructor\n"
         "from recon_detect.models.weights import find_weights\n"
-        f"print(load_autoencoder(find_weights({str(kl_model)!r}), torch.device('cpu')).factor)\n"
+        f"print(load_reconstructor(find_weights({str(kl_model)!r}), torch.device('cpu')).factor)\n"
         "from transformers import CLIPVisionModel; print(CLIPVisionModel.__name__)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

@@ -14,7 +14,7 @@ def schedule():
 def test_respaced_as_guided_diffusion_names_it(schedule):
     assert schedule.times == tuple(range(0, 1000, 50)) and len(schedule) == 20
     alphas = np.cumprod(1 - np.linspace(1e-4, 0.02, 1000))
-    assert np.array_equal(schedule.signal, alphas[::50]) and schedule.signal.dtype == np.float64
+    assert np.array_equal(schedule.alpha_bar, alphas[::50]) and schedule.alpha_bar.dtype == np.float64
     assert respaced(betas("linear", 1000), 10).times[1] == 100
     assert respaced(betas("cosine", 4000), 25).times == tuple(range(0, 4000, 160))
     with pytest.raises(UsageError, match="no stride gives 999 of 1000 times; try 500 or 1000"):
@@ -34,7 +34,7 @@ def test_betas_are_those_of_the_papers():
 
 def gaussian(schedule, deviation):
     """The noise that the best predictor sees in images of independent normal pixels."""
-    signals = dict(zip(schedule.times, schedule.signal.tolist(), strict=True))
+    signals = dict(zip(schedule.times, schedule.alpha_bar.tolist(), strict=True))
 
     def predict(x, time):
         signal = signals[time]

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -6,9 +8,11 @@ from conftest import save_model
 from recon_detect import load_detector
 from recon_detect.evidence import distances as distances_module
 from recon_detect.evidence import evidence
-from recon_detect.evidence.distances import Distances
+from recon_detect.evidence.distances import DISTANCES, Distances, Of
 from recon_detect.models import autoencoders
-from recon_detect.models.autoencoders import _tiny_radius, load_autoencoder
+from recon_detect.models.adapters import tiny_radius
+from recon_detect.models.loading import load_reconstructor
+from recon_detect.models.lpips import load_lpips
 from recon_detect.models.weights import find_weights
 from recon_detect.tensors import tiling
 
@@ -35,7 +39,7 @@ def small_tiles(monkeypatch):
 
 
 def both(folder, x, monkeypatch):
-    model = load_autoencoder(find_weights(str(folder)), CPU)
+    model = load_reconstructor(find_weights(str(folder)), CPU)
     with torch.inference_mode():
         in_tiles = model.encode(x), model.decode(model.encode(x))
         monkeypatch.setattr(model, "_halo", None)
@@ -62,11 +66,11 @@ def test_the_radius_is_that_of_the_receptive_field(tmp_path):
     """What a change of one pixel, or one latent, can reach, against what the halo allows."""
     blocks = (1, 2, 1)
     folder = save_model(tmp_path / "t", "AutoencoderTiny", num_encoder_blocks=blocks, num_decoder_blocks=blocks[::-1])
-    model = load_autoencoder(find_weights(str(folder)), CPU)
+    model = load_reconstructor(find_weights(str(folder)), CPU)
     module = model._module
     for parameter in module.parameters():  # no activation is switched off, no path cancels another
         parameter.data = torch.rand_like(parameter) / 100
-    radius = _tiny_radius(module.config)
+    radius = tiny_radius(module.config)
     x = torch.zeros(1, 3, 256, 256, dtype=torch.float64, requires_grad=True)
     module.double().requires_grad_(False)
     module.encode(x).latents[..., 32, 32].sum().backward()
@@ -78,9 +82,22 @@ def test_the_radius_is_that_of_the_receptive_field(tmp_path):
     assert (32 - reached.min()) * 4 <= radius and (reached.max() - 32) * 4 <= radius
 
 
+@pytest.mark.parametrize("name", [row.name for row in DISTANCES.values() if row.of is Of.PIXELS])
+def test_each_distance_of_pixels_has_the_halo_that_its_function_needs(name, monkeypatch):
+    """No less, or tiles would differ from the whole; and no more than its window."""
+    monkeypatch.setattr("recon_detect.evidence.distances.TILE", 16)
+    x, y = torch.rand(2, 2, 3, 45, 62) * 2 - 1
+    row = DISTANCES[name]
+    whole = row.function(x, y)
+    assert (Distances([name]).maps_in_tiles(x, y, [name])[name] - whole).abs().max() < 1e-6
+    if row.halo:
+        monkeypatch.setitem(DISTANCES, name, dataclasses.replace(row, halo=row.halo - 1))
+        assert (Distances([name]).maps_in_tiles(x, y, [name])[name] - whole).abs().max() > 1e-6
+
+
 @pytest.mark.parametrize("names", [["lpips_vgg_1", "lpips_vgg_2", "l1"], ["lpips_vgg_3"], ["ssim", "highpass_l2"]])
 def test_distances_give_the_same_in_tiles(names, shared_weights, monkeypatch):
-    distances = Distances(names, CPU)
+    distances = Distances(names, load_lpips(names, CPU))
     monkeypatch.setattr("recon_detect.evidence.distances.TILE", 32)
     x, y = torch.rand(2, 1, 3, 75, 102) * 2 - 1
     with torch.inference_mode():
@@ -91,7 +108,7 @@ def test_distances_give_the_same_in_tiles(names, shared_weights, monkeypatch):
     for name in names:
         assert in_tiles[name].shape == whole[name].shape
         assert (in_tiles[name] - whole[name]).abs().max() < 1e-5
-    assert distances.tiled and not Distances(["lpips_alex_1"], CPU).tiled
+    assert distances.tiled and not Distances(["lpips_alex_1"]).tiled
 
 
 def test_a_large_image_has_the_score_of_its_whole(tiny_model, picture, monkeypatch):
@@ -105,4 +122,4 @@ def test_a_large_image_has_the_score_of_its_whole(tiny_model, picture, monkeypat
 
 
 def test_networks_that_see_everything_are_not_tiled(kl_model, small_tiles):
-    assert not load_autoencoder(find_weights(str(kl_model)), CPU).tiled
+    assert not load_reconstructor(find_weights(str(kl_model)), CPU).tiled

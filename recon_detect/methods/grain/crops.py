@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     # left, top, right, bottom in pixels
     Box = tuple[int, int, int, int]
 
-# The grid in pixels on which decoders write, and JPEG too. A look has whole periods of it: so, mirrored, it lies on the
+# The grid in pixels on which decoders write, and JPEG too. A crop has whole periods of it: so, mirrored, it lies on the
 # grid of JPEG if it does upright.
 GRID = 8
-# Looks begin at multiples of this many pixels, which stay on the decoder's grid at each of SCALES.
+# Crops begin at multiples of this many pixels, which stay on the decoder's grid at each of SCALES.
 STEP = 96
 # By what an image is scaled to undo the resizing that is most often met: none, to three quarters, to a half, by a half
 # more. A decoder's grain is seen only within half a percent of its own scale.
 SCALES = (1.0, 4 / 3, 2.0, 2 / 3)
-# Side of what is looked at, after scaling. More area tells more, and costs in proportion.
+# Side of a crop after scaling. More area is more evidence, and costs in proportion.
 SIDE = 320
 
 
-def look(x: Tensor, scale: float, side: int = SIDE) -> tuple[Tensor, list[Box]]:
+def crop(x: Tensor, scale: float, side: int = SIDE) -> tuple[Tensor, list[Box]]:
     """The most textured part of each image, scaled: (B, 3, h, w) with h and w of at most `side`, and where it lies.
 
     The part begins on the grid that the decoder's would be. Scaling is bicubic and antialiased, in floats: nothing is

@@ -1,4 +1,4 @@
-"""Glance: the first look of `grain` alone, small and at three poses, for an answer within seconds. Our own."""
+"""Glance: the first stage of `grain` alone, small and at three poses, for an answer within seconds. Our own."""
 
 from __future__ import annotations
 
@@ -8,45 +8,48 @@ import numpy as np
 import torch
 
 from recon_detect.evidence.texture import textured_blocks
-from recon_detect.methods.grain.crops import look
-from recon_detect.methods.grain.grain import ENOUGH, PRIOR, REMARKABLE, corrected, pooled, standardised
-from recon_detect.methods.method import Finding, Method
+from recon_detect.methods.grain.contrasts import ENOUGH, PRIOR, REMARKABLE, corrected, pooled, standardised
+from recon_detect.methods.grain.crops import crop
+from recon_detect.methods.grain.nulls import file_of
+from recon_detect.methods.method import Method, MethodResult
+from recon_detect.models.needs import Need
 from recon_detect.models.registry import family_of
 
 if TYPE_CHECKING:
     from recon_detect.evidence import Evidence
+    from recon_detect.methods.grain.nulls import Nulls
 
-# Upright, mirrored, and off the decoder's grid (see `grain.POSES`).
+# Upright, mirrored, and off the decoder's grid (see `contrasts.POSES`).
 POSES = ("identity", "hflip", "shift3,3")
 # Side of the most textured part of an image, which is all that is looked at.
 SIDE = 192
 
 
-def glance(e: Evidence) -> Finding:
+def glance(e: Evidence, nulls: Nulls) -> MethodResult:
     """The most surprising contrast of the models in the most textured part of each image, corrected for their number.
 
     High means generated, in standard deviations of photographs as of `grain`. Nothing is searched for: an image that
     was resized, turned, or cropped off the decoder's grid since it was generated looks like a photograph.
     """
     enough = (textured_blocks(e.image()) >= ENOUGH).cpu().numpy()
-    per_model = np.zeros((len(e), len(e.autoencoders)))
+    per_model = np.zeros((len(e), len(e.reconstructors)))
     details: list[dict[str, Any]] = [{} for _ in range(len(e))]
-    if enough.any():
-        images = torch.from_numpy(np.flatnonzero(enough)).to(e.image().device)
-        part, boxes = look(e.image()[images], 1.0, SIDE)
-        z = standardised(e.at(part), 1.0, POSES)
+    images = np.flatnonzero(enough)
+    if len(images):
+        part, boxes = crop(e.image()[torch.from_numpy(images).to(e.image().device)], 1.0, SIDE)
+        z = standardised(e.at(part, images.tolist()), nulls, 1.0, POSES)
         tested = corrected(z, np.array(list(PRIOR.values())))
         per_model[enough] = tested.max(axis=2)
-        for row, image in enumerate(np.flatnonzero(enough)):
+        for row, image in enumerate(images):
             model = int(per_model[image].argmax())
             details[image] = {
-                "decoder": family_of(e.autoencoders[model].name),
+                "decoder": family_of(e.reconstructors[model].name),
                 "mirrored": list(PRIOR)[int(tested[row, model].argmax())] == "hflip",
                 "box": list(boxes[row]),
             }
     score = np.where(enough, pooled(per_model), 0.0)
-    remarks = [_in_words(value, found) for value, found in zip(score.tolist(), details, strict=True)]
-    return Finding(per_model, score, details, remarks)
+    remarks = [_in_words(value, of_image) for value, of_image in zip(score.tolist(), details, strict=True)]
+    return MethodResult(per_model, score, details, remarks)
 
 
 def _in_words(score: float, details: dict[str, Any]) -> str:
@@ -64,5 +67,7 @@ GLANCE = Method(
     distance="encoder_features",
     models=("embedded",),
     paper="this project, after arXiv:2502.09509",
-    null=True,
+    needs=frozenset({Need.AUTOENCODERS, Need.NULLS}),
+    cost="3 reconstructions of 192 px",
+    data=file_of("glance"),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ log = logging.getLogger("recon_detect")
 
 
 def file_of(method: str) -> Path:
-    """Where the distributions of a method are kept."""
+    """The file of a method's distributions."""
     return Path(__file__).parent / f"nulls-{method}.json"
 
 
@@ -81,11 +80,11 @@ class Null:
             contrasts: (..., P), where P may be smaller than that of the null: the first poses.
             blocks: (...), over how many blocks of 32 px the error is spread.
         """
-        value, own = (part.double().cpu().numpy() for part in (contrasts.value, contrasts.variance))
+        value, of_image = (part.double().cpu().numpy() for part in (contrasts.value, contrasts.variance))
         mean, variance, spread = (np.array(row[: value.shape[-1]]) for row in (self.mean, self.variance, self.spread))
         common = variance / blocks.double().cpu().numpy()[..., None] ** self.area
         freedom = self.freedom + contrasts.freedom
-        t = (value - mean) / np.sqrt((self.freedom * common + contrasts.freedom * own / spread) / freedom)
+        t = (value - mean) / np.sqrt((self.freedom * common + contrasts.freedom * of_image / spread) / freedom)
         # Through the tail, so that nothing is rounded to 1.
         result: NDArray[np.float64] = -np.sign(t) * ndtri_exp(np.log(stdtr(freedom, -np.abs(t))))
         return result
@@ -93,13 +92,13 @@ class Null:
 
 @dataclass(frozen=True, slots=True)
 class Nulls:
-    """Those of the models of a method.
+    """The distributions over photographs of the contrasts of a method's K models.
 
     Attributes:
         distances: For each of the K models those whose log errors are averaged before they are contrasted.
         scales: S, at which images were looked at; photographs are smoother where they are enlarged.
         rows: (K, S).
-        searches: For each model, by stage of a search, mean and deviation of the best that was found in photographs.
+        searches: For each model, by stage of a search, mean and deviation of the best contrast in photographs.
     """
 
     distances: tuple[tuple[str, ...], ...]
@@ -108,11 +107,11 @@ class Nulls:
     searches: tuple[Mapping[str, tuple[float, float]], ...]
 
     def standardise(self, contrasts: Contrasts, blocks: Tensor, scale: float) -> NDArray[np.float64]:
-        """Contrasts (B, K, P) as normal deviates (see `Null`), with `blocks` (B, K); of the nearest known scale."""
-        at = min(range(len(self.scales)), key=lambda number: abs(self.scales[number] - scale))
+        """Contrasts (B, K, P) as normal deviates (see `Null`), with `blocks` (B, K); of the nearest scale."""
+        nearest = min(range(len(self.scales)), key=lambda number: abs(self.scales[number] - scale))
         value, variance, freedom = contrasts
         columns = [
-            row[at].standardise(Contrasts(value[:, k], variance[:, k], freedom), blocks[:, k])
+            row[nearest].standardise(Contrasts(value[:, k], variance[:, k], freedom), blocks[:, k])
             for k, row in enumerate(self.rows)
         ]
         return np.stack(columns, axis=1)
@@ -123,16 +122,16 @@ class Nulls:
         return (best - mean) / deviation
 
     def of(self, model: int) -> Nulls:
-        """That of one model."""
+        """The distributions of one model."""
         return Nulls((self.distances[model],), self.scales, (self.rows[model],), (self.searches[model],))
 
 
 @cache
 def _read(method: str) -> dict[str, Any]:
-    """Rows by model."""
+    """The rows of a method's file by model; none of a method without a file."""
     path = file_of(method)
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))[method] if path.is_file() else {}
-    return found
+    rows: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))[method] if path.is_file() else {}
+    return rows
 
 
 def find_nulls(method: str, models: tuple[str, ...]) -> Nulls:
@@ -159,10 +158,5 @@ def find_nulls(method: str, models: tuple[str, ...]) -> Nulls:
         tuple(tuple(row["distances"]) for row in rows),
         tuple(map(float, scales)),
         tuple(tuple(Null.read(row["scales"][scale]) for scale in scales) for row in rows),
-        tuple({stage: (at["mean"], at["deviation"]) for stage, at in row["searches"].items()} for row in rows),
+        tuple({stage: (fit["mean"], fit["deviation"]) for stage, fit in row["searches"].items()} for row in rows),
     )
-
-
-def digest(method: str) -> str:
-    """Twelve hexadecimal digits of the shipped nulls of a method."""
-    return hashlib.sha256(file_of(method).read_bytes()).hexdigest()[:12]

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from recon_detect.evidence.texture import BLOCK, texture, textured_blocks, textured_share
-from recon_detect.methods.grain.crops import GRID, SCALES, SIDE, STEP, look, most_textured
+from recon_detect.methods.grain.crops import GRID, SCALES, SIDE, STEP, crop, most_textured
 
 
 def noise(height, width, seed=0):
@@ -36,7 +36,7 @@ def test_a_large_image_is_looked_at_where_its_texture_is():
 def test_looks_of_a_batch_have_one_size_wherever_the_texture_is(scale, size):
     x = torch.zeros(2, 3, *size)
     x[0, :, :48, :48] = x[1, :, -48:, -48:] = noise(48, 48)[0]
-    part, boxes = look(x, scale)
+    part, boxes = crop(x, scale)
     assert all(right <= size[1] and bottom <= size[0] for _, _, right, bottom in boxes)
     assert len({(right - left, bottom - top) for left, top, right, bottom in boxes}) == 1 and len(part) == 2
     # Whole periods of the grid, so that a mirrored look lies on the grid of JPEG if it does upright.
@@ -46,7 +46,7 @@ def test_looks_of_a_batch_have_one_size_wherever_the_texture_is(scale, size):
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("size", [(64, 64), (160, 240), (1100, 700)])
 def test_looks_are_of_bounded_size_and_on_the_grid_of_their_scale(scale, size):
-    part, (box,) = look(noise(*size), scale)
+    part, (box,) = crop(noise(*size), scale)
     assert max(part.shape[-2:]) <= SIDE
     assert (np.array(box[:2]) * scale % 8 < 1e-6).all()
     assert tuple(part.shape[-2:]) == (round((box[3] - box[1]) * scale), round((box[2] - box[0]) * scale))
@@ -55,8 +55,8 @@ def test_looks_are_of_bounded_size_and_on_the_grid_of_their_scale(scale, size):
 
 def test_a_look_as_it_is_changes_no_pixel_and_one_scaled_up_undoes_scaling_down():
     x = noise(64, 96)
-    assert torch.equal(look(x, 1.0)[0], x)
+    assert torch.equal(crop(x, 1.0)[0], x)
     smooth = torch.nn.functional.interpolate(noise(8, 12), size=(128, 192), mode="bicubic").clamp(-1, 1)
     half = torch.nn.functional.interpolate(smooth, scale_factor=0.5, mode="bicubic", antialias=True)
-    restored, _ = look(half, 2.0)
+    restored, _ = crop(half, 2.0)
     assert restored.shape == smooth.shape and (restored - smooth).abs().mean() < 0.02

@@ -7,8 +7,8 @@ from recon_detect import load_detector
 from recon_detect.evidence.distances import FEATURES
 from recon_detect.methods import find_method
 from recon_detect.methods.grain import nulls
+from recon_detect.methods.grain.contrasts import FLOOR, PRIOR
 from recon_detect.methods.grain.glance import POSES, SIDE
-from recon_detect.methods.grain.grain import FLOOR, PRIOR
 from tests.methods.conftest import SCALE
 
 
@@ -24,7 +24,7 @@ def test_rewritten(detector, textured):
     image = textured(96, 128)
     x = torch.from_numpy(image.copy()).permute(2, 0, 1)[None] / 127.5 - 1
     with torch.inference_mode():
-        e = detector.evidence(x).using(FEATURES, [detector.uses[0].models[0]])
+        e = detector.evidence(x).using(FEATURES, [detector.methods[0].models[0]])
         logs = np.array([np.log(e.error(view=pose).item() + FLOOR) for pose in POSES])
         blocks = e.error_map(0)[0, 0].numpy().reshape(3, 16, 4, 16).mean(axis=(1, 3))
     area = (blocks.sum() ** 2 / (blocks**2).sum()) ** SCALE["area"]
@@ -52,6 +52,21 @@ def test_only_the_most_textured_part_is_looked_at(detector, textured):
 def test_without_texture_there_is_nothing_to_tell(detector):
     row = detector.score(np.full((128, 128, 3), 90, np.uint8), progress=False)[0]
     assert row.score == 0 and "not enough texture to tell" in row.notes
+
+
+def test_a_row_says_that_its_image_was_repeated_in_float32(detector, tiny_model, textured, monkeypatch):
+    low = load_detector("glance", models=tiny_model, device="cpu", dtype="float16", batch_size=2)
+    model = type(low.models.reconstructors[0])
+    decode = model.decode
+
+    def overflow(self, z, *, precise=False):
+        y = decode(self, z, precise=precise)
+        return y if precise else y * float("inf")
+
+    monkeypatch.setattr(model, "decode", overflow)
+    flat, full = low.score([np.full((96, 96, 3), 9, np.uint8), textured(96, 96)], progress=False)
+    assert full.notes == (f"{tiny_model} repeated in float32",)
+    assert flat.notes == ("not enough texture to tell",)
 
 
 def test_a_batch_is_scored_as_its_images_are(detector, textured):

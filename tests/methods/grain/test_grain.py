@@ -7,10 +7,11 @@ from scipy import ndimage, stats
 from recon_detect import load_detector
 from recon_detect.errors import UsageError
 from recon_detect.evidence.texture import BLOCK
-from recon_detect.methods import grain as module
 from recon_detect.methods.grain import nulls
+from recon_detect.methods.grain import search as module
+from recon_detect.methods.grain.contrasts import ENOUGH, FLOOR, PRIOR, corrected
 from recon_detect.methods.grain.crops import SCALES
-from recon_detect.methods.grain.grain import DECISIVE, ENOUGH, FLOOR, PLACES, PRIOR, SHARES, STAGES, corrected
+from recon_detect.methods.grain.search import DECISIVE, PLACES, SHARES, STAGES
 from tests.methods.conftest import SCALE
 
 SEARCHES = {"scales": {"mean": 0.1, "deviation": 0.9}, "places": {"mean": 0.2, "deviation": 0.8}}
@@ -149,8 +150,8 @@ def test_what_looks_generated_is_looked_at_again_on_more_of_the_image(null, tiny
     monkeypatch.setitem(SCALE, "mean", {"identity": -0.014, "hflip": 0})
     monkeypatch.setattr(module, "SIDE", 96)
     monkeypatch.setattr(module, "WIDE", 160)
-    original = module.look
-    monkeypatch.setattr(module, "look", lambda x, scale, side=96: original(x, scale, side))
+    original = module.crop
+    monkeypatch.setattr(module, "crop", lambda x, scale, side=96: original(x, scale, side))
     monkeypatch.setattr(module, "STAGES", {"as it is": STAGES["as it is"]})
     detector = load(tiny_model)
     images = [textured(160, 160, seed=seed) for seed in range(6)]
@@ -159,7 +160,7 @@ def test_what_looks_generated_is_looked_at_again_on_more_of_the_image(null, tiny
     assert set(sides) == {96, 160}
     monkeypatch.setattr(module, "WIDE", 96)
     narrow = detector.score(images, progress=False).scores
-    monkeypatch.setattr(module, "look", lambda x, scale, side=160: original(x, scale, 160))
+    monkeypatch.setattr(module, "crop", lambda x, scale, side=160: original(x, scale, 160))
     wide = detector.score(images, progress=False).scores
     expected = np.where(narrow > 0, wide, narrow)
     assert np.allclose([row.score for row in rows], expected, rtol=1e-5)
@@ -194,8 +195,8 @@ def test_batches_do_not_matter_nor_does_a_decided_neighbour(null, tiny_model, te
     assert np.allclose(one, all_, rtol=1e-5)
     monkeypatch.setattr(module, "DECISIVE", float(np.median(one)))
     looked = []
-    original = module.look
-    monkeypatch.setattr(module, "look", lambda x, *how: looked.append((how[0], len(x))) or original(x, *how))
+    original = module.crop
+    monkeypatch.setattr(module, "crop", lambda x, *how: looked.append((how[0], len(x))) or original(x, *how))
     stopped = load(tiny_model, batch_size=5).score(images, progress=False).scores
     assert looked[0] == (1.0, 5) and looked[-1][1] < 5
     assert np.allclose(stopped, [load(tiny_model).score(i, progress=False).scores[0] for i in images], rtol=1e-5)

@@ -7,7 +7,7 @@ from scipy import stats
 
 from assets.searches import SEARCHES
 from recon_detect.errors import UsageError
-from recon_detect.evidence.distances import distance_names
+from recon_detect.evidence.distances import DISTANCES
 from recon_detect.methods.grain import nulls
 from recon_detect.methods.grain.crops import SCALES
 from recon_detect.models.registry import MODEL_SETS
@@ -18,7 +18,7 @@ def test_the_shipped_nulls_cover_the_default_pool_at_every_scale():
     assert table["source"] and table["photographs"] >= 20
     found = nulls.find_nulls("grain", MODEL_SETS["tiny"])
     assert found.scales == pytest.approx(SCALES, abs=1e-4) and len(found.rows) == 4
-    assert all(set(names) <= set(distance_names()) and names for names in found.distances)
+    assert all(set(names) <= set(DISTANCES) and names for names in found.distances)
     rows = [row for model in found.rows for row in model]
     assert len(rows) == 4 * len(SCALES)
     assert all(deviation > 0 for model in found.searches for _, deviation in model.values())

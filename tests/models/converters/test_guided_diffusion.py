@@ -9,8 +9,8 @@ import torch
 from safetensors import safe_open
 
 from recon_detect.errors import UsageError, WeightsError
-from recon_detect.models.autoencoders import load_autoencoder
 from recon_detect.models.converters.guided_diffusion import Architecture, Heads, convert, renamed, usual_size
+from recon_detect.models.loading import load_reconstructor
 from recon_detect.models.pixel_diffusion import PixelDiffusion, build_unet, check_shapes
 from recon_detect.models.weights import find_weights
 from tests.models.adm import ADM
@@ -135,16 +135,16 @@ def test_a_folder_with_other_tensors_is_refused(checkpoint, tmp_path):
         convert(checkpoint(**options)[1], tmp_path / str(len(options)), heads=Heads(16), image_size=16)
     (tmp_path / "0" / "config.json").write_text((tmp_path / "1" / "config.json").read_text())
     with pytest.raises(WeightsError, match="UNet2DModel does not load: [0-9]+ tensors do not fit the configuration"):
-        load_autoencoder(find_weights(str(tmp_path / "0")), torch.device("cpu"))
+        load_reconstructor(find_weights(str(tmp_path / "0")), torch.device("cpu"))
 
 
 def test_schedules_are_read_from_diffusers_configurations(checkpoint, tmp_path):
     convert(checkpoint()[1], tmp_path / "out", heads=Heads(16), image_size=16, noise_schedule="cosine")
-    cosine = PixelDiffusion.from_pretrained(tmp_path / "out").schedule.signal
+    cosine = PixelDiffusion.from_pretrained(tmp_path / "out").schedule.alpha_bar
     assert cosine[10] == pytest.approx(np.cos(0.5095 / 1.008 * np.pi / 2) ** 2, rel=0.01)
     scheduler = tmp_path / "out" / "scheduler_config.json"
     scheduler.write_text('{"beta_schedule": "linear", "beta_start": 0.001, "beta_end": 0.01}')
-    assert PixelDiffusion.from_pretrained(tmp_path / "out").schedule.signal[0] == pytest.approx(0.999)
+    assert PixelDiffusion.from_pretrained(tmp_path / "out").schedule.alpha_bar[0] == pytest.approx(0.999)
     for changed in ({"prediction_type": "sample"}, {"beta_schedule": "sigmoid"}):
         scheduler.write_text(json.dumps(changed))
         with pytest.raises(ValueError, match=next(iter(changed.values()))):

@@ -1,0 +1,106 @@
+"""Adapters: how each autoencoder class of diffusers encodes and decodes, one row per class."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """How a diffusers class encodes and decodes without sampling, quantising, tiling or rounding.
+
+    Attributes:
+        encode: From a module and images in [-1, 1] to latents, or to the posterior where there is one.
+        decode: From a module and latents to images in [-1, 1].
+        factor: Pixels per latent position.
+        encoder: Prefixes of the names of all tensors that `encode` uses. Without any, every tensor counts as part of
+            the encoder, so that two models share latents only if all their tensors are equal.
+        halo: Radius of the receptive field in pixels, rounded up to the factor, of networks that are convolutions alone
+            and can be tiled.
+        features: What the encoder has at half the resolution, where it compares images as LPIPS does.
+        finish: From `features` to latents.
+    """
+
+    encode: Callable[[Any, Tensor], Any]
+    decode: Callable[[Any, Tensor], Tensor]
+    factor: Callable[[Any], int]
+    encoder: tuple[str, ...] = ()
+    halo: Callable[[Any], int] | None = None
+    features: Callable[[Any, Tensor], Tensor] | None = None
+    finish: Callable[[Any, Tensor], Tensor] | None = None
+
+
+def halvings(key: str) -> Callable[[Any], int]:
+    """The factor of a network that halves the resolution between the entries of a list in its configuration."""
+    return lambda module: 2 ** (len(module.config[key]) - 1)
+
+
+def tiny_radius(config: Any) -> int:
+    """Radius in pixels of an AutoencoderTiny: three 3x3 convolutions a block, one at each change of resolution."""
+    encoder = [3 * blocks * 2**level for level, blocks in enumerate(config["num_encoder_blocks"])]
+    decoder = [3 * blocks * 2**level for level, blocks in enumerate(reversed(config["num_decoder_blocks"]))]
+    changes = 1 << len(encoder)  # 1 + 2 + 4 + ..., and 1 at full resolution
+    factor = 1 << (len(encoder) - 1)
+    radius: int = max(sum(encoder), sum(decoder)) + changes + factor
+    return math.ceil(radius / factor) * factor
+
+
+def _tiny_features(config: Any) -> int:
+    """Number of layers up to the second block at half the resolution, or the only one."""
+    full, half, *_ = config["num_encoder_blocks"]
+    return 1 + int(full) + 1 + min(int(half), 2)
+
+
+_KL = Adapter(
+    lambda m, x: m.encode(x).latent_dist,
+    lambda m, z: m.decode(z).sample,
+    halvings("block_out_channels"),
+    ("encoder.", "quant_conv."),
+)
+ADAPTERS: dict[str, Adapter] = {
+    "AutoencoderKL": _KL,
+    "AutoencoderKLFlux2": _KL,
+    "AsymmetricAutoencoderKL": Adapter(_KL.encode, _KL.decode, halvings("down_block_out_channels"), _KL.encoder),
+    # forward() would round the latents to 8 bits.
+    "AutoencoderTiny": Adapter(
+        lambda m, x: m.encode(x).latents,
+        lambda m, z: m.decode(z).sample,
+        halvings("encoder_block_out_channels"),
+        ("encoder.",),
+        lambda m: tiny_radius(m.config),
+        lambda m, x: m.encoder.layers[: _tiny_features(m.config)]((x + 1) / 2),
+        lambda m, f: m.encoder.layers[_tiny_features(m.config) :](f),
+    ),
+    "VQModel": Adapter(
+        lambda m, x: m.encode(x).latents,
+        lambda m, z: m.decode(z, force_not_quantize=True).sample,
+        halvings("block_out_channels"),
+        ("encoder.", "quant_conv."),
+    ),
+    "AutoencoderDC": Adapter(
+        lambda m, x: m.encode(x).latent,
+        lambda m, z: m.decode(z).sample,
+        lambda m: int(m.spatial_compression_ratio),
+        ("encoder.",),
+    ),
+    # A video autoencoder: one frame.
+    "AutoencoderKLQwenImage": Adapter(
+        lambda m, x: m.encode(x[:, :, None]).latent_dist,
+        lambda m, z: m.decode(z).sample[:, :, 0],
+        lambda m: 2 ** len(m.config["temperal_downsample"]),
+        ("encoder.", "quant_conv."),
+    ),
+    # Works on [0, 1].
+    "PaellaVQModel": Adapter(
+        lambda m, x: m.encode((x + 1) / 2).latents,
+        lambda m, z: m.decode(z, force_not_quantize=True).sample * 2 - 1,
+        lambda m: int(m.config["up_down_scale_factor"]) * 2 ** (int(m.config["levels"]) - 1),
+        ("in_block.", "down_blocks."),
+    ),
+}
