@@ -61,7 +61,7 @@ def test_crops_of_one_seed_are_the_same(photographs):
 @pytest.fixture
 def small(monkeypatch):
     """Crops of 64 px, few of them, and a checkpoint after every few rounds."""
-    for name, value in {"REPORT": 10, "CROP": 64, "POOL_START": 4}.items():
+    for name, value in {"REPORT": 10, "CROP": 64, "POOL_START": 4, "POSITIONS": 2048}.items():
         monkeypatch.setattr(autoencoders, name, value)
 
 
