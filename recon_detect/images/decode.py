@@ -20,6 +20,7 @@ from recon_detect.images.containers import picture_alone, scans
 from recon_detect.images.heard import collected, printable
 from recon_detect.images.jpeg import estimate_quality
 from recon_detect.images.kinds import format_of, kind_of
+from recon_detect.images.libtiff import ends_early
 from recon_detect.settings import DEFAULTS, Settings
 
 # Called with the bytes of a file and the pixels that its header declares, before they are decoded; may wait or raise.
@@ -102,7 +103,7 @@ def decode(data: bytes, settings: Settings = DEFAULTS, admit: Admit | None = Non
         except Exception as error:
             alone = picture_alone(data)
             if alone is None or len(alone) == len(data):
-                raise _unreadable(data, error) from error
+                raise _unreadable(data, error, messages) from error
             cause = _cause(data, format_of(data), error)
             reason = printable(str(cause) or type(cause).__name__)
             messages.insert(0, f"metadata or later frames left out, which are broken or large: {reason}")
@@ -111,7 +112,7 @@ def decode(data: bytes, settings: Settings = DEFAULTS, admit: Admit | None = Non
             except (InputError, DeviceError, MemoryError):
                 raise
             except Exception:
-                raise _unreadable(data, error) from error
+                raise _unreadable(data, error, messages[1:]) from error
 
 
 def decode_opened(image: Image.Image, settings: Settings = DEFAULTS, admit: Admit | None = None) -> Decoded:
@@ -179,6 +180,8 @@ def _decode(data: bytes, settings: Settings, admit: Admit | None, messages: list
         image.load()
         if image.size != declared:
             _check_size(image.size, settings)
+        if ends_early(image, data):
+            raise UnreadableImage("broken or truncated TIFF: its fax codes end before the picture does")
         notes = [several] if several else []
         tag = tag if kind == "TIFF" else _orientation_tag(image)
         return Decoded(image, kind, _valid(tag), _quality(image), _grey(image), (*notes, *messages))
@@ -250,10 +253,10 @@ def _grey(image: Image.Image) -> Grey | None:
     return grey_of(image) if is_deep(image) else None
 
 
-def _unreadable(data: bytes, error: Exception) -> UnreadableImage:
+def _unreadable(data: bytes, error: Exception, messages: list[str]) -> UnreadableImage:
     kind, what = format_of(data), kind_of(data)
     cause = _cause(data, kind, error)
-    reason = printable(f"{type(cause).__name__}: {cause}")
+    reason = printable("; ".join([f"{type(cause).__name__}: {cause}", *messages]))
     if isinstance(error, UnidentifiedImageError):
         if what and kind in (None, _HEIF):
             return UnreadableImage(f"not an image that is read, but {what}")
