@@ -70,8 +70,8 @@ class Turnstile:
             needed, free = pixels * _BYTES_PER_PIXEL + file_bytes, available_memory()
         if pixels and needed > free:
             raise OutOfMemory(
-                f"{pixels:,} pixels need about {needed / 1e9:.1f} GB of memory to decode, {free / 1e9:.1f} GB are free; "
-                "crop the image (do not resize it) or run where there is more"
+                f"{pixels:,} pixels need about {needed / 1e9:.1f} GB of memory to decode, {free / 1e9:.1f} GB are "
+                "free; crop the image (do not resize it) or run where there is more"
             )
 
     def leave(self, index: int) -> None:
@@ -118,7 +118,9 @@ def _open(index: int, source: Source, settings: Settings, turnstile: Turnstile) 
             picture = picture.middle_square(settings.middle_square)
         return Item(index, source, picture)
     except MemoryError as error:
-        return Item(index, source, None, OutOfMemory(f"no memory to decode it ({error or 'none left'}); crop the image"))
+        return Item(
+            index, source, None, OutOfMemory(f"no memory to decode it ({error or 'none left'}); crop the image")
+        )
     except Exception as error:
         if not isinstance(error, ReconDetectError):
             log.debug("%s could not be read", source.id, exc_info=error)

@@ -21,7 +21,8 @@ _WEBP_STILL = (b"VP8X", b"ALPH", b"VP8 ", b"VP8L")
 def picture_alone(data: bytes) -> bytes | None:
     """The same picture in a file of its own, or None where it cannot be taken out of the format.
 
-    Metadata is left out but for the names of text entries, which audits look for. Of an animation the first frame stays.
+    Metadata is left out but for the names of text entries, which audits look for; of an animation the first frame
+    stays.
     """
     try:
         if data.startswith(_PNG):

@@ -136,7 +136,9 @@ def decode_opened(image: Image.Image, settings: Settings = DEFAULTS, admit: Admi
                 stored = image.transpose(turn)
                 stored.format = image.format
             notes = [f"frame {number + 1}, where the opened image is"] if number else []
-            return Decoded(stored, image.format or "PIL", _valid(tag), _quality(image), _grey(image), (*notes, *messages))
+            return Decoded(
+                stored, image.format or "PIL", _valid(tag), _quality(image), _grey(image), (*notes, *messages)
+            )
         except (InputError, DeviceError, MemoryError):
             raise
         except Exception as error:
@@ -262,7 +264,8 @@ def _unreadable(data: bytes, error: Exception, messages: list[str]) -> Unreadabl
             return UnreadableImage(f"not an image that is read, but {what}")
         if kind is None:
             return UnreadableImage(
-                f"not an image that Pillow {PIL.__version__} can read (first bytes: {data[:8].hex(' ')}); convert it to PNG"
+                f"not an image that Pillow {PIL.__version__} can read (first bytes: {data[:8].hex(' ')}); "
+                "convert it to PNG"
             )
     if kind and (isinstance(cause, NotImplementedError | KeyError) or _LACKING.search(reason)):
         return UnreadableImage(

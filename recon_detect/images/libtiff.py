@@ -73,7 +73,7 @@ def hand_over_errors(report: Callable[[str], bool]) -> None:
 
 
 def ends_early(image: Image.Image, data: bytes) -> bool:
-    """Whether this is a fax-compressed TIFF whose codes do not fill the picture: tried in buffers of zeros and of ones."""
+    """Whether this is a fax-compressed TIFF whose codes do not fill the picture: tried in buffers of 0 and of 1."""
     library = _library()
     if library is None or not isinstance(image, TiffImagePlugin.TiffImageFile):
         return False
@@ -93,7 +93,8 @@ def ends_early(image: Image.Image, data: bytes) -> bool:
         buffers = [ctypes.create_string_buffer(fill * size, size) for fill in (b"\x00", b"\xff")]
         for number in range(getattr(library, f"TIFFNumberOf{kind}s")(file)):
             lengths = [read(file, number, buffer, size) for buffer in buffers]
-            if min(lengths) < 0 or _differ(*(buffer.raw[: lengths[0]] for buffer in buffers), width):
+            first, second = (buffer.raw[: lengths[0]] for buffer in buffers)
+            if min(lengths) < 0 or _differ(first, second, width):
                 return True
             for buffer, fill in zip(buffers, (0, 255), strict=True):
                 ctypes.memset(buffer, fill, size)

@@ -60,8 +60,10 @@ def test_stored_pixels_are_scored_and_turned_on_request_alone(format, tag, pictu
     plain = open_picture(encoded(image, format, **LOSSLESS.get(format, {})))
     data = encoded(image, format, exif=with_tag(tag), **LOSSLESS.get(format, {}))
     stored, turned = open_picture(data), open_picture(data, TURNED)
-    assert stored.provenance.exif_orientation == turned.provenance.exif_orientation == (
-        None if format == "AVIF" and tag == 1 else tag
+    assert (
+        stored.provenance.exif_orientation
+        == turned.provenance.exif_orientation
+        == (None if format == "AVIF" and tag == 1 else tag)
     )
     assert (stored.pixels == plain.pixels).all()
     upright = {
@@ -322,7 +324,8 @@ def broken_later_parts(picture) -> dict[str, tuple[bytes, bytes]]:
     frames = [Image.fromarray(picture(32, 32, seed)) for seed in range(3)]
     several = {"save_all": True, "append_images": frames[1:]}
     still = {
-        name: encoded(frames[0], name, **LOSSLESS.get(name, {})) for name in ("PNG", "TIFF", "WEBP", "GIF", "JPEG", "AVIF")
+        name: encoded(frames[0], name, **LOSSLESS.get(name, {}))
+        for name in ("PNG", "TIFF", "WEBP", "GIF", "JPEG", "AVIF")
     }
     webp = encoded(frames[0], "WEBP", lossless=True, exif=with_tag(1))
     animation = encoded(frames[0], "WEBP", lossless=True, **several)
