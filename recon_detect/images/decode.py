@@ -48,7 +48,7 @@ _TURNS = {
 }
 _TURNS_BACK = _TURNS | {6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
 # How Pillow words that it lacks a variant of a format, which says nothing against the file.
-_LACKING = re.compile(r"unsupported|not supported|unknown|cannot handle|not implemented|can't|unrecognized", re.I)
+_LACKING = re.compile(r"unsupported|not supported|unknown|cannot handle|not implemented|can't|not configured", re.I)
 # Decoders write into Pillow's objects: two threads must not load one that a caller gave twice.
 _callers = Lock()
 
@@ -259,19 +259,17 @@ def _unreadable(data: bytes, error: Exception, messages: list[str]) -> Unreadabl
     kind, what = format_of(data), kind_of(data)
     cause = _cause(data, kind, error)
     reason = printable("; ".join([f"{type(cause).__name__}: {cause}", *messages]))
-    if isinstance(error, UnidentifiedImageError):
-        if what and kind in (None, _HEIF):
-            return UnreadableImage(f"not an image that is read, but {what}")
-        if kind is None:
-            return UnreadableImage(
-                f"not an image that Pillow {PIL.__version__} can read (first bytes: {data[:8].hex(' ')}); "
-                "convert it to PNG"
-            )
+    if what and kind in (None, _HEIF):
+        return UnreadableImage(f"not an image that is read, but {what}")
+    if kind is None and not data.endswith(_TGA_FOOTER):  # nearly anything passes for a TGA without a footer
+        return UnreadableImage(
+            f"not an image of a format that is read (first bytes: {data[:8].hex(' ')}); convert it to PNG"
+        )
     if kind and (isinstance(cause, NotImplementedError | KeyError) or _LACKING.search(reason)):
         return UnreadableImage(
             f"{kind} of a variant that Pillow {PIL.__version__} does not support ({reason}); convert it to PNG"
         )
-    return UnreadableImage(f"broken or truncated{f' {kind}' if kind else ''}: {reason}")
+    return UnreadableImage(f"broken or truncated {kind or 'TGA'}: {reason}")
 
 
 def _cause(data: bytes, kind: str | None, error: BaseException) -> BaseException:

@@ -345,6 +345,7 @@ def broken_later_parts(picture) -> dict[str, tuple[bytes, bytes]]:
         "PNG, animation cut off": (apng[: apng.rindex(b"fdAT") + 40], still["PNG"]),
         "PNG, sum of a text": (bad_sum[: at + 4] + b"x" + bad_sum[at + 5 :], still["PNG"]),
         "PNG, short resolution": (with_chunk(still["PNG"], b"pHYs", b"\0"), still["PNG"]),
+        "PNG, end cut off": (still["PNG"][:-6], still["PNG"]),
         "PNG, short animation": (with_chunk(still["PNG"], b"acTL", b"\0"), still["PNG"]),
         "GIF, animation cut off": (gif[:-100], encoded(frames[0], "GIF")),
         "TIFF, second page": (bytes(pages), still["TIFF"]),
