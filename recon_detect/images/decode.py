@@ -147,13 +147,9 @@ def decode_opened(image: Image.Image, settings: Settings = DEFAULTS, admit: Admi
             ) from error
 
 
+@cache
 def heif_is_read() -> bool:
     """Whether pillow-heif is installed; if so it is registered with Pillow."""
-    return _register_heif()
-
-
-@cache
-def _register_heif() -> bool:
     if importlib.util.find_spec("pillow_heif") is None:
         return False
     import pillow_heif
@@ -163,7 +159,7 @@ def _register_heif() -> bool:
 
 
 def _decode(data: bytes, settings: Settings, admit: Admit | None, messages: list[str]) -> Decoded:
-    formats = (*FORMATS, _HEIF) if _register_heif() else FORMATS
+    formats = (*FORMATS, _HEIF) if heif_is_read() else FORMATS
     with Image.open(io.BytesIO(data), formats=formats) as image:
         kind = image.format or "PIL"
         if isinstance(image, TiffImagePlugin.TiffImageFile):
@@ -259,7 +255,7 @@ def _unreadable(data: bytes, error: Exception, messages: list[str]) -> Unreadabl
     kind, what = format_of(data), kind_of(data)
     cause = _cause(data, kind, error)
     reason = printable("; ".join([f"{type(cause).__name__}: {cause}", *messages]))
-    if what and kind in (None, _HEIF):
+    if what and (kind is None or (kind == _HEIF and not heif_is_read())):
         return UnreadableImage(f"not an image that is read, but {what}")
     if kind is None and not data.endswith(_TGA_FOOTER):  # nearly anything passes for a TGA without a footer
         return UnreadableImage(

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, TiffImagePlugin
 
 from recon_detect.errors import ImageTooLarge, UnreadableImage
-from recon_detect.images import open_picture
+from recon_detect.images import decode, open_picture
 from recon_detect.settings import DEFAULTS
 
 TURNED = replace(DEFAULTS, exif_orientation=True)
@@ -269,7 +269,8 @@ def test_every_format_that_pillow_reads_safely_is_read(format, picture):
         (b"just words", "first bytes: 6a 75 73 74"),
     ],
 )
-def test_what_is_no_image_is_named(data, message):
+def test_what_is_no_image_is_named(data, message, monkeypatch):
+    monkeypatch.setattr(decode, "heif_is_read", lambda: False)
     with pytest.raises(UnreadableImage, match=message):
         open_picture(data)
 
