@@ -48,7 +48,7 @@ def manifest(path: Path, unknown: Counter[str]) -> Iterator[tuple[str, str | Non
         if path_column is None:
             got = ", ".join(columns) or "none"
             raise UsageError(f"{path}: expected a column {' or '.join(_PATH_COLUMNS)}; got {got}")
-        if name := _value(row, _PATH_COLUMNS):
+        if _value(row, _PATH_COLUMNS):
             said = _value(row, _LABEL_COLUMNS)
             label = LABELS.get(said) or numbers.get(said)
             if said and label is None:
