@@ -110,8 +110,10 @@ def ending() -> Iterator[None]:
     """Turns interrupts and closed pipes into `Ended`, before typer gives them codes of its own."""
     try:
         yield
-    except BrokenPipeError as error:
-        raise Ended(CLOSED_PIPE) from error
+    except (BrokenPipeError, SystemExit) as error:
+        if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
+            raise
+        raise Ended(CLOSED_PIPE) from error  # rich makes it an exit with 1
     except KeyboardInterrupt as error:
         number = error.number if isinstance(error, _Signalled) else signal.SIGINT
         message = "; ".join(("interrupted", *getattr(error, "__notes__", ())))
