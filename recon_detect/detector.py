@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import math
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -31,6 +32,7 @@ from recon_detect.images.augment import augmented
 from recon_detect.methods import DEFAULT_METHOD, Method, Need, find_methods
 from recon_detect.methods.bound import BoundMethod, bind
 from recon_detect.models.loading import load_models
+from recon_detect.names import shown
 from recon_detect.results import Row, RunInfo, ScoreResult
 from recon_detect.settings import DEFAULTS, Settings
 from recon_detect.tensors.devices import find_device, keep_freed_memory, versions
@@ -168,25 +170,43 @@ class Detector:
             progress: Show a progress bar on stderr; None shows it on a terminal.
 
         Yields:
-            The rows that the journal has already, then those of the images that it lacks, in input order. Closing the
-            iterator cancels what is not computed yet.
+            A row for each image in input order, of the journal where that has it already. Closing the iterator cancels
+            what is not computed yet.
         """
         sample = Sample()
-        missing = (source for source in as_sources(images) if journal is None or source.id not in journal.done)
-        with closing(self.stream(missing, maps=maps)) as scored, _bar(images, progress) as bar:
-            for row in journal.rows() if journal else ():
-                sample.add(row)
-                bar.update()
-                yield row
-            for row in scored:
-                if journal:
-                    journal.add(row)
+        with closing(self._missing(images, journal, maps)) as rows, _bar(images, progress) as bar:
+            for row in rows:
                 sample.add(row)
                 bar.update()
                 yield row
         difference = drift(self.calibration, sample.rows) if self.calibration else None
         for warning in difference.warnings if difference else ():
             log.warning("%s", warning)
+
+    def _missing(self, images: Images, journal: Journal | None, maps: bool) -> Generator[Row, None, None]:
+        """Rows in input order: those of the journal, and those that it lacks, which are scored and go there."""
+        waiting: deque[str] = deque()
+
+        def missing() -> Iterator[Source]:
+            for source in as_sources(images):
+                waiting.append(source.id)
+                if journal is None or journal.lacks(source):
+                    yield source
+
+        index = 0
+        with closing(self.stream(missing(), maps=maps)) as scored:
+            for row in scored:
+                if journal:
+                    while waiting[0] != row.path:
+                        yield journal.row(waiting.popleft(), index)
+                        index += 1
+                    row = replace(row, index=index)
+                    journal.add(row)
+                waiting.popleft()
+                index += 1
+                yield row
+        if journal:
+            yield from (journal.row(name, place) for place, name in enumerate(waiting, start=index))
 
     def stream(self, images: Images, *, maps: bool = False) -> Generator[Row, None, None]:
         """Scores like `score`, row by row as they are ready, for inputs that do not fit into memory.
@@ -237,32 +257,31 @@ class Detector:
         """
         fitting = fitting_of(options)
         by_generator = generated if isinstance(generated, Mapping) else {None: generated}
-        earlier = {row.path: row for row in journal.rows()} if journal else {}
         rows: list[Row] = []
         for label, name, images in [("real", None, real), *(("generated", *kind) for kind in by_generator.items())]:
             again = list(images) if isinstance(images, Iterator) else images
-            scored = [*self._labelled(again, label, earlier, journal, progress)]
+            scored = [*self._labelled(again, label, journal, progress)]
             if augment and fitting.combine:
                 chosen = {row.path for row in scored if is_fitted_to(row, fitting.fit_share)}
                 originals = (source for source in as_sources(again) if source.id in chosen)
                 copies = augmented(originals, augment, self.settings)
-                scored += self._labelled(copies, label, earlier, journal, progress)
+                scored += self._labelled(copies, label, journal, progress)
             rows += [replace(row, generator=name) for row in scored]
         pixel_models = {model.name for model in self.models.reconstructors if model.side}
         return calibrate(rows, self.run_info, pixel_models=pixel_models, **options)
 
     def _labelled(
-        self, images: Images, label: str, earlier: Mapping[str, Row], journal: Journal | None, progress: bool | None
+        self, images: Images, label: str, journal: Journal | None, progress: bool | None
     ) -> Generator[Row, None, None]:
         """Rows of images of one class: those that there are already, and the others, which go to the journal."""
         there: list[Row] = []
 
         def missing() -> Iterator[Source]:
             for source in as_sources(images):
-                if row := earlier.get(source.id):
-                    there.append(row)
-                else:
+                if journal is None or journal.lacks(source):
                     yield source
+                else:
+                    there.append(journal.row(source.id))
 
         with closing(self.stream(missing())) as scored, _bar(images, progress) as bar:
             for row in scored:
@@ -357,5 +376,5 @@ def _error_row(item: Item, error: Exception | None) -> Row:
         path=item.source.id,
         label=item.source.label,
         provenance=item.picture.provenance if item.picture else None,
-        error=f"{type(error).__name__}: {error}",
+        error=shown(f"{type(error).__name__}: {error}"),
     )
