@@ -25,13 +25,13 @@ from recon_detect.engine.run import run
 from recon_detect.errors import NumericalError, UsageError
 from recon_detect.evidence import TRAINED, Evidence, Noise, PublishedEvidence
 from recon_detect.evidence.distances import Distances, find_distance
-from recon_detect.evidence.texture import textured_share
+from recon_detect.evidence.texture import enough_texture, textured_share
 from recon_detect.images import Source, as_sources
 from recon_detect.images.augment import augmented
 from recon_detect.methods import DEFAULT_METHOD, Method, Need, find_methods
 from recon_detect.methods.bound import BoundMethod, bind
 from recon_detect.models.loading import load_models
-from recon_detect.results import Row, RunInfo, ScoreResult
+from recon_detect.results import NO_TEXTURE, Row, RunInfo, ScoreResult
 from recon_detect.settings import DEFAULTS, Settings
 from recon_detect.tensors.devices import find_device, keep_freed_memory, versions
 
@@ -311,6 +311,7 @@ class Detector:
     def _compute(self, evidence: Evidence, items: Sequence[Item], maps: bool) -> list[Row]:
         by_method = {bound.method.name: bound.apply(evidence) for bound in self.methods}
         textures = textured_share(evidence.image()).tolist()
+        remarks = ["" if enough_texture(share, evidence.image()) else NO_TEXTURE for share in textures]
         first = self.methods[0]
         rows = []
         for position, item in enumerate(items):
@@ -328,8 +329,9 @@ class Detector:
                     label=item.source.label,
                     provenance=item.picture.provenance if item.picture else None,
                     texture=round(textures[position], 4),
-                    notes=(
-                        *(score.remark for score in scores.values() if score.remark),
+                    notes=_notes(
+                        remarks[position],
+                        *(score.remark for score in scores.values()),
                         *(f"{name} repeated in float32" for name in retried),
                         *(f"{name} has no finite score" for name in missing),
                     ),
@@ -345,6 +347,11 @@ def _bar(images: Images, progress: bool | None) -> tqdm[Any]:
     several = isinstance(images, Sized) and not isinstance(images, str | bytes) and not hasattr(images, "ndim")
     total = len(images) if several and isinstance(images, Sized) else None
     return tqdm(total=total, unit="image", disable=None if progress is None else not progress)
+
+
+def _notes(*remarks: str) -> tuple[str, ...]:
+    """Remarks that say something, each once."""
+    return tuple(dict.fromkeys(filter(None, remarks)))
 
 
 def _noise(generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:

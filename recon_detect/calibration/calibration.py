@@ -119,11 +119,14 @@ class Calibration:
         return self.strata[ALL if stratum == UNLIKE else stratum]
 
     def judge(self, row: Row) -> Verdict | None:
-        """Judges an image; None of one without a score."""
+        """Judges an image; None of one without a score. One without enough texture is inconclusive, its p-value 1."""
         if not row.scores or not math.isfinite(score := float(self.scores([row])[0])):
             return None
         name = self.stratum_of(row)
         stratum = self.held_against(name)
+        combined = score if self.combiner else None
+        if row.undecidable:
+            return Verdict(INCONCLUSIVE, combined, 1.0, None, name, stratum.threshold)
         verdict = INCONCLUSIVE
         if stratum.threshold is not None and score > stratum.threshold:
             verdict = LIKELY_GENERATED
@@ -132,7 +135,7 @@ class Calibration:
         origin = self.attribution.attribute(row) if self.attribution and verdict == LIKELY_GENERATED else None
         return Verdict(
             verdict,
-            score if self.combiner else None,
+            combined,
             conformal_p_value(stratum.scores, score),
             probability_of(self.odds, score, self.prior) if self.odds else None,
             name,
