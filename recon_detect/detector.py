@@ -28,6 +28,7 @@ from recon_detect.evidence.distances import Distances, find_distance
 from recon_detect.evidence.texture import enough_texture, textured_share
 from recon_detect.images import Source, as_sources
 from recon_detect.images.augment import augmented
+from recon_detect.images.duplicates import Seen
 from recon_detect.methods import DEFAULT_METHOD, Method, Need, find_methods
 from recon_detect.methods.bound import BoundMethod, bind
 from recon_detect.models.loading import load_models
@@ -171,10 +172,11 @@ class Detector:
             The rows that the journal has already, then those of the images that it lacks, in input order. Closing the
             iterator cancels what is not computed yet.
         """
-        sample = Sample()
+        sample, seen = Sample(), Seen()
         missing = (source for source in as_sources(images) if journal is None or source.id not in journal.done)
-        with closing(self.stream(missing, maps=maps)) as scored, _bar(images, progress) as bar:
+        with closing(self.stream(missing, maps=maps, seen=seen)) as scored, _bar(images, progress) as bar:
             for row in journal.rows() if journal else ():
+                _first_alike(row, seen)
                 sample.add(row)
                 bar.update()
                 yield row
@@ -188,11 +190,13 @@ class Detector:
         for warning in difference.warnings if difference else ():
             log.warning("%s", warning)
 
-    def stream(self, images: Images, *, maps: bool = False) -> Generator[Row, None, None]:
+    def stream(self, images: Images, *, maps: bool = False, seen: Seen | None = None) -> Generator[Row, None, None]:
         """Scores like `score`, row by row as they are ready, for inputs that do not fit into memory.
 
-        Rows come in input order. Closing the iterator cancels what is not computed yet.
+        Rows come in input order. Closing the iterator cancels what is not computed yet. `seen` holds pictures that went
+        before, so that copies of them are noted too.
         """
+        seen = seen or Seen()
         first = self.methods[0].method
         if maps and Need.AUTOENCODERS not in first.needs:
             raise UsageError(f"{first.name} has no error map: put a method that reconstructs first")
@@ -209,6 +213,8 @@ class Detector:
         with closing(outcomes):
             for outcome in outcomes:
                 row = outcome.result if outcome.result is not None else _error_row(outcome.item, outcome.error)
+                if first := _first_alike(row, seen):
+                    row = replace(row, notes=(*row.notes, f"same pixels as {first}"))
                 yield replace(row, verdict=self.calibration.judge(row)) if self.calibration else row
 
     def calibrate(
@@ -352,6 +358,11 @@ def _bar(images: Images, progress: bool | None) -> tqdm[Any]:
 def _notes(*remarks: str) -> tuple[str, ...]:
     """Remarks that say something, each once."""
     return tuple(dict.fromkeys(filter(None, remarks)))
+
+
+def _first_alike(row: Row, seen: Seen) -> str | None:
+    """The path of the first picture with the pixels of a row; None if it is the first, or its pixels are not known."""
+    return seen.first(row.path, row.provenance.sha256) if row.provenance else None
 
 
 def _noise(generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:

@@ -1,5 +1,6 @@
 import io
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 import recon_detect
 from recon_detect import ReconDetectError, load_detector
 from recon_detect.errors import DeviceError, UnknownName, UsageError, WeightsMissing
+from recon_detect.output import Journal
 
 
 @pytest.fixture
@@ -234,6 +236,21 @@ def test_a_blank_image_has_not_enough_texture_to_tell_by_any_method(tiny_model, 
     assert flat.notes == little.notes == ("not enough texture to tell",)
     # A small image of textured blocks alone has all that it can have.
     assert not enough.notes and not small.notes
+
+
+def test_a_copy_names_the_first_picture_with_its_pixels(detector, picture, tmp_path):
+    for name, seed in (("a.png", 0), ("b.bmp", 1), ("c.bmp", 0), ("d.png", 1)):
+        Image.fromarray(picture(seed=seed)).save(tmp_path / name)
+    (tmp_path / "e.png").write_bytes(b"broken")
+    notes = {Path(row.path).name: row.notes for row in score(detector, tmp_path)}
+    assert notes == {"a.png": (), "b.bmp": (), "c.bmp": (f"same pixels as {tmp_path / 'a.png'}",),
+                     "d.png": (f"same pixels as {tmp_path / 'b.bmp'}",), "e.png": ()}  # fmt: skip
+    # A run that goes on knows those that were scored before.
+    with Journal(tmp_path / "out.jsonl", detector.run_info) as journal:
+        [*detector.run([tmp_path / "a.png"], journal, progress=False)]
+    with Journal(tmp_path / "out.jsonl", detector.run_info) as journal:
+        *_, last = detector.run([tmp_path / "a.png", tmp_path / "c.bmp"], journal, progress=False)
+    assert last.notes == notes["c.bmp"]
 
 
 def test_public_names_exist():
