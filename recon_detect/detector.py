@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import math
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -32,6 +32,8 @@ from recon_detect.images.duplicates import Seen
 from recon_detect.methods import DEFAULT_METHOD, Method, Need, find_methods
 from recon_detect.methods.bound import BoundMethod, bind
 from recon_detect.models.loading import load_models
+from recon_detect.models.weights import current_lookup
+from recon_detect.pickling import Recipe, load_again
 from recon_detect.results import NO_TEXTURE, Row, RunInfo, ScoreResult
 from recon_detect.settings import DEFAULTS, Settings
 from recon_detect.tensors.devices import find_device, keep_freed_memory, versions
@@ -116,6 +118,7 @@ class Detector:
 
     def __init__(self, methods: Sequence[BoundMethod], compat: str | None, settings: Settings) -> None:
         self.methods = tuple(methods)
+        self._lookup = current_lookup()
         self.calibration: Calibration | None = None
         self.device = find_device(settings.device)
         if self.device.type == "cpu":
@@ -139,6 +142,17 @@ class Detector:
             versions=versions(),
             inversion=settings.inversion if self.models.invert else None,
         )
+
+    def __copy__(self) -> Detector:
+        """Makes another detector with the same networks."""
+        other = object.__new__(Detector)
+        other.__dict__ |= self.__dict__
+        return other
+
+    def __reduce__(self) -> tuple[Callable[[Recipe], Detector], tuple[Recipe]]:
+        """Pickles, and copies deeply, what it is made of; the weights are loaded again (`pickling.load_again`)."""
+        parts = self.methods, self.run_info.compat, self.settings, self.calibration
+        return load_again, (Recipe(*parts, self._lookup, self.run_info),)
 
     def score(self, images: Images, *, maps: bool = False, progress: bool | None = None) -> ScoreResult:
         """Scores one image or many.

@@ -150,12 +150,7 @@ class Calibration:
         Raises:
             CalibrationError: Another detector; names what differs.
         """
-        before, now = map(_comparable, (self.run, run))
-        if different := [
-            f"{name} was {_shown(self.run, name)}, is {_shown(run, name)}"
-            for name in dict.fromkeys((*before, *now))
-            if before.get(name) != now.get(name)
-        ]:
+        if different := differences(self.run, run):
             raise CalibrationError(
                 f"the calibration is of another detector: {'; '.join(different)}. "
                 "Score with those settings, or calibrate anew"
@@ -232,6 +227,16 @@ def judged_scores(rows: Sequence[Row], method: str, combiner: Combiner | None) -
         return combiner.scores(rows)
     scores = [row.scores[method].value if method in row.scores else math.nan for row in rows]
     return np.array(scores, dtype=np.float64)
+
+
+def differences(before: RunInfo, now: RunInfo) -> list[str]:
+    """What differs between two runs of what decides their scores, in words; copies of the same weights do not."""
+    first, second = _comparable(before), _comparable(now)
+    return [
+        f"{name} was {_shown(before, name)}, is {_shown(now, name)}"
+        for name in dict.fromkeys((*first, *second))
+        if first.get(name) != second.get(name)
+    ]
 
 
 def _comparable(run: RunInfo) -> dict[str, Any]:
