@@ -56,7 +56,7 @@ def load_again(recipe: Recipe) -> Detector:
     if before.fingerprint != now.fingerprint:
         different = "; ".join(differences(before, now)) or "the weights are another copy"
         raise WeightsError(
-            f"the detector was pickled as run {before.fingerprint} and loads as run {now.fingerprint} here: {different}."
-            " Give both processes the same files of weights, and a dtype other than 'auto' where their devices differ"
+            f"the detector was pickled as run {before.fingerprint} and loads as run {now.fingerprint} here: "
+            f"{different}. Give both processes the same files of weights, and a dtype other than 'auto' where their devices differ"
         )
     return detector.with_calibration(recipe.calibration) if recipe.calibration else detector
