@@ -16,8 +16,10 @@ from recon_detect.images import Provenance
 from recon_detect.names import path_of, written
 from recon_detect.settings import Inversion
 
-# Schema 2 had no `Row.texture`; rows of both are read.
+# Schema 2 had no `Row.texture`, and schema 3 at first no `Provenance.phash`; rows without them are read.
 SCHEMA = 3
+# The remark on an image that tells nothing (`evidence.texture.enough_texture`).
+NO_TEXTURE = "not enough texture to tell"
 LIKELY_GENERATED, INCONCLUSIVE, LIKELY_REAL = "likely generated", "inconclusive", "likely real"
 
 
@@ -231,6 +233,11 @@ class Row:
     generator: str | None = field(default=None, kw_only=True)
 
     @property
+    def undecidable(self) -> bool:
+        """Whether there is not enough texture in the image to tell, whatever its scores are."""
+        return NO_TEXTURE in self.notes
+
+    @property
     def first(self) -> Score:
         """What the first method says; NaN where there is an error."""
         return next(iter(self.scores.values()), _NO_SCORE)
@@ -291,7 +298,7 @@ class Row:
             )
             for name, value in content["scores"].items()
         }
-        origin = {name: content[name] for name in _PROVENANCE}
+        origin = {name: content.get(name, "") if name == "phash" else content[name] for name in _PROVENANCE}
         return cls(
             index,
             path_of(content["path"]),
