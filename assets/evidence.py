@@ -54,7 +54,7 @@ def collect(e: Evidence, views: list[str], passes: int) -> dict[str, np.ndarray]
     }
 
 
-def main() -> None:
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
     parser.add_argument("--conditions", default="png", help="separated by commas: see benchmarks/common/conditions.py")
@@ -71,7 +71,11 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--images", type=int, default=None, help="only the first of the random order")
     parser.add_argument("--part", default="0/1", help="K/N: every Nth image from the Kth, for several processes")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = arguments()
     part, parts = map(int, options.part.split("/"))
 
     rows = large_enough(read_manifest(options.data), options.crop)
@@ -96,9 +100,9 @@ def main() -> None:
             tensors: dict[str, np.ndarray] = {}
             with torch.inference_mode():
                 for scale in scales:
-                    part, _ = crop(x, scale, options.side)
-                    found = collect(Evidence(part, models), views, options.passes)
-                    tensors |= {f"{scale:.4f}/{key}": np.ascontiguousarray(value) for key, value in found.items()}
+                    view, _ = crop(x, scale, options.side)
+                    means = collect(Evidence(view, models), views, options.passes)
+                    tensors |= {f"{scale:.4f}/{key}": np.ascontiguousarray(value) for key, value in means.items()}
             with replacing(path) as temporary:
                 save_file(tensors, temporary, metadata={"path": row["path"]})
 

@@ -74,9 +74,9 @@ def maps_of(e: Evidence, model: int) -> Maps:
     }
 
 
-def score(found: torch.Tensor, mask: np.ndarray[Any, Any]) -> dict[str, float]:
+def score(error_map: torch.Tensor, mask: np.ndarray[Any, Any]) -> dict[str, float]:
     """AUROC and average precision of the pixels of one map."""
-    labels, values = mask.ravel(), found.numpy().ravel()
+    labels, values = mask.ravel(), error_map.numpy().ravel()
     return {"auroc": float(roc_auc_score(labels, values)), "ap": float(average_precision_score(labels, values))}
 
 
@@ -107,8 +107,10 @@ def region(height: int, width: int, draw: np.random.Generator) -> np.ndarray[Any
     top, left = draw.integers(1, height - tall), draw.integers(1, width - wide)
     rows, columns = np.mgrid[:height, :width]
     if draw.random() < 0.5:
-        return (rows >= top) & (rows < top + tall) & (columns >= left) & (columns < left + wide)
-    return ((rows - top - tall / 2) / (tall / 2)) ** 2 + ((columns - left - wide / 2) / (wide / 2)) ** 2 < 1
+        inside = (rows >= top) & (rows < top + tall) & (columns >= left) & (columns < left + wide)
+    else:
+        inside = ((rows - top - tall / 2) / (tall / 2)) ** 2 + ((columns - left - wide / 2) / (wide / 2)) ** 2 < 1
+    return np.asarray(inside)
 
 
 def plant(data: Path, output: Path, model: str, images: int, crop: int, device: str | None) -> None:
@@ -188,8 +190,8 @@ def table(entries: list[dict[str, Any]]) -> list[dict[str, object]]:
                 line[metric] = round(float(values.mean()), 4)
                 bounds = (np.nan, np.nan)
                 if len(good) > 1:
-                    found = stats.bootstrap((values,), np.mean, method="percentile", rng=np.random.default_rng(0))
-                    bounds = (found.confidence_interval.low, found.confidence_interval.high)
+                    bootstrap = stats.bootstrap((values,), np.mean, method="percentile", rng=np.random.default_rng(0))
+                    bounds = (bootstrap.confidence_interval.low, bootstrap.confidence_interval.high)
                 line |= {f"{metric}_{end}": round(float(v), 4) for end, v in zip(("low", "high"), bounds, strict=True)}
             lines.append(line | {"changed": round(float(np.mean([entry["changed"] for entry in good])), 4)})
     return lines

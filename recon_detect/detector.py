@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import math
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -33,7 +33,7 @@ from recon_detect.methods import DEFAULT_METHOD, Method, Need, find_methods
 from recon_detect.methods.bound import BoundMethod, bind
 from recon_detect.models.loading import load_models
 from recon_detect.models.weights import current_lookup
-from recon_detect.pickling import Recipe, load_again
+from recon_detect.pickling import Recipe
 from recon_detect.results import NO_TEXTURE, Row, RunInfo, ScoreResult
 from recon_detect.settings import DEFAULTS, Settings
 from recon_detect.tensors.devices import find_device, keep_freed_memory, versions
@@ -73,7 +73,7 @@ def load_detector(
         device: ``"cuda"``, ``"mps"``, ``"cpu"``; None takes the first that is there. A device that is named and
             missing is an error.
         dtype: ``"auto"`` is float32 on the CPU and each model's policy on a GPU.
-        compat: ``"published"`` reproduces the numbers of the authors' scripts (docs/aeroblade.md).
+        compat: ``"published"`` reproduces the numbers of the authors' scripts (docs/methods/aeroblade.md).
         **options: Further fields of `Settings`, such as ``batch_size``.
 
     Raises:
@@ -149,10 +149,10 @@ class Detector:
         other.__dict__ |= self.__dict__
         return other
 
-    def __reduce__(self) -> tuple[Callable[[Recipe], Detector], tuple[Recipe]]:
-        """Pickles, and copies deeply, what it is made of; the weights are loaded again (`pickling.load_again`)."""
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles, and copies deeply, what it is made of; the weights are loaded again."""
         parts = self.methods, self.run_info.compat, self.settings, self.calibration
-        return load_again, (Recipe(*parts, self._lookup, self.run_info),)
+        return Recipe.load, (Recipe(*parts, self._lookup, self.run_info), Detector)
 
     def score(self, images: Images, *, maps: bool = False, progress: bool | None = None) -> ScoreResult:
         """Scores one image or many.

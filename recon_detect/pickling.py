@@ -37,26 +37,23 @@ class Recipe:
     lookup: Lookup
     run: RunInfo
 
+    def load(self, make: type[Detector]) -> Detector:
+        """Loads the detector again, with the models of the same folders.
 
-def load_again(recipe: Recipe) -> Detector:
-    """Loads a detector that was pickled, with the models of the same folders.
-
-    Raises:
-        WeightsError: Weights are missing here, or the detector would have other scores.
-    """
-    from recon_detect.detector import Detector
-
-    try:
-        with looking_in(recipe.lookup):
-            detector = Detector(recipe.methods, recipe.compat, recipe.settings)
-    except (WeightsMissing, UnknownName) as error:
-        looked = ", ".join(map(str, (recipe.lookup.start, *recipe.lookup.folders)))
-        raise WeightsMissing(f"a pickled detector had its models in one of {looked}; here: {error}") from error
-    before, now = replace(recipe.run, calibration=None), detector.run_info
-    if before.fingerprint != now.fingerprint:
-        different = "; ".join(differences(before, now)) or "the weights are another copy"
-        raise WeightsError(
-            f"the detector was pickled as run {before.fingerprint} and loads as run {now.fingerprint} here: "
-            f"{different}. Give both processes the same files of weights, and a dtype other than 'auto' where their devices differ"
-        )
-    return detector.with_calibration(recipe.calibration) if recipe.calibration else detector
+        Raises:
+            WeightsError: Weights are missing here, or the detector would have other scores.
+        """
+        try:
+            with looking_in(self.lookup):
+                detector = make(self.methods, self.compat, self.settings)
+        except (WeightsMissing, UnknownName) as error:
+            looked = ", ".join(map(str, (self.lookup.start, *self.lookup.folders)))
+            raise WeightsMissing(f"a pickled detector had its models in one of {looked}; here: {error}") from error
+        before, now = replace(self.run, calibration=None), detector.run_info
+        if before.fingerprint != now.fingerprint:
+            different = "; ".join(differences(before, now)) or "the weights are another copy"
+            raise WeightsError(
+                f"the detector was pickled as run {before.fingerprint} and loads as run {now.fingerprint} here: "
+                f"{different}. Use the same files of weights in both, and name a dtype where their devices differ"
+            )
+        return detector.with_calibration(self.calibration) if self.calibration else detector

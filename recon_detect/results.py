@@ -184,7 +184,7 @@ class Score:
 
     Attributes:
         value: Higher means more likely generated; NaN where the method has no finite answer. Not a probability: see
-            docs/scores.md.
+            docs/guide/scores.md.
         per_model: The same for each model.
         details: What the method found besides, such as the decoder family or the native size; plain JSON values.
         remark: The same in words, where a reader of the score should know.

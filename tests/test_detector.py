@@ -71,7 +71,7 @@ def test_scores_do_not_depend_on_batch_size_order_or_company(tiny_model, picture
         assert np.allclose(score(detector, [images[n] for n in order]).scores, alone[order], rtol=1e-4)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (7, 9), (63, 65), (513, 511)])
+@pytest.mark.parametrize("size", [(1, 1), (7, 9), (63, 65), (257, 135)])
 def test_any_size_is_a_finite_score_or_a_clear_error(size, shared_weights, picture):
     detector = load_detector("aeroblade", models="taesd", device="cpu")
     row = score(detector, picture(*size))[0]
@@ -261,7 +261,7 @@ def test_public_names_exist():
         _ = recon_detect.nothing
 
 
-def test_1000_small_images_keep_memory_flat(detector, picture):
+def test_hundreds_of_images_keep_memory_flat(detector, picture):
     import psutil
 
     process = psutil.Process()
@@ -272,6 +272,6 @@ def test_1000_small_images_keep_memory_flat(detector, picture):
             pass
         return process.memory_info().rss
 
-    before = consume(300)
-    # The images alone are 110 MB as tensors.
-    assert consume(1000) - before < 40_000_000
+    before = consume(100)
+    # The images alone are 44 MB as tensors.
+    assert consume(400) - before < 20_000_000

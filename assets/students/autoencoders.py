@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from assets.students.precision import PRECISION, lowered
 from assets.students.training import Crops, Optimisers, Run, read_photographs
 from recon_detect.models.torchvision_guard import hide_broken_torchvision
 from recon_detect.models.weights import find_weights
@@ -70,10 +71,10 @@ class Pool:
 
     def renew(self) -> None:
         """Puts a crop of a photograph, or what the teacher makes of one, in the place of the oldest."""
-        x = self.crops.draw(1).bfloat16().contiguous(memory_format=FAST)
+        x = self.crops.draw(1).to(PRECISION).contiguous(memory_format=FAST)
         if self.crops.generator.random() < 0.5:
             _, x = reconstructed(self.teacher, x, float(self.crops.generator.uniform(0, 0.3)))
-            x = ((x.float().clamp(0, 1) * 255).round() / 255).bfloat16().contiguous(memory_format=FAST)
+            x = ((x.float().clamp(0, 1) * 255).round() / 255).to(PRECISION).contiguous(memory_format=FAST)
         reconstructed(self.teacher, x)
         entry = {name: self._window(*pair) for name, pair in self._caught.items()}
         if not self.kept:
@@ -100,18 +101,18 @@ class Pool:
     def _window(self, x: Tensor, y: Tensor) -> Pair:
         """A part of both where they are large, to bound memory."""
         side, ratio = y.shape[-1], x.shape[-1] // y.shape[-1]
-        kept = min(side, WINDOW)
-        top, left = (int(start) for start in self.crops.generator.integers(0, side - kept + 1, 2))
-        x = x[:, :, ratio * top : ratio * (top + kept), ratio * left : ratio * (left + kept)].clone()
-        return x, y[:, :, top : top + kept, left : left + kept].clone()
+        length = min(side, WINDOW)
+        top, left = (int(start) for start in self.crops.generator.integers(0, side - length + 1, 2))
+        x = x[:, :, ratio * top : ratio * (top + length), ratio * left : ratio * (left + length)].clone()
+        return x, y[:, :, top : top + length, left : left + length].clone()
 
 
 def gradients(student: nn.Module, pool: Pool) -> list[float]:
     """Those of every convolution on the teacher's activations; returns by how many decibels each is near."""
-    found = []
+    by_layer = []
     for name, layer in convolutions(student).items():
         x, target = pool.batch(name)
-        with torch.autocast("cpu", torch.bfloat16):
+        with lowered():
             difference = layer(x) - target
         error = difference.detach()
         if error.shape[-1] == WINDOW:  # a window lacks the neighbours of its rim
@@ -119,8 +120,8 @@ def gradients(student: nn.Module, pool: Pool) -> list[float]:
         # The gradient of the relative squared error, without a detour by float32 tensors.
         scale = 1 / (error.numel() * pool.variance[name])
         difference.backward(error * scale)
-        found.append(decibels(error.float().square().sum() * scale))
-    return found
+        by_layer.append(decibels(error.float().square().sum() * scale))
+    return by_layer
 
 
 def decibels(error: Tensor) -> float:
@@ -131,8 +132,8 @@ def decibels(error: Tensor) -> float:
 @torch.no_grad()
 def quality(teacher: Any, student: Any, crops: Tensor) -> dict[str, float]:
     """Decibels by which the student is near the teacher: latents, decoder alone, both; and teacher to image."""
-    with torch.autocast("cpu", torch.bfloat16):
-        theirs, target = reconstructed(teacher, crops.bfloat16().contiguous(memory_format=FAST))
+    with lowered():
+        theirs, target = reconstructed(teacher, crops.to(PRECISION).contiguous(memory_format=FAST))
         ours, both = reconstructed(student, crops.contiguous(memory_format=FAST))
         alone = (student.decode(theirs).sample + 1) / 2
     theirs, target = theirs.float(), target.float()
@@ -159,7 +160,7 @@ def main() -> None:
     teacher = AutoencoderTiny.from_pretrained(find_weights(options.teacher).folder, local_files_only=True)
     torch.manual_seed(options.seed)
     student = AutoencoderTiny.from_config(teacher.config).to(memory_format=FAST)
-    teacher = teacher.bfloat16().to(memory_format=FAST).eval().requires_grad_(False)
+    teacher = teacher.to(PRECISION).to(memory_format=FAST).eval().requires_grad_(False)
     photographs = read_photographs(options.photographs)
     test = Crops(photographs, np.random.default_rng([options.seed, 1, 1]), CROP).draw(24)
     run = Run(
@@ -170,10 +171,10 @@ def main() -> None:
         pool.renew()
     for done in run.rounds(options.rounds, REPORT):
         pool.renew()
-        found = gradients(student, pool)
+        by_layer = gradients(student, pool)
         run.optimisers.step(max(1 - done / options.rounds, 0.02) * min(1, (done + 1) / 50))
         if done % REPORT == REPORT - 1 or done == options.rounds - 1:
-            layers = np.quantile(found, (0, 0.5, 1)).round(2).tolist()
+            layers = np.quantile(by_layer, (0, 0.5, 1)).round(2).tolist()
             run.report(**quality(teacher, student, test), layers=layers)
 
 

@@ -23,6 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from assets.students.precision import lowered
 from assets.students.training import Crops, Optimisers, Run, read_photographs
 from recon_detect.models.inversion import betas
 from recon_detect.models.torchvision_guard import hide_broken_torchvision
@@ -61,8 +62,8 @@ def noised(x: Tensor, signal: Tensor, generator: np.random.Generator) -> tuple[T
     times = (generator.permutation(len(x)) + generator.random(len(x))) / len(x) * len(signal)
     t = torch.from_numpy(times.astype(np.int64))
     noise = torch.from_numpy(generator.standard_normal(x.shape, dtype=np.float32))
-    kept = signal[t].view(-1, 1, 1, 1)
-    return kept.sqrt() * x + (1 - kept).sqrt() * noise, t, noise
+    alpha_bar = signal[t].view(-1, 1, 1, 1)
+    return alpha_bar.sqrt() * x + (1 - alpha_bar).sqrt() * noise, t, noise
 
 
 def coarse(difference: Tensor) -> Tensor:
@@ -112,9 +113,9 @@ def main() -> None:
     for done in run.rounds(options.rounds, REPORT):
         pieces = crops.draw(options.batch_size) * 2 - 1
         x, t, noise = noised(pieces if done < PLAIN else muted(pieces), signal, generator)
-        with torch.autocast("cpu", torch.bfloat16):
-            found = network(x.contiguous(memory_format=torch.channels_last), t).sample
-        difference = found.float() - noise
+        with lowered():
+            predicted = network(x.contiguous(memory_format=torch.channels_last), t).sample
+        difference = predicted.float() - noise
         loss = difference.square().mean()
         (loss if done < PLAIN else loss + coarse(difference)).backward()
         share = 1 - done / (PLAIN if done < PLAIN else options.rounds)

@@ -4,7 +4,7 @@ r"""Puts what was trained into the package: weights in float16, configuration, a
     python -m assets.students.ship diffusion --runs runs/
 
 Prints the SHA-256 for the row in recon_detect/models/registry.py. `python -m benchmarks.tables` fills in how well they
-tell images apart, when `benchmarks.detection` has measured it (docs/embedded.md).
+tell images apart, when `benchmarks.detection` has measured it (docs/results/detection.md).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from assets.students.diffusion import CONFIG, RUN, STEPS
 from assets.students.training import CHECKPOINT, LOG
+from benchmarks.common.families import FAMILIES
 from benchmarks.report.layouts import Table
 from recon_detect.atomic import replacing
 from recon_detect.models.hub import sha256_of
@@ -30,7 +31,7 @@ DIFFUSION = "mini-ddpm"
 # Where detection writes how well they do, and what the families are called in its tables.
 OF_STUDENTS = "detection-glance-encoder_features-embedded-bfloat16-crop320-png-cpu.csv"
 OF_DIFFUSION = "detection-dire-l1-mini-ddpm-float32-crop0-png-cpu.csv"
-IMAGES = {"sd": "SD kl-f8", "sdxl": "SDXL VAE", "sd3": "SD3 16ch VAE", "flux1": "Flux.1 16ch VAE"}
+LABELS = {family: label for label, family in FAMILIES.items()}
 PHOTOGRAPHS = (
     "50 crops of 512 px of openly licensed photographs in the Debian packages mate-backgrounds, "
     "lomiri-wallpapers-16.04 and -20.04, plasma-workspace-wallpapers, lxqt-themes and forensics-samples-files "
@@ -45,7 +46,7 @@ Trained by this project from random weights, layer by layer, to give what the te
 
 Images of its family against photographs, by `glance` with all four students: AUROC
 <!-- figure: {result}; auroc; group=autoencoder: {images} --><!-- / -->. Conditions, and its teacher beside it:
-docs/embedded.md.
+docs/results/detection.md.
 """
 DIFFUSION_CARD = """# {name}
 
@@ -56,7 +57,7 @@ no evidence about images of other models.
 {table}
 
 Its samples against photographs, by `dire`: AUROC <!-- figure: {result}; auroc; group=all --><!-- / -->. Conditions:
-docs/embedded.md.
+docs/results/detection.md.
 """
 SCHEDULE = {
     "_class_name": "DDPMScheduler",
@@ -80,8 +81,8 @@ def ship_student(folder: Path) -> Path:
     teacher = folder.name
     name = STUDENTS[teacher]
     state = weights_of(folder, "student")
-    found = find_weights(teacher)
-    original = load_file(found.folder / found.filename)
+    weights = find_weights(teacher)
+    original = load_file(weights.folder / weights.filename)
     row = AUTOENCODERS[teacher]
     last = last_of(folder)
     facts = {
@@ -95,9 +96,15 @@ def ship_student(folder: Path) -> Path:
         "licence": f"{row.licence}, of the teacher ({row.files[0].repo}): learnt from what the teacher "
         "computes at each layer, its weights are close to the teacher's",
     }
-    config = json.loads((found.folder / "config.json").read_text(encoding="utf-8"))
-    known = {"result": OF_STUDENTS, "images": IMAGES[row.family]}
-    card = STUDENT_CARD.format(name=name, teacher=teacher, title=row.title, table=markdown(facts), **known)
+    config = json.loads((weights.folder / "config.json").read_text(encoding="utf-8"))
+    card = STUDENT_CARD.format(
+        name=name,
+        teacher=teacher,
+        title=row.title,
+        table=markdown(facts),
+        result=OF_STUDENTS,
+        images=LABELS[row.family],
+    )
     return write(name, state, {"config.json": config}, card)
 
 
@@ -119,8 +126,8 @@ def ship_diffusion(folder: Path) -> Path:
 
 def last_of(folder: Path) -> dict[str, Any]:
     """The last line of the log of a run."""
-    found: dict[str, Any] = json.loads((folder / LOG).read_text(encoding="utf-8").splitlines()[-1])
-    return found
+    last: dict[str, Any] = json.loads((folder / LOG).read_text(encoding="utf-8").splitlines()[-1])
+    return last
 
 
 def weights_of(folder: Path, module: str) -> dict[str, torch.Tensor]:

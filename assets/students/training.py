@@ -55,7 +55,7 @@ class Crops:
             left, top = (int(self.generator.integers(0, length - side + 1)) for length in image.size)
             piece = image.crop((left, top, left + side, top + side))
             array = np.asarray(piece.resize((self.side, self.side), Image.Resampling.LANCZOS))
-            array = np.rot90(array, self.generator.integers(4) if self.turned else 0)
+            array = np.rot90(array, int(self.generator.integers(4)) if self.turned else 0)
             pieces.append(array[:, ::-1] if self.generator.random() < 0.5 else array)
         return torch.from_numpy(np.stack(pieces)).permute(0, 3, 1, 2).float() / 255
 
@@ -82,19 +82,19 @@ class Optimisers:
         return {
             f"{member}.{index}.{name}": torch.as_tensor(value)
             for member, optimiser in enumerate(self.members)
-            for index, kept in optimiser.state_dict()["state"].items()
-            for name, value in kept.items()
+            for index, moments in optimiser.state_dict()["state"].items()
+            for name, value in moments.items()
         }
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """What `state` gave."""
         for member, optimiser in enumerate(self.members):
-            found = optimiser.state_dict()
+            current = optimiser.state_dict()
             for key, value in state.items():
                 if key.startswith(f"{member}."):
                     _, index, name = key.split(".")
-                    found["state"].setdefault(int(index), {})[name] = value
-            optimiser.load_state_dict(found)
+                    current["state"].setdefault(int(index), {})[name] = value
+            optimiser.load_state_dict(current)
 
 
 @dataclass
@@ -137,9 +137,9 @@ class Run:
             if self.done % every == 0 or self.done == until:
                 self._write()
 
-    def report(self, **found: Any) -> None:
+    def report(self, **figures: Any) -> None:
         """A line of the log, from within a round."""
-        line = {"round": self.done + 1, "seconds": round(self.seconds), **found}
+        line = {"round": self.done + 1, "seconds": round(self.seconds), **figures}
         with (self.folder / LOG).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         print(json.dumps(line), flush=True)

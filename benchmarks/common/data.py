@@ -10,11 +10,14 @@ from typing import Any
 
 from recon_detect.atomic import replacing
 
+# A line of a manifest.csv, by column.
+ManifestRow = dict[str, str]
+
 RESULTS = Path(__file__).parents[1] / "results"
 
 
 def journal_of(output: Path) -> Path:
-    """Where the scores that a table is of are kept (`recon_detect.output.Journal`)."""
+    """Where the scores that a table is of are kept (`recon_detect.output.PartialFile`)."""
     return output.with_suffix(".scores.jsonl.partial")
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-Row = dict[str, str]
+from benchmarks.common.data import ManifestRow
 
 ALL = sys.maxsize
 # What two cores without a GPU get through in an hour or two where an image takes minutes.
@@ -38,7 +38,7 @@ def number_of(images: int | None, device: torch.device, *, long: bool) -> int:
     return images or (SAMPLE if long and device.type == "cpu" else ALL)
 
 
-def in_turn(rows: Sequence[Row], seed: int = 0) -> list[Row]:
+def in_turn(rows: Sequence[ManifestRow], seed: int = 0) -> list[ManifestRow]:
     """Photographs and generated images in turn, in random order but for the decoder families.
 
     Of those, any first part has about the share that each has of all images.

@@ -15,8 +15,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from benchmarks.common.data import ManifestRow
 from benchmarks.datasets import DATASETS, Dataset, check, how_to_get, rows_of, rows_of_any, sample, verify
-from benchmarks.datasets.layout import Row, write_manifest
+from benchmarks.datasets.layout import write_manifest
 from benchmarks.datasets.rows import GENERATED, REAL
 from recon_detect.errors import ReconDetectError, UnknownName
 
@@ -33,9 +34,9 @@ def overview() -> str:
 def report(dataset: Dataset, root: Path, split: str | None) -> str:
     """What of a set is there, part by part."""
     lines = []
-    for part, found, good in check(dataset, root, split):
+    for part, count, good in check(dataset, root, split):
         of = f" of {part.images:,}" if part.images is not None and split in (None, dataset.splits[0]) else ""
-        lines.append(f"{'ok' if good else 'MISSING' if not found else 'OTHER':8}{found:,}{of} "
+        lines.append(f"{'ok' if good else 'MISSING' if not count else 'OTHER':8}{count:,}{of} "
                      f"{part.generator or 'photographs'} ({part.folders[0]})")  # fmt: skip
     lines += [f"{'ok' if good else 'BROKEN':8}{name}: published checksum" for name, good in verify(dataset, root)]
     return "\n".join(lines)
@@ -46,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
         print(overview())
         return 0
     dataset = DATASETS.get(options.name)
-    rows: list[Row]
+    rows: list[ManifestRow]
     if dataset is None:
         if not Path(options.name).exists():
             raise UnknownName("data set, and no folder or manifest", options.name, DATASETS)

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from benchmarks.common.families import SD, SDXL
+
 REAL, GENERATED = "real", "generated"
-# Decoders by the names that `benchmarks.common.scored` knows; others for what no autoencoder of the registry decodes.
-SD, SDXL, PIXELS, UNKNOWN = "SD kl-f8", "SDXL VAE", "none (pixels)", "unknown"
+# Decoders by the names that `benchmarks.common.families` knows; others for what no autoencoder of the registry decodes.
+PIXELS, UNKNOWN = "none (pixels)", "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,8 @@ class Dataset:
     def images(self, label: str) -> int | None:
         """How many images of a class there should be; None where that is not known."""
         numbers = [part.images for part in self.parts if part.label == label]
-        known = [number for number in numbers if number is not None]
-        return sum(known) if len(known) == len(numbers) else None
+        counted = [number for number in numbers if number is not None]
+        return sum(counted) if len(counted) == len(numbers) else None
 
 
 def _genimage() -> Iterable[Part]:

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from scipy.stats import binomtest
 from sklearn.metrics import roc_curve
 
-from benchmarks.common.conditions import FAMILIES
+from benchmarks.common.conditions import CURVES
 from benchmarks.common.metrics import RATES, Scores, labelled
 
 # Light and dark: ink, faint ink, and eight colours that people of all kinds of colour vision tell apart, each with a
@@ -155,7 +155,7 @@ def densities(methods: Sequence[Classes], thresholds: Mapping[str, float | None]
         method = methods[number]
         both = np.r_[method.real, method.generated]
         low, high = np.quantile(both, [0.005, 0.995])
-        bins = np.linspace(low, high if high > low else low + 1, 31)
+        bins = np.linspace(low, high if high > low else low + 1, 31).tolist()
         for scores, colour, label in ((method.real, REAL, "photographs"), (method.generated, GENERATED, "generated")):
             shown = np.clip(scores, bins[0], bins[-1])
             ax.hist(shown, bins, density=True, histtype="stepfilled", color=colour, alpha=0.25)
@@ -238,10 +238,10 @@ Curves = Mapping[str, Mapping[str, Sequence[tuple[float, float, float, float]]]]
 
 def robustness(curves: Curves) -> Figure:
     """The AUROC against the strength of each family of conditions, from weak to strong; intervals of few methods."""
-    names = [name for name in FAMILIES if any(name in of for of in curves.values())]
+    names = [name for name in CURVES if any(name in of for of in curves.values())]
 
     def draw(ax: Axes, number: int) -> None:
-        family = FAMILIES[names[number]]
+        family = CURVES[names[number]]
         for place, (method, of) in enumerate(curves.items()):
             points = np.array(sorted(of.get(names[number], ()), reverse=family.strengths[0] > family.strengths[-1]))
             if not len(points):

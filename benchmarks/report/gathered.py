@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.common.data import journal_of, read_manifest, read_table
 from benchmarks.common.metrics import Scores
-from benchmarks.common.scored import Row, read_journal
+from benchmarks.common.scores import Entry, read_journal
 from benchmarks.report.layouts import Lines
 from recon_detect.results import MethodInfo, RunInfo
 
@@ -52,7 +52,7 @@ class Result:
     conditions: str
     lines: Lines
     run: RunInfo | None = None
-    rows: list[Row] = field(default_factory=list)
+    rows: list[Entry] = field(default_factory=list)
 
     @property
     def data(self) -> str:
@@ -92,11 +92,11 @@ def read_result(path: Path, data: Path | None) -> Result | None:
     return Result(path, kind, conditions, lines, run, list(_joined(rows, data)))
 
 
-def _joined(rows: Iterable[Row], data: Path | None) -> Iterable[Row]:
+def _joined(rows: Iterable[Entry], data: Path | None) -> Iterable[Entry]:
     """Rows without errors, with what the manifest says; what it does not name is of an earlier state of the data."""
-    known = {row["path"]: row for row in read_manifest(data)} if data else None
+    entries = {row["path"]: row for row in read_manifest(data)} if data else None
     for row in rows:
-        about = known.get(row["path"]) if known is not None else {}
+        about = entries.get(row["path"]) if entries is not None else {}
         if row["error"] is None and about is not None:
             family = PHOTOGRAPHS if row["label"] == "real" else about.get("autoencoder") or "generated"
             yield row | {"family": family, "made_by": about.get("generator", "")}
@@ -104,5 +104,5 @@ def _joined(rows: Iterable[Row], data: Path | None) -> Iterable[Row]:
 
 def read_audits(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
     """What ``recon-detect audit`` said of data sets, as it writes it: ``audit*.json``."""
-    found = [(path, json.loads(path.read_text(encoding="utf-8"))) for path in sorted(folder.glob("audit*.json"))]
-    return [(path, content) for path, content in found if "verdict" in content]
+    contents = [(path, json.loads(path.read_text(encoding="utf-8"))) for path in sorted(folder.glob("audit*.json"))]
+    return [(path, content) for path, content in contents if "verdict" in content]

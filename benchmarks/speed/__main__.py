@@ -59,7 +59,7 @@ def dire(options: argparse.Namespace) -> Measured:
         RESULTS / f"speed-dire-{side}-{device.type}.csv",
         f"DIRE with a network of {parameters:.0f} million parameters at {side} px, {2 * len(model.schedule)} "
         f"evaluations an image, {options.images} images from arrays to scores, model loaded; "
-        f"{told(options, peaks, apart, device)}",
+        f"{measured_by(options, peaks, apart, device)}",
         table,
     )
 
@@ -75,7 +75,7 @@ def aeroblade(options: argparse.Namespace) -> Measured:
     return (
         RESULTS / f"speed-aeroblade-{models}-{side}-{device.type}.csv",
         f"AEROBLADE with {models}, {len(files)} PNG files of {side} px, from files to scores; "
-        f"{told(options, peaks, apart, device)}",
+        f"{measured_by(options, peaks, apart, device)}",
         table,
     )
 
@@ -133,14 +133,14 @@ def measure(
 
 def line(taken: Taken, base: Taken, stages: Sequence[str], images: int) -> dict[str, object]:
     """Of the table: one way beside the first."""
-    found: dict[str, object] = {
+    columns: dict[str, object] = {
         "images_per_s": round(images / taken.seconds, 4),
         "ratio": round(base.seconds / taken.seconds, 2),
     }
     if "load" in stages:
-        found["images_per_s_without_loading"] = round(images / taken.loaded, 4)
-        found["ratio_without_loading"] = round(base.loaded / taken.loaded, 2)
-    return found | {
+        columns["images_per_s_without_loading"] = round(images / taken.loaded, 4)
+        columns["ratio_without_loading"] = round(base.loaded / taken.loaded, 2)
+    return columns | {
         **{f"{stage}_s": round(taken.stages[stage] / images, 4) for stage in stages},
         "peak_memory_gb": round(taken.memory / 1e9, 2),
         "teraflop_an_image": round(taken.work / images / 1e12, 4),
@@ -207,7 +207,9 @@ def high_water_mark() -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
-def told(options: argparse.Namespace, peaks: Mapping[torch.dtype, float], apart: float, device: torch.device) -> str:
+def measured_by(
+    options: argparse.Namespace, peaks: Mapping[torch.dtype, float], apart: float, device: torch.device
+) -> str:
     """What both methods say of their conditions."""
     named = ", ".join(
         f"{value / 1e12:.3g} TFLOP/s in {str(dtype).removeprefix('torch.')}" for dtype, value in peaks.items()

@@ -80,7 +80,7 @@ _SUBSAMPLING = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}
 _C2PA = b"jumdc2pa"
 _XMP_KEYS = ("xmp", "XML:com.adobe.xmp")
 # Photographs that were never compressed, and images as decoders of latent diffusion write them, stay below, but for a
-# few in a hundred (docs/audit.md): it says nothing of a JPEG. The zeros of a photograph in JPEG 98 are mostly above.
+# few in a hundred (docs/guide/audit.md): it says nothing of a JPEG. Zeros of a photograph in JPEG 98 are mostly above.
 _NO_BLOCKS, _NO_ZEROS = 0.05, 0.1
 
 

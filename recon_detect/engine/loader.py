@@ -18,7 +18,7 @@ log = logging.getLogger("recon_detect")
 
 # Pixels that headers declare, of images that are being decoded or wait to be taken; a larger image goes alone.
 _AHEAD_PIXELS = 64_000_000
-# Peak bytes a declared pixel while a picture is decoded, measured over all formats (docs/images.md).
+# Peak bytes a declared pixel while a picture is decoded, measured over all formats (docs/guide/images.md).
 _BYTES_PER_PIXEL = 24
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 # Copies through JPEG 75, WebP 80 or half the size differ in at most 3 of 64 bits, other photographs in 9 or more
-# (docs/images.md).
+# (docs/guide/images.md).
 NEAR = 3
 _BITS = 64
 _BANDS = NEAR + 1  # hashes that differ in 3 bits agree in one of four bands

@@ -55,8 +55,8 @@ def find_sources(inputs: Iterable[str | Path], left_out: Counter[str] | None = N
     Each input is a file of any suffix, a folder (searched recursively for image suffixes), a glob pattern, a list file
     (``.txt``: one path a line) or a manifest (``.csv`` or ``.jsonl``, with ``path`` and perhaps ``label``). A path that
     exists is that file, whatever its name. Paths in list files and manifests are relative to the file that names them.
-    Labels come from the manifest, or from the nearest folder inside what was given that is named as in docs/images.md;
-    'real' and 'generated' are what they become.
+    Labels come from the manifest, or from the nearest folder inside what was given that is named as in
+    docs/guide/images.md; 'real' and 'generated' are what they become.
 
     Args:
         inputs: The paths.

@@ -35,7 +35,7 @@ METHODS: dict[str, str] = {
 }
 
 # Stands for the method that fits the models: with those of the package, or none named, an answer within seconds; with
-# others the method that won the comparison in docs/methods.md.
+# others the method that won the comparison in docs/results/detection.md.
 DEFAULT_METHOD = "default"
 _QUICK, _THOROUGH = "glance", "grain"
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from recon_detect.evidence import Evidence
 
 # The poses that are compared: mirrored, and moved by odd numbers of pixels, off the grids of 8, 4 and 2 pixels on which
-# the decoders write. A move by 4 would be half on the grid of FLUX.1 and SD3 (docs/methods.md, figure) ...
+# the decoders write. A move by 4 would be half on the grid of FLUX.1 and SD3 (docs/methods/grain.md, figure) ...
 POSES = ("identity", "hflip", "shift3,3", "shift5,5", "shift3,5")
 # ... and those of them in which a grain is looked for: as the image is, or mirrored, each with its share of the prior.
 PRIOR = {"identity": 0.8, "hflip": 0.2}
