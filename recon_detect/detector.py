@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import math
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -28,11 +29,12 @@ from recon_detect.evidence.distances import Distances, find_distance
 from recon_detect.evidence.texture import enough_texture, textured_share
 from recon_detect.images import Source, as_sources
 from recon_detect.images.augment import augmented
-from recon_detect.images.duplicates import Seen
 from recon_detect.methods import DEFAULT_METHOD, Method, Need, find_methods
 from recon_detect.methods.bound import BoundMethod, bind
 from recon_detect.models.loading import load_models
 from recon_detect.models.weights import current_lookup
+from recon_detect.names import shown
+from recon_detect.output.copies import Seen
 from recon_detect.pickling import Recipe
 from recon_detect.results import NO_TEXTURE, Row, RunInfo, ScoreResult
 from recon_detect.settings import DEFAULTS, Settings
@@ -151,8 +153,8 @@ class Detector:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles, and copies deeply, what it is made of; the weights are loaded again."""
-        parts = self.methods, self.run_info.compat, self.settings, self.calibration
-        return Recipe.load, (Recipe(*parts, self._lookup, self.run_info), Detector)
+        recipe = Recipe(self.methods, self.settings, self.calibration, self._lookup, self.run_info)
+        return Recipe.load, (recipe, Detector)
 
     def score(self, images: Images, *, maps: bool = False, progress: bool | None = None) -> ScoreResult:
         """Scores one image or many.
@@ -183,20 +185,12 @@ class Detector:
             progress: Show a progress bar on stderr; None shows it on a terminal.
 
         Yields:
-            The rows that the journal has already, then those of the images that it lacks, in input order. Closing the
-            iterator cancels what is not computed yet.
+            A row for each image in input order, of the journal where that has it already. Closing the iterator cancels
+            what is not computed yet.
         """
-        sample, seen = Sample(), Seen()
-        missing = (source for source in as_sources(images) if journal is None or source.id not in journal.done)
-        with closing(self.stream(missing, maps=maps, seen=seen)) as scored, _bar(images, progress) as bar:
-            for row in journal.rows() if journal else ():
-                _first_alike(row, seen)
-                sample.add(row)
-                bar.update()
-                yield row
-            for row in scored:
-                if journal:
-                    journal.add(row)
+        sample = Sample()
+        with closing(self._missing(images, journal, maps)) as rows, _bar(images, progress) as bar:
+            for row in rows:
                 sample.add(row)
                 bar.update()
                 yield row
@@ -204,13 +198,41 @@ class Detector:
         for warning in difference.warnings if difference else ():
             log.warning("%s", warning)
 
-    def stream(self, images: Images, *, maps: bool = False, seen: Seen | None = None) -> Generator[Row, None, None]:
+    def _missing(self, images: Images, journal: Journal | None, maps: bool) -> Generator[Row, None, None]:
+        """Rows in input order: those of the journal, and those that it lacks, which are scored and go there."""
+        waiting: deque[str] = deque()
+
+        def missing() -> Iterator[Source]:
+            for source in as_sources(images):
+                waiting.append(source.id)
+                if journal is None or journal.lacks(source):
+                    yield source
+
+        index, seen = 0, Seen()
+        with closing(self._stream(missing(), maps)) as scored:
+            for row in scored:
+                while journal and waiting[0] != row.path:
+                    yield seen.noted(journal.row(waiting.popleft(), index))
+                    index += 1
+                row = seen.noted(replace(row, index=index))
+                if journal:
+                    journal.add(row)
+                waiting.popleft()
+                index += 1
+                yield row
+        if journal:
+            yield from (seen.noted(journal.row(name, place)) for place, name in enumerate(waiting, start=index))
+
+    def stream(self, images: Images, *, maps: bool = False) -> Generator[Row, None, None]:
         """Scores like `score`, row by row as they are ready, for inputs that do not fit into memory.
 
-        Rows come in input order. Closing the iterator cancels what is not computed yet. `seen` holds pictures that went
-        before, so that copies of them are noted too.
+        Rows come in input order. Closing the iterator cancels what is not computed yet.
         """
-        seen = seen or Seen()
+        with closing(self._stream(images, maps)) as rows:
+            yield from map(Seen().noted, rows)
+
+    def _stream(self, images: Images, maps: bool = False) -> Generator[Row, None, None]:
+        """Rows of `stream`, without notes on copies."""
         first = self.methods[0].method
         if maps and Need.AUTOENCODERS not in first.needs:
             raise UsageError(f"{first.name} has no error map: put a method that reconstructs first")
@@ -223,12 +245,9 @@ class Detector:
             noise = [partial(_noise, g) for g in generators] if generators else None
             return self._compute(self.evidence(x, noise=noise), items, maps)
 
-        outcomes = run(as_sources(images), compute, self.settings, self.device, self._sizer)
-        with closing(outcomes):
+        with closing(run(as_sources(images), compute, self.settings, self.device, self._sizer)) as outcomes:
             for outcome in outcomes:
                 row = outcome.result if outcome.result is not None else _error_row(outcome.item, outcome.error)
-                if first := _first_alike(row, seen):
-                    row = replace(row, notes=(*row.notes, f"same pixels as {first}"))
                 yield replace(row, verdict=self.calibration.judge(row)) if self.calibration else row
 
     def calibrate(
@@ -257,34 +276,33 @@ class Detector:
         """
         fitting = fitting_of(options)
         by_generator = generated if isinstance(generated, Mapping) else {None: generated}
-        earlier = {row.path: row for row in journal.rows()} if journal else {}
         rows: list[Row] = []
         for label, name, images in [("real", None, real), *(("generated", *kind) for kind in by_generator.items())]:
             again = list(images) if isinstance(images, Iterator) else images
-            scored = [*self._labelled(again, label, earlier, journal, progress)]
+            scored = [*self._labelled(again, label, journal, progress)]
             if augment and fitting.combine:
                 chosen = {row.path for row in scored if is_fitted_to(row, fitting.fit_share)}
                 originals = (source for source in as_sources(again) if source.id in chosen)
                 copies = augmented(originals, augment, self.settings)
-                scored += self._labelled(copies, label, earlier, journal, progress)
+                scored += self._labelled(copies, label, journal, progress)
             rows += [replace(row, generator=name) for row in scored]
         pixel_models = {model.name for model in self.models.reconstructors if model.side}
         return calibrate(rows, self.run_info, pixel_models=pixel_models, **options)
 
     def _labelled(
-        self, images: Images, label: str, earlier: Mapping[str, Row], journal: Journal | None, progress: bool | None
+        self, images: Images, label: str, journal: Journal | None, progress: bool | None
     ) -> Generator[Row, None, None]:
         """Rows of images of one class: those that there are already, and the others, which go to the journal."""
         there: list[Row] = []
 
         def missing() -> Iterator[Source]:
             for source in as_sources(images):
-                if row := earlier.get(source.id):
-                    there.append(row)
-                else:
+                if journal is None or journal.lacks(source):
                     yield source
+                else:
+                    there.append(journal.row(source.id))
 
-        with closing(self.stream(missing())) as scored, _bar(images, progress) as bar:
+        with closing(self._stream(missing())) as scored, _bar(images, progress) as bar:
             for row in scored:
                 labelled = replace(row, label=label)
                 if journal:
@@ -317,8 +335,7 @@ class Detector:
             before, after = (batch.reconstruction(0, view=TRAINED, passes=passes).cpu().numpy() for passes in (0, 1))
             return list(zip(before, after, strict=True))
 
-        outcomes = run(as_sources(images), compute, self.settings, self.device, self._sizer)
-        with closing(outcomes):
+        with closing(run(as_sources(images), compute, self.settings, self.device, self._sizer)) as outcomes:
             for outcome in outcomes:
                 image, after = outcome.result or (None, None)
                 error = f"{type(outcome.error).__name__}: {outcome.error}" if outcome.error else None
@@ -331,7 +348,6 @@ class Detector:
     def _compute(self, evidence: Evidence, items: Sequence[Item], maps: bool) -> list[Row]:
         by_method = {bound.method.name: bound.apply(evidence) for bound in self.methods}
         textures = textured_share(evidence.image()).tolist()
-        remarks = ["" if enough_texture(share, evidence.image()) else NO_TEXTURE for share in textures]
         first = self.methods[0]
         rows = []
         for position, item in enumerate(items):
@@ -340,7 +356,12 @@ class Detector:
             if len(missing) == len(scores):
                 rows.append(_error_row(item, NumericalError("no finite score: the image may have no texture at all")))
                 continue
-            retried = [name for image, name in sorted(evidence.retried) if image == position]
+            notes = (
+                "" if enough_texture(textures[position], evidence.image()) else NO_TEXTURE,
+                *(score.remark for score in scores.values()),
+                *(f"{name} repeated in float32" for image, name in sorted(evidence.retried) if image == position),
+                *(f"{name} has no finite score" for name in missing),
+            )
             rows.append(
                 Row(
                     index=item.index,
@@ -349,12 +370,7 @@ class Detector:
                     label=item.source.label,
                     provenance=item.picture.provenance if item.picture else None,
                     texture=round(textures[position], 4),
-                    notes=_notes(
-                        remarks[position],
-                        *(score.remark for score in scores.values()),
-                        *(f"{name} repeated in float32" for name in retried),
-                        *(f"{name} has no finite score" for name in missing),
-                    ),
+                    notes=tuple(dict.fromkeys(filter(None, notes))),
                     map=first.error_map(evidence, scores[first.method.name], position) if maps else None,
                     map_scale=find_distance(first.distance).map_scale if maps else None,
                 )
@@ -369,16 +385,6 @@ def _bar(images: Images, progress: bool | None) -> tqdm[Any]:
     return tqdm(total=total, unit="image", disable=None if progress is None else not progress)
 
 
-def _notes(*remarks: str) -> tuple[str, ...]:
-    """Remarks that say something, each once."""
-    return tuple(dict.fromkeys(filter(None, remarks)))
-
-
-def _first_alike(row: Row, seen: Seen) -> str | None:
-    """The path of the first picture with the pixels of a row; None if it is the first, or its pixels are not known."""
-    return seen.first(row.path, row.provenance.sha256) if row.provenance else None
-
-
 def _noise(generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:
     return torch.randn(shape, generator=generator)
 
@@ -389,5 +395,5 @@ def _error_row(item: Item, error: Exception | None) -> Row:
         path=item.source.id,
         label=item.source.label,
         provenance=item.picture.provenance if item.picture else None,
-        error=f"{type(error).__name__}: {error}",
+        error=shown(f"{type(error).__name__}: {error}"),
     )

@@ -23,7 +23,6 @@ class Recipe:
 
     Attributes:
         methods: Its methods, with names of models.
-        compat: Its mode.
         settings: Its settings; without a device, that of the other process is taken.
         calibration: What it judges by.
         lookup: Where its models were found.
@@ -31,7 +30,6 @@ class Recipe:
     """
 
     methods: tuple[BoundMethod, ...]
-    compat: str | None
     settings: Settings
     calibration: Calibration | None
     lookup: Lookup
@@ -45,7 +43,7 @@ class Recipe:
         """
         try:
             with looking_in(self.lookup):
-                detector = make(self.methods, self.compat, self.settings)
+                detector = make(self.methods, self.run.compat, self.settings)
         except (WeightsMissing, UnknownName) as error:
             looked = ", ".join(map(str, (self.lookup.start, *self.lookup.folders)))
             raise WeightsMissing(f"a pickled detector had its models in one of {looked}; here: {error}") from error

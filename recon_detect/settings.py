@@ -76,6 +76,11 @@ class Settings:
         if self.alpha not in ALPHA:
             raise UsageError(f"alpha={self.alpha!r}: expected one of {', '.join(ALPHA)}")
 
+    @property
+    def limits(self) -> dict[str, int]:
+        """Settings that decide which images become errors, and change no score: a resumed run has the same."""
+        return {"max_pixels": self.max_pixels, "max_bytes": self.max_bytes}
+
 
 @dataclass(frozen=True, slots=True)
 class Fitting:

@@ -11,8 +11,8 @@ from PIL import Image, JpegImagePlugin
 from scipy import fft, ndimage
 
 from recon_detect.errors import UsageError
-from recon_detect.images.jpeg import is_libjpeg
 from recon_detect.images.decode import decode
+from recon_detect.images.jpeg import is_libjpeg
 from recon_detect.images.picture import picture_of
 from recon_detect.images.reading import read_file
 from recon_detect.settings import DEFAULTS, Settings

@@ -124,7 +124,7 @@ def find_weights(model: str, *, fetch: bool = True) -> Weights:
         return _find_row(MODELS[model], fetch)
     if (folder := folder_of(model)).is_dir():
         return _in_folder(model, folder)
-    if match := _HUB_ID.fullmatch(model):
+    if match := _hub_id(model):
         return _find_hub_id(model, match, fetch)
     raise UnknownName("model", model, [*MODELS, *MODEL_SETS, "a folder", "a hub id owner/name"])
 
@@ -147,7 +147,7 @@ def find_component(model: str, component: str, filenames: tuple[str, ...]) -> Pa
         return folder / component
     if model in MODELS:
         files = [file for file in MODELS[model].files if file.subfolder == "vae"]
-    elif match := _HUB_ID.fullmatch(model):
+    elif match := _hub_id(model):
         files = [HubFile(match["repo"], match["revision"])]
     else:
         raise UnknownName("model", model, [*MODELS, "a folder", "a hub id owner/name"])
@@ -156,6 +156,19 @@ def find_component(model: str, component: str, filenames: tuple[str, ...]) -> Pa
     part = HubFile(files[0].repo, files[0].revision, subfolder=component)
     paths = [hub.in_cache(part, name) or hub.download(part, name)[0] for name in filenames]
     return paths[0].parent
+
+
+def _hub_id(model: str) -> re.Match[str] | None:
+    """The parts of a hub id; None of a text that is none, such as a folder that does not exist."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils._validators import validate_repo_id
+
+    if match := _HUB_ID.fullmatch(model):
+        try:
+            validate_repo_id(match["repo"])
+        except HFValidationError:
+            return None
+    return match
 
 
 def _find_row(row: AutoencoderRow | BackboneRow, fetch: bool) -> Weights:
