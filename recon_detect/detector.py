@@ -27,7 +27,6 @@ from recon_detect.evidence import TRAINED, Evidence, Noise, PublishedEvidence
 from recon_detect.evidence.distances import Distances
 from recon_detect.images import Source, as_sources
 from recon_detect.images.augment import augmented
-from recon_detect.images.duplicates import Seen
 from recon_detect.methods import DEFAULT_METHOD, Method, Need, find_methods
 from recon_detect.methods.bound import BoundMethod, bind
 from recon_detect.models.loading import load_models
@@ -245,8 +244,7 @@ class Detector:
             noise = [partial(_noise, g) for g in generators] if generators else None
             return rows_of(self.methods, self.evidence(x, noise=noise), items, maps=maps)
 
-        outcomes = run(as_sources(images), compute, self.settings, self.device, self._sizer)
-        with closing(outcomes):
+        with closing(run(as_sources(images), compute, self.settings, self.device, self._sizer)) as outcomes:
             for outcome in outcomes:
                 row = outcome.result if outcome.result is not None else error_row(outcome.item, outcome.error)
                 yield replace(row, verdict=self.calibration.judge(row)) if self.calibration else row
@@ -303,7 +301,7 @@ class Detector:
                 else:
                     there.append(journal.row(source.id))
 
-        with closing(self.stream(missing())) as scored, _bar(images, progress) as bar:
+        with closing(self._stream(missing())) as scored, _bar(images, progress) as bar:
             for row in scored:
                 labelled = replace(row, label=label)
                 if journal:
@@ -336,8 +334,7 @@ class Detector:
             before, after = (batch.reconstruction(0, view=TRAINED, passes=passes).cpu().numpy() for passes in (0, 1))
             return list(zip(before, after, strict=True))
 
-        outcomes = run(as_sources(images), compute, self.settings, self.device, self._sizer)
-        with closing(outcomes):
+        with closing(run(as_sources(images), compute, self.settings, self.device, self._sizer)) as outcomes:
             for outcome in outcomes:
                 image, after = outcome.result or (None, None)
                 error = f"{type(outcome.error).__name__}: {outcome.error}" if outcome.error else None

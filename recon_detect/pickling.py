@@ -21,7 +21,6 @@ class Recipe:
 
     Attributes:
         methods: Its methods, with names of models.
-        compat: Its mode.
         settings: Its settings; without a device, that of the other process is taken.
         calibration: What it judges by.
         lookup: Where its models were found.
@@ -29,7 +28,6 @@ class Recipe:
     """
 
     methods: tuple[BoundMethod, ...]
-    compat: str | None
     settings: Settings
     calibration: Calibration | None
     lookup: Lookup

@@ -61,23 +61,3 @@ def _bands(phash: str) -> list[tuple[int, int]]:
     width = _BITS // _BANDS
     value = int(phash, 16)
     return [(band, value >> band * width & (1 << width) - 1) for band in range(_BANDS)]
-
-
-class Seen:
-    """The pictures of a run by their pixels, to tell which come again.
-
-    Args:
-        limit: Pictures that are remembered, the first ones: some 200 bytes each, however long the run is.
-    """
-
-    def __init__(self, limit: int = 200_000) -> None:
-        self._limit = limit
-        self._names: dict[str, str] = {}  # by 64 bits of the sum
-
-    def first(self, name: str, pixels: str) -> str | None:
-        """The name of the first picture with these pixels (SHA-256 in hex); None if this is the first."""
-        key = pixels[:16]
-        first = self._names.get(key)
-        if first is None and len(self._names) < self._limit:
-            self._names[key] = name
-        return first

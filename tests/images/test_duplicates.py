@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 from recon_detect.images import open_picture
-from recon_detect.images.duplicates import Seen, copy_groups, difference_hash, distance
+from recon_detect.images.duplicates import copy_groups, difference_hash, distance
 
 
 def photograph(seed: int) -> np.ndarray:
@@ -66,9 +66,3 @@ def test_many_pictures_take_no_square_of_time():
     generator = np.random.default_rng(0)
     pictures = [(str(n), generator.bytes(8).hex()) for n in range(20_000)]
     assert copy_groups(pictures) == list(range(20_000))
-
-
-def test_what_is_remembered_of_a_run_is_bounded():
-    seen = Seen(limit=2)
-    assert [seen.first(name, pixels) for name, pixels in zip("abcdef", ["0f", "1f", "2f"] * 2, strict=True)] == [
-        None, None, None, "a", "b", None]  # fmt: skip
