@@ -31,9 +31,10 @@ from recon_detect.methods import DEFAULT_METHOD, Method, Need, find_methods
 from recon_detect.methods.bound import BoundMethod, bind
 from recon_detect.models.loading import load_models
 from recon_detect.models.weights import current_lookup
+from recon_detect.output.copies import Seen
 from recon_detect.pickling import Recipe
 from recon_detect.results import Row, RunInfo, ScoreResult
-from recon_detect.rows import error_row, noted, rows_of
+from recon_detect.rows import error_row, rows_of
 from recon_detect.settings import DEFAULTS, Settings
 from recon_detect.tensors.devices import find_device, keep_freed_memory, versions
 
@@ -150,8 +151,8 @@ class Detector:
 
     def __reduce__(self) -> tuple[Callable[[Recipe], Detector], tuple[Recipe]]:
         """Pickles, and copies deeply, what it is made of; the weights are loaded again."""
-        parts = self.methods, self.run_info.compat, self.settings, self.calibration
-        return _load_again, (Recipe(*parts, self._lookup, self.run_info),)
+        recipe = Recipe(self.methods, self.settings, self.calibration, self._lookup, self.run_info)
+        return _load_again, (recipe,)
 
     def score(self, images: Images, *, maps: bool = False, progress: bool | None = None) -> ScoreResult:
         """Scores one image or many.
@@ -210,16 +211,16 @@ class Detector:
         with closing(self._scored(missing(), maps)) as scored:
             for row in scored:
                 while journal and waiting[0] != row.path:
-                    yield noted(journal.row(waiting.popleft(), index), seen)
+                    yield seen.noted(journal.row(waiting.popleft(), index))
                     index += 1
                 waiting.popleft()
-                row = noted(replace(row, index=index), seen)
+                row = seen.noted(replace(row, index=index))
                 if journal:
                     journal.add(row)
                 index += 1
                 yield row
         if journal:
-            yield from (noted(journal.row(name, place), seen) for place, name in enumerate(waiting, start=index))
+            yield from (seen.noted(journal.row(name, place)) for place, name in enumerate(waiting, start=index))
 
     def stream(self, images: Images, *, maps: bool = False) -> Generator[Row, None, None]:
         """Scores like `score`, row by row as they are ready, for inputs that do not fit into memory.
@@ -228,7 +229,7 @@ class Detector:
         """
         seen = Seen()
         with closing(self._scored(images, maps)) as scored:
-            yield from (noted(row, seen) for row in scored)
+            yield from map(seen.noted, scored)
 
     def _scored(self, images: Images, maps: bool) -> Generator[Row, None, None]:
         """Rows of images in input order, each by itself."""
@@ -301,7 +302,7 @@ class Detector:
                 else:
                     there.append(journal.row(source.id))
 
-        with closing(self._stream(missing())) as scored, _bar(images, progress) as bar:
+        with closing(self._scored(missing(), maps=False)) as scored, _bar(images, progress) as bar:
             for row in scored:
                 labelled = replace(row, label=label)
                 if journal:
@@ -348,7 +349,7 @@ class Detector:
 def _load_again(recipe: Recipe) -> Detector:
     """Loads a detector that was pickled; see `Recipe`."""
     with recipe.looking():
-        detector = Detector(recipe.methods, recipe.compat, recipe.settings)
+        detector = Detector(recipe.methods, recipe.run.compat, recipe.settings)
     recipe.check(detector.run_info)
     return detector.with_calibration(recipe.calibration) if recipe.calibration else detector
 

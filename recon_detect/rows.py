@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from recon_detect.engine.loader import Item
@@ -16,11 +15,7 @@ from recon_detect.results import NO_TEXTURE, Row
 
 if TYPE_CHECKING:
     from recon_detect.evidence import Evidence
-    from recon_detect.images.duplicates import Seen
     from recon_detect.methods.bound import BoundMethod
-
-# Begins the note of a copy.
-_SAME_PIXELS = "same pixels as "
 
 
 def rows_of(methods: Sequence[BoundMethod], evidence: Evidence, items: Sequence[Item], *, maps: bool) -> list[Row]:
@@ -72,10 +67,3 @@ def error_row(item: Item, error: Exception | None) -> Row:
 def _notes(*remarks: str) -> tuple[str, ...]:
     """Remarks that say something, each once."""
     return tuple(dict.fromkeys(filter(None, remarks)))
-
-
-def noted(row: Row, seen: Seen) -> Row:
-    """A row with the note that names the first picture with the same pixels, where there is one."""
-    first = seen.first(row.path, row.provenance.sha256) if row.provenance else None
-    others = tuple(note for note in row.notes if not note.startswith(_SAME_PIXELS))
-    return replace(row, notes=(*others, f"{_SAME_PIXELS}{first}") if first else others)

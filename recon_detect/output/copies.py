@@ -6,6 +6,9 @@ from dataclasses import replace
 
 from recon_detect.results import Row
 
+# Begins the note of a copy.
+_SAME_PIXELS = "same pixels as "
+
 
 class Seen:
     """The pictures of a run by their pixels.
@@ -19,12 +22,13 @@ class Seen:
         self._paths: dict[str, str] = {}  # by 64 bits of the sum
 
     def noted(self, row: Row) -> Row:
-        """The row, with a note where its pixels are those of a picture before it."""
+        """The row, with a note that names the first picture with the same pixels, where there is one."""
         if row.provenance is None:
             return row
         key = row.provenance.sha256[:16]
-        if first := self._paths.get(key):
-            return replace(row, notes=tuple(dict.fromkeys((*row.notes, f"same pixels as {first}"))))
-        if len(self._paths) < self._limit:
+        first = self._paths.get(key)
+        if first is None and len(self._paths) < self._limit:
             self._paths[key] = row.path
-        return row
+        # A row of an earlier start may name a picture that is not among the images any more.
+        others = tuple(note for note in row.notes if not note.startswith(_SAME_PIXELS))
+        return replace(row, notes=(*others, f"{_SAME_PIXELS}{first}") if first else others)
