@@ -158,6 +158,7 @@ def test_what_a_terminal_would_obey_is_escaped_in_tables_and_messages(score, tmp
     (folder / f"broken{evil}.png").write_bytes(b"no image")
     (folder / f"a.{evil}").write_bytes(b"left out, with a warning")
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "1000")
     for done in (score(folder, "-o", folder / "out.csv", code=3), score(folder / "empty\x1b]*.png", code=2)):
         # The table itself has ESC [ for its style.
         assert not set(done.out + done.err) & set("\x07\x9b\u202e") and "\x1b]" not in done.out + done.err

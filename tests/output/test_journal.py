@@ -246,12 +246,12 @@ def test_complete_results_are_known_and_others_refused(tmp_path):
         os.utime(images[0].image, ns=(0, 5))
         with pytest.raises(UsageError, match="files that have changed"):
             journal.finished(images)
-    others = (
-        (Journal(path, OTHER), "another configuration"),
-        (Journal(path, RUN, limits={"a": 1}), "limits"),
-        (Journal(path, RUN, csv_safe=True), "other cells"),
-    )
-    for other, what in others:
+    others = {
+        "another configuration": Journal(path, OTHER),
+        "limits": Journal(path, RUN, limits={"a": 1}),
+        "other cells": Journal(path, RUN, csv_safe=True),
+    }
+    for what, other in others.items():
         with other as journal, pytest.raises(UsageError, match=what):
             journal.finished(images)
     (tmp_path / "out.csv.run.json").unlink()

@@ -8,7 +8,14 @@ import numpy as np
 import torch
 
 from recon_detect.evidence.texture import ENOUGH, textured_blocks
-from recon_detect.methods.grain.contrasts import PRIOR, REMARKABLE, corrected, pooled, standardised
+from recon_detect.methods.grain.contrasts import (
+    PRIOR,
+    REMARKABLE,
+    corrected,
+    pooled,
+    standardised,
+    without_doubtful_decoder,
+)
 from recon_detect.methods.grain.crops import crop
 from recon_detect.methods.grain.nulls import file_of
 from recon_detect.methods.method import Method, MethodResult
@@ -49,6 +56,7 @@ def glance(e: Evidence, nulls: Nulls) -> MethodResult:
                 "box": list(boxes[row]),
             }
     score = np.where(enough, pooled(per_model), 0.0)
+    details = list(map(without_doubtful_decoder, score.tolist(), details))
     remarks = [_in_words(value, of_image) for value, of_image in zip(score.tolist(), details, strict=True)]
     return MethodResult(per_model, score, details, remarks)
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from recon_detect.evidence.texture import ENOUGH, textured_blocks
-from recon_detect.methods.grain.contrasts import REMARKABLE, pooled
+from recon_detect.methods.grain.contrasts import REMARKABLE, pooled, without_doubtful_decoder
 from recon_detect.methods.grain.nulls import file_of
 from recon_detect.methods.grain.search import BestTrials, search
 from recon_detect.methods.method import Method, MethodResult
@@ -42,6 +42,7 @@ def grain(e: Evidence, nulls: Nulls) -> MethodResult:
         for row, image in enumerate(images):
             details[image] = describe(e, best, row)
     score = np.where(enough, pooled(per_model), 0.0)
+    details = list(map(without_doubtful_decoder, score.tolist(), details))
     remarks = [in_words(value, of_image) for value, of_image in zip(score.tolist(), details, strict=True)]
     return MethodResult(per_model, score, details, remarks)
 
