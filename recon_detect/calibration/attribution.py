@@ -7,15 +7,16 @@ class, unless its own images are nearer, so that there is an answer "none of the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t
 
 from recon_detect.calibration.bounds import conformal_p_value, predictive_t
+from recon_detect.calibration.content import JsonObject, matrix, members, number, numbers, text, texts
 from recon_detect.calibration.features import feature_matrix, feature_names
 from recon_detect.errors import UsageError
 from recon_detect.models.registry import PIXELS, family_of
@@ -39,7 +40,7 @@ def family_of_generator(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """Where a generated image comes from.
+    """Origin of a generated image.
 
     Attributes:
         family: Latent diffusion, pixel diffusion, GAN, or unknown.
@@ -101,18 +102,19 @@ class ByContrast:
         return Attribution(PIXEL if of_pixels else LATENT, family_of(best), likeness)
 
     @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> ByContrast:
+    def from_dict(cls, content: JsonObject) -> ByContrast:
         """Reads and checks the values of a file.
 
         Raises:
             ValueError: Values that no fit gives.
         """
-        null = {model: (float(m), float(s), int(n)) for model, (m, s, n) in content["photographs"].items()}
+        moments = {model: numbers(values) for model, values in members(content["photographs"]).items()}
+        null = {model: (mean, deviation, int(n)) for model, (mean, deviation, n) in moments.items()}
         if not null or not all(np.isfinite(m) and s > 0 and n >= 3 for m, s, n in null.values()):
             raise ValueError("attribution: expected mean, deviation and number of photographs' scores of each model")
-        return cls(content["method"], null, float(content["level"]), tuple(content["pixel_models"]))
+        return cls(text(content["method"]), null, number(content["level"]), texts(content["pixel_models"]))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """JSON values."""
         return {"kind": self.kind, **asdict(self)}
 
@@ -191,19 +193,19 @@ class ByTypicality:
         return Attribution(family_of_generator(best), best, likeness)
 
     @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> ByTypicality:
+    def from_dict(cls, content: JsonObject) -> ByTypicality:
         """Reads and checks the values of a file.
 
         Raises:
             ValueError: Values that no fit gives.
         """
         fitted = cls(
-            tuple(content["classes"]),
-            tuple(content["features"]),
-            _nested(np.array(content["centroids"], dtype=np.float64)),
-            _nested(np.array(content["precision"], dtype=np.float64)),
-            tuple(map(float, content["distances"])),
-            float(content["level"]),
+            texts(content["classes"]),
+            texts(content["features"]),
+            matrix(content["centroids"]),
+            matrix(content["precision"]),
+            numbers(content["distances"]),
+            number(content["level"]),
         )
         shapes = np.shape(fitted.centroids), np.shape(fitted.precision)
         count = len(fitted.features)
@@ -211,12 +213,12 @@ class ByTypicality:
             raise ValueError(f"attribution: {len(fitted.classes)} classes of {count} features with shapes {shapes}")
         return fitted
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """JSON values."""
         return {"kind": self.kind, **asdict(self)}
 
 
-def attribution_of(content: Mapping[str, Any]) -> ByContrast | ByTypicality:
+def attribution_of(content: JsonObject) -> ByContrast | ByTypicality:
     """Reads an attribution of a file by its kind.
 
     Raises:
