@@ -43,7 +43,7 @@ from recon_detect.models.registry import AUTOENCODERS, MODEL_SETS
 
 @dataclass(frozen=True)
 class Pool:
-    """Of a method: its models, the poses that it compares, the scales that it looks at, and the distances by channels.
+    """Models of a method, with the poses and scales that it compares, and the distances by channels.
 
     Autoencoders with 16 channels keep finer detail than those with 4, so their grain is finer (docs/methods/grain.md).
     """

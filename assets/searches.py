@@ -39,11 +39,11 @@ def searched(detector: Any, x: torch.Tensor) -> dict[str, list[float]]:
     """The best of each search in one image (1, 3, H, W), by stage, in the order of the models."""
     null = nulls.find_nulls(GRAIN.name, MODELS)
     crops = Crops(detector.evidence(x).using(GRAIN.distance, MODELS), null)
-    found = {}
+    by_stage = {}
     for stage in SEARCHES:
         best = {trial.model: trial.best_pose()[0] for trial in STAGES[stage](crops, np.arange(1))}
-        found[stage] = [best[model] for model in range(len(MODELS))]
-    return found
+        by_stage[stage] = [best[model] for model in range(len(MODELS))]
+    return by_stage
 
 
 def read(path: Path) -> Trials:

@@ -1,4 +1,4 @@
-"""Which contrast, distance and combination separates best, from evidence that was computed once.
+"""Separation by every contrast, distance and combination, from evidence that was computed once.
 
     python -m assets.evidence --data ../shared/eval --conditions jpeg-75 --views ablation --output evidence/
     python -m benchmarks.ablation --data ../shared/eval --evidence evidence/ --condition jpeg-75

@@ -1,4 +1,4 @@
-"""Whose decoder an image is said to be of, against the truth.
+"""Attribution of images to decoders, compared with the truth.
 
     python -m benchmarks.attribution --data ../shared/eval --scores benchmarks/results/x.scores.jsonl.partial
 
@@ -34,7 +34,7 @@ SIXFOLD = 6
 
 
 def untrained(rows: list[Entry], method: str) -> list[str]:
-    """Of every image, held against photographs of another fold."""
+    """Predicts the decoder of every image from photographs of another fold."""
     predicted = [""] * len(rows)
     decoders = [row["decoder"] for row in rows]
     for training, test in StratifiedKFold(2, shuffle=True, random_state=0).split(rows, decoders):
@@ -47,7 +47,7 @@ def untrained(rows: list[Entry], method: str) -> list[str]:
 
 
 def trained(rows: list[Entry], method: str) -> list[str]:
-    """Of every generated image, by the classes of the other folds."""
+    """Predicts the decoder of every generated image from the classes of the other folds."""
     predicted = [""] * len(rows)
     decoders = np.array([row["decoder"] for row in rows])
     for training, test in StratifiedKFold(SIXFOLD, shuffle=True, random_state=0).split(rows, decoders):
@@ -59,7 +59,7 @@ def trained(rows: list[Entry], method: str) -> list[str]:
 
 
 def strangers(rows: list[Entry], method: str) -> list[str]:
-    """Of every generated image, by the classes of the other families."""
+    """Predicts the decoder of every generated image from the classes of the other families."""
     predicted = [""] * len(rows)
     for family in DECODERS:
         others = [row for row in rows if row["decoder"] != family]

@@ -1,4 +1,4 @@
-r"""Whether what a classifier learns from some generators and data sets holds for others.
+r"""Classifiers that are trained on some generators and data sets, measured on others.
 
     python -m benchmarks.detection --data ../shared/eval --methods contrast,aedr,hfi --models tiny \
         --output benchmarks/results/x.csv

@@ -1,4 +1,4 @@
-"""How well error maps and contrast maps point at the part of a photograph that was changed, where masks are known.
+"""Localisation of changed parts of photographs by error maps and contrast maps, where masks are known.
 
     python -m benchmarks.localisation --plant ../shared/eval --data planted/ --models taesd
     python -m benchmarks.localisation --data planted/ --models taesd,taesdxl
@@ -81,7 +81,7 @@ def score(error_map: torch.Tensor, mask: np.ndarray[Any, Any]) -> dict[str, floa
 
 
 def read_mask(path: Path, transform: Transform) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Where a picture was changed, under the same crop as the picture: (H, W).
+    """Mask (H, W) of the changed part of a picture, under the same crop as the picture.
 
     Raises:
         UsageError: The crop is changed everywhere or nowhere, so that there is nothing to rank.
@@ -140,7 +140,7 @@ def plant(data: Path, output: Path, model: str, images: int, crop: int, device: 
 
 
 def _photographs(data: Path, crop: int) -> list[dict[str, str]]:
-    """In random order, the same each time."""
+    """Photographs in a random order that is the same each time."""
     rows = large_enough([row for row in read_manifest(data) if row["label"] == "real"], crop)
     return [rows[i] for i in np.random.default_rng(0).permutation(len(rows))]
 
@@ -174,7 +174,7 @@ def measure(
                     of,
                     find_distance(e.distance).map_scale,
                 )
-        scores = {model: {name: score(found, mask) for name, found in of.items()} for model, of in maps.items()}
+        scores = {model: {name: score(values, mask) for name, values in of.items()} for model, of in maps.items()}
         yield {"path": row["path"], "error": None, "changed": float(mask.mean()), "scores": scores}
 
 

@@ -1,4 +1,4 @@
-"""How a tiny autoencoder's error depends on where the image lies on its grid: the figure of docs/methods/grain.md.
+"""Error of a tiny autoencoder by the position of the image on its grid: the figure of docs/methods/grain.md.
 
     python -m benchmarks.phases --data ../shared/eval --dtype bfloat16
 

@@ -13,7 +13,7 @@ ALPHA = ("white", "black", "drop")
 
 @dataclass(frozen=True, slots=True)
 class Inversion:
-    """How far a diffusion model inverts an image.
+    """Extent to which a diffusion model inverts an image.
 
     Attributes:
         steps: Evaluations each way, 20 in DIRE; a stride through the training schedule must give as many.
@@ -28,7 +28,7 @@ class Inversion:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How images are read and how the loop runs; what is scored is chosen by method, models and distance.
+    """Settings of reading and of the loop; method, models and distance choose what is scored.
 
     Attributes:
         device: ``"cuda"``, ``"cuda:1"``, ``"mps"`` or ``"cpu"``; None takes the first of these that is there.
@@ -79,7 +79,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Fitting:
-    """How a calibration is fitted to scores of labelled images (`recon_detect.calibration.calibrate`).
+    """Options of fitting a calibration to scores of labelled images (`recon_detect.calibration.calibrate`).
 
     Attributes:
         fpr: Share of photographs that may be called generated.

@@ -58,7 +58,7 @@ def reconstructed(module: Any, x: Tensor, moved: float = 0.0) -> tuple[Tensor, T
 
 
 class Pool:
-    """What goes into and comes out of each convolution of the teacher, for some hundred crops; renewed one by one."""
+    """Inputs and outputs of each convolution of the teacher, for some hundred crops; renewed one by one."""
 
     def __init__(self, teacher: Any, crops: Crops) -> None:
         self.teacher, self.crops = teacher, crops
@@ -108,7 +108,7 @@ class Pool:
 
 
 def gradients(student: nn.Module, pool: Pool) -> list[float]:
-    """Those of every convolution on the teacher's activations; returns by how many decibels each is near."""
+    """Gradients of every convolution on the teacher's activations; returns the fidelity of each in decibels."""
     by_layer = []
     for name, layer in convolutions(student).items():
         x, target = pool.batch(name)
@@ -125,7 +125,7 @@ def gradients(student: nn.Module, pool: Pool) -> list[float]:
 
 
 def decibels(error: Tensor) -> float:
-    """Of a squared error."""
+    """Decibels of a squared error."""
     return round(-10 * math.log10(error.item() + 1e-9), 2)
 
 

@@ -1,4 +1,4 @@
-"""What the trainings share: crops of photographs, optimisers, checkpoints that a run goes on from."""
+"""Parts that the trainings share: crops of photographs, optimisers, checkpoints to resume from."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Optimisers:
         }
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """What `state` gave."""
+        """Restores what `state` gave."""
         for member, optimiser in enumerate(self.members):
             current = optimiser.state_dict()
             for key, value in state.items():

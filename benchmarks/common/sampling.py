@@ -1,4 +1,4 @@
-"""Which images of a data set are scored: all of them, or a sample with every decoder family in its share."""
+"""Choice of the images of a data set: all, or a sample with every decoder family in its share."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _number(text: str) -> int:
 
 
 def number_of(images: int | None, device: torch.device, *, long: bool) -> int:
-    """How many images are scored, where `images` are asked for: a `SAMPLE` of what is `long`, on a CPU."""
+    """Number of images to score, where `images` are asked for: a `SAMPLE` of what is `long`, on a CPU."""
     return images or (SAMPLE if long and device.type == "cpu" else ALL)
 
 

@@ -47,7 +47,7 @@ class Input:
     condition: str
 
     def source(self) -> tuple[Source, str]:
-        """What is opened, and the sum of its pixels; a file that cannot be read becomes a row that says so."""
+        """Source to open, with the sum of its pixels; a file that cannot be read becomes a row that says so."""
         try:
             data = prepare(self.path, self.crop, self.condition)
         except InputError:
@@ -172,5 +172,5 @@ def only(rows: Sequence[Entry], methods: Sequence[str]) -> list[Entry]:
 
 
 def scores_of(encoding: str, name: str = "evidence") -> Path:
-    """Where ``benchmarks.detection --output results/NAME-ENCODING.csv`` keeps scores."""
+    """Path of the scores of ``benchmarks.detection --output results/NAME-ENCODING.csv``."""
     return journal_of(RESULTS / f"{name}-{encoding}.csv")

@@ -32,7 +32,7 @@ def overview() -> str:
 
 
 def report(dataset: Dataset, root: Path, split: str | None) -> str:
-    """What of a set is there, part by part."""
+    """Reports the present files of a set, part by part."""
     lines = []
     for part, count, good in check(dataset, root, split):
         of = f" of {part.images:,}" if part.images is not None and split in (None, dataset.splits[0]) else ""

@@ -72,7 +72,7 @@ class Dataset:
         return tuple(dict.fromkeys(part.generator for part in self.parts if part.generator))
 
     def images(self, label: str) -> int | None:
-        """How many images of a class there should be; None where that is not known."""
+        """Expected number of images of a class; None where it is not known."""
         numbers = [part.images for part in self.parts if part.label == label]
         counted = [number for number in numbers if number is not None]
         return sum(counted) if len(counted) == len(numbers) else None

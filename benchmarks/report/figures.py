@@ -149,7 +149,7 @@ def roc(methods: Sequence[Classes], areas: Mapping[str, float]) -> Figure:
 
 
 def densities(methods: Sequence[Classes], thresholds: Mapping[str, float | None]) -> Figure:
-    """How the scores of both classes are distributed, by method; outliers at the edges."""
+    """Distributions of the scores of both classes, by method; outliers at the edges."""
 
     def draw(ax: Axes, number: int) -> None:
         method = methods[number]
@@ -172,7 +172,7 @@ def densities(methods: Sequence[Classes], thresholds: Mapping[str, float | None]
 
 
 def reliability(methods: Mapping[str, Sequence[tuple[float, int, int]]]) -> Figure:
-    """How often an image is generated that is said to be so with a probability, with 95 % intervals (Wilson)."""
+    """Share of generated images by predicted probability, with 95 % intervals (Wilson)."""
     names = list(methods)
 
     def draw(ax: Axes, number: int) -> None:

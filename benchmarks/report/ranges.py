@@ -12,7 +12,7 @@ from benchmarks.report.parts import Chart
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """How a kind of table is drawn: columns, and what is said of them.
+    """Figure of a kind of table: its columns and their captions.
 
     Attributes:
         title: Of the figure.

@@ -136,7 +136,7 @@ def cost(results: Sequence[Result]) -> Section:
 
 
 def summary(results: Sequence[Result], folder: Path | None) -> list[str]:
-    """What the tables say first."""
+    """Summary of the tables."""
     sentences = [f"Audit, {table.note.partition('. ')[0]}." for table in sections.audits(results, folder)]
     for name, of in sections.by_data(results, "detection").items():
         best = sections.pooled(of)[0]

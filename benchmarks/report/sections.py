@@ -1,4 +1,4 @@
-"""What a report says: sections of tables, matrices, charts and pictures, each with its conditions."""
+"""Sections of a report: tables, matrices, charts and pictures, each with its conditions."""
 
 from __future__ import annotations
 
@@ -313,7 +313,7 @@ def generalisation(result: Result) -> list[Part]:
 
 
 def localisation(result: Result) -> list[Part]:
-    """How well each map finds the pixels, then some pictures beside their masks and maps, where these were kept."""
+    """Localisation by each map, then some pictures beside their masks and maps, where these were stored."""
     table = layouts.plain(result.conditions, result.lines, "Pixels that were changed, by map")
     pictures = [
         Picture(thumbnail(path, 4 * THUMBNAIL), f"{path.stem}: image, mask, error, contrast", path.stem)
@@ -324,7 +324,7 @@ def localisation(result: Result) -> list[Part]:
 
 
 def published(results: Sequence[Result]) -> Table:
-    """What papers and others report, with ours beside it where the same was measured."""
+    """Results that papers and others report, beside ours where the same was measured."""
     ours = {line["method"]: line for line in reversed(pooled(results))}
     columns = {"AUROC": "auroc", "AP": "ap", "accuracy": "balanced_accuracy_at_threshold"}
     with PUBLISHED.open(newline="", encoding="utf-8") as file:
@@ -347,7 +347,7 @@ def _ours(line: dict[str, str] | None, column: str) -> str:
 
 
 def audits(results: Iterable[Result], folder: Path | None) -> list[Table]:
-    """What separates the classes of data sets without looking at the images, each with its verdict.
+    """Audits of data sets, each with its verdict.
 
     As ``recon-detect audit`` writes it: a table under a line that begins with the verdict, or ``audit*.json``.
     """

@@ -81,7 +81,7 @@ def load_lpips(trunk: dict[str, torch.Tensor], device: torch.device) -> LPIPS:
 
 
 def reconstruct(module: Any, x: torch.Tensor, generator: torch.Generator, clock: Clock) -> torch.Tensor:
-    """In [0, 1], from a sample of the posterior where there is one."""
+    """Reconstructions in [0, 1], from a sample of the posterior where there is one."""
     with clock("encode"):
         encoded = module.encode(x)
         if hasattr(encoded, "latent_dist"):

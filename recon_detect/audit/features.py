@@ -1,4 +1,4 @@
-"""What can be measured of an image without looking at what it shows."""
+"""Measurements of an image that do not look at what it shows."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from PIL import Image, JpegImagePlugin
 from scipy import fft, ndimage
 
 from recon_detect.errors import UsageError
-from recon_detect.images.jpeg import is_libjpeg
 from recon_detect.images.decode import decode
+from recon_detect.images.jpeg import is_libjpeg
 from recon_detect.images.picture import picture_of
 from recon_detect.images.reading import read_file
 from recon_detect.settings import DEFAULTS, Settings
@@ -188,7 +188,7 @@ def _blockiness(grey: Grey) -> tuple[float, float]:
 
 
 def _zero_coefficients(grey: Grey) -> float:
-    """How many DCT coefficients vanish on the grid of 8 px against half a block off it, as a logarithm.
+    """Log ratio of the shares of DCT coefficients that vanish on the grid of 8 px and half a block off it.
 
     Quantisation makes them vanish on the grid of a JPEG alone (ZERO, Nikoukhah et al., IPOL 11, 2021).
     """

@@ -38,10 +38,10 @@ _LOWEST, _HIGHEST, _UNKNOWN = 50, 90, 75
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """What a matched version is made of.
+    """Images and transform of a matched version.
 
     Attributes:
-        transform: What every image goes through.
+        transform: Applied to every image.
         rows: The images that are in it, as they were measured before.
         left_out: Number of images by why they are not in it.
     """
@@ -138,7 +138,7 @@ def write_manifest(matched: Matched, images: Sequence[Source], folder: Path, *, 
 
 
 def read_transform(path: Path) -> Transform | None:
-    """What a ``transform.json`` asks for; None where it is done already.
+    """Reads the transform of a ``transform.json``; None where it is already applied.
 
     Raises:
         UsageError: Not such a file.
@@ -193,7 +193,7 @@ def _encoding(rows: Sequence[Measured], audit: Audit) -> str:
 
 
 def _balanced(rows: Sequence[Measured]) -> list[Measured]:
-    """As many of each class in each half octave of the shorter side, chosen by the hash of the path; in order."""
+    """Equally many images of each class in each half octave of the shorter side, by hash of the path; in order."""
     strata: defaultdict[int, dict[str, list[Measured]]] = defaultdict(lambda: {REAL: [], GENERATED: []})
     for row in rows:
         strata[math.floor(2 * math.log2(_shorter(row)))][str(row.label)].append(row)

@@ -1,4 +1,4 @@
-"""How well one measurement, or several together, separate two classes, and whether that can be chance."""
+"""Separation of two classes by one measurement or by several together, and its probability by chance."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def family_wise(columns: Sequence[Column], generated: Bools, seed: int = 0) -> F
 
 
 def _distances(columns: Sequence[Column], labels: Bools) -> Floats:
-    """How far from 1/2 the AUROC of each measurement is under each labelling (B, N): (B, F)."""
+    """Distances (B, F) of the AUROC of each measurement from 1/2, under each labelling (B, N)."""
     distances = np.empty((len(labels), len(columns)))
     numbers = [place for place, (feature, _) in enumerate(columns) if feature.kind != CATEGORY]
     given = np.array([[value is not None for value in columns[place][1]] for place in numbers]).T

@@ -1,4 +1,4 @@
-"""From measurements of the images of a set to a verdict on the set."""
+"""Verdict on a set of images, from measurements of each image."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _COMBINED = (
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What was measured of one image; `values` is empty where there is an error."""
+    """Measurements of one image; `values` is empty where there is an error."""
 
     path: str
     label: str | None
@@ -52,12 +52,12 @@ class Measured:
     about: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON lines."""
+        """JSON values of the row."""
         return {"path": self.path, "label": self.label, **self.values, "error": self.error}
 
     @classmethod
     def from_dict(cls, row: dict[str, Any], source: Source) -> Measured:
-        """From what `to_dict` gave of a source."""
+        """Reads what `to_dict` gave of a source."""
         values = {name: value for name, value in row.items() if name not in ("path", "label", "error")}
         return cls(source.id, source.label, {} if row["error"] else values, row["error"], dict(source.about))
 
@@ -83,10 +83,10 @@ def _measured(settings: Settings, transform: Transform | None, source: Source) -
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """How well one measurement, or a combination, separates the classes.
+    """Separation of the classes by one measurement or a combination.
 
     Attributes:
-        feature: What was measured.
+        feature: Measurement.
         real: Photographs that have it.
         generated: Generated images that have it.
         auroc: 0.5 to 1 for a number, whichever class has more of it; cross-validated, and perhaps below 0.5, for a
@@ -121,7 +121,7 @@ class Finding:
         return f"{self.feature.title} {self.auroc:.2f} [{self.low:.2f}, {self.high:.2f}]"
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON and tables."""
+        """JSON values, also for tables."""
         numbers = {name: round(getattr(self, name), 4) for name in ("auroc", "low", "high", "p")}
         return {
             "measurement": self.feature.title,
@@ -137,7 +137,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What separates the classes of a set without looking at what its images show.
+    """Differences between the classes of a set that do not depend on what its images show.
 
     Attributes:
         findings: One for each measurement that differs among the images, the largest separation first.
@@ -197,13 +197,13 @@ class Audit:
 
     @property
     def shortcuts(self) -> tuple[Finding, ...]:
-        """What a classifier could use instead of looking, the strongest first: of file, size and compression."""
+        """Findings on file, size and compression that a classifier could use as a shortcut, the strongest first."""
         single = [finding for finding in self.findings if finding.grade and finding.feature.group != PIXELS]
         return tuple(single or [finding for finding in self._combination if finding.grade])
 
     @property
     def _combination(self) -> list[Finding]:
-        """That of file, size and compression, if any of it differs."""
+        """Finding on file, size and compression together, if any of them differs."""
         return [finding for finding in self.together if finding.feature is _COMBINED[0]]
 
     @property
@@ -235,7 +235,7 @@ class Audit:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """JSON values."""
         return {
             "verdict": self.verdict,
             "conditions": self.conditions,
@@ -271,7 +271,7 @@ def audit(
 def _columns(
     rows: Sequence[Measured], generated: Bools, transform: Transform | None
 ) -> tuple[list[Column], tuple[str, ...], tuple[str, ...]]:
-    """What can be compared; and the titles of what is the same everywhere, and of what too few images have."""
+    """Columns to compare; titles of those that are constant, and of those that too few images have."""
     columns: list[Column] = []
     constant, skipped = [], []
     for feature in FEATURES:

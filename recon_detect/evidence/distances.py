@@ -63,7 +63,7 @@ def ssim(x: Tensor, y: Tensor) -> Tensor:
 
 
 class Of(Enum):
-    """What a distance compares of an image and its reconstruction."""
+    """Part of an image and its reconstruction that a distance compares."""
 
     PIXELS = "pixels"
     LPIPS = "features of an LPIPS network"
@@ -153,7 +153,7 @@ class Distances:
 
     @property
     def tiled(self) -> bool:
-        """Whether maps of large images can be computed in tiles, with the result of the whole image."""
+        """True where maps of large images are computed in tiles, with the result of the whole image."""
         return all(row.halo is not None for row in self.rows.values())
 
     def computed_with(self, name: str) -> tuple[str, ...]:
@@ -179,7 +179,7 @@ class Distances:
         return dict(zip(names, tiled(part, [x, y], scales, tile=TILE, halo=halo), strict=True))
 
     def features(self, x: Tensor, net: str) -> Features:
-        """What a network sees in (B, 3, H, W): the part that is computed once per image."""
+        """Features that a network sees in (B, 3, H, W): the part that is computed once per image."""
         return self._lpips[net].features(x)
 
     def maps(

@@ -1,4 +1,4 @@
-"""What a method is: a short formula over evidence, its direction, its needs, and where it comes from."""
+"""Methods: a short formula over evidence, its direction, its needs and its source."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class MethodResult:
-    """What a statistic returns where it has more than a number per column.
+    """Result of a statistic that has more than a number per column.
 
     Attributes:
         per_model: (B, K), in the direction of the method.
@@ -75,10 +75,10 @@ class Method:
 
     @property
     def has_networks(self) -> bool:
-        """Whether it is used with pretrained models."""
+        """True for methods that use pretrained models."""
         return bool(self.needs & {Need.AUTOENCODERS, Need.BACKBONES})
 
     @property
     def takes_distance(self) -> bool:
-        """Whether users may choose the distance: of reconstructions, and where no null distribution fixes it."""
+        """True where users may choose the distance: of reconstructions, and where no null distribution fixes it."""
         return Need.AUTOENCODERS in self.needs and Need.NULLS not in self.needs

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """How a diffusers class encodes and decodes without sampling, quantising, tiling or rounding.
+    """Encoding and decoding by a diffusers class, without sampling, quantising, tiling or rounding.
 
     Attributes:
         encode: From a module and images in [-1, 1] to latents, or to the posterior where there is one.

@@ -39,7 +39,7 @@ class Autoencoder(Reconstructor):
 
     @property
     def tiled(self) -> bool:
-        """Whether large images are computed in tiles: where the network is convolutions alone."""
+        """True where large images are computed in tiles: for networks of convolutions alone."""
         return self._halo is not None
 
     def encode(

@@ -1,4 +1,4 @@
-"""What a file of weights really is, where it is no weights: said before a reader fails on it in its own words."""
+"""Recognition of files that are not weights, before a reader fails on them with a less useful message."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _start(path: Path) -> bytes:
 
 
 def _no_weights(start: bytes) -> str | None:
-    """What the file is, where it is neither of the formats of weights."""
+    """Describes a file that is in neither of the formats of weights."""
     if start.startswith((b"PK\x03\x04", b"\x80")):
         return None
     if start.startswith((b"{", b"[")):

@@ -63,7 +63,7 @@ class Models:
 
     @property
     def invert(self) -> bool:
-        """Whether one of them is a diffusion model, so that `Settings.inversion` decides scores."""
+        """True where one of them is a diffusion model, so that `Settings.inversion` decides scores."""
         return bool(self.denoisers) or any(isinstance(model, DiffusionReconstructor) for model in self.reconstructors)
 
     @property

@@ -176,7 +176,7 @@ def build_unet(config: Mapping[str, Any]) -> Any:
 
 
 def check_shapes(unet: Any, state: Mapping[str, Tensor]) -> None:
-    """Whether the tensors are those of a network.
+    """Checks that the tensors are those of a network.
 
     Raises:
         ValueError: Some are missing, are too many, or have other shapes.

@@ -60,12 +60,12 @@ class Reconstructor(ABC):
 
     @property
     def tiled(self) -> bool:
-        """Whether large images are computed in tiles, with the result of the whole image."""
+        """True where large images are computed in tiles, with the result of the whole image."""
         return False
 
     @property
     def low_precision(self) -> bool:
-        """Whether a reconstruction may be tried again in float32."""
+        """True where a reconstruction may be tried again in float32."""
         return self.dtype != torch.float32
 
     @abstractmethod

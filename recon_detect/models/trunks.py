@@ -75,7 +75,7 @@ def find_trunk(net: str, names: tuple[str, ...]) -> dict[str, Tensor]:
 
 
 def cache_folder() -> Path:
-    """Where fetched tensors are kept: beside the hub's cache."""
+    """Folder of fetched tensors, beside the hub's cache."""
     from huggingface_hub.constants import HF_HOME
 
     return Path(HF_HOME) / "recon_detect"

@@ -1,4 +1,4 @@
-"""Where the weights of a model are: a folder, the hub's cache, the hub, in this order."""
+"""Location of the weights of a model: a folder, the hub's cache or the hub, in this order."""
 
 from __future__ import annotations
 

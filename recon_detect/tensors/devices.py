@@ -1,4 +1,4 @@
-"""Which device computes, and which versions took part."""
+"""Choice of the device, and versions of the libraries that took part."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _BFLOAT16 = ("amx_bf16", "avx512_bf16", "bf16", "sve_bf16")
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 saves time: a CPU without instructions for it takes many times as long as in float32.
+    """True where bfloat16 saves time: a CPU without instructions for it takes many times as long as in float32.
 
     True where torch cannot tell.
     """
@@ -52,7 +52,7 @@ def has_bfloat16(device: torch.device) -> bool:
 
 
 def sum_dtype(device: torch.device) -> torch.dtype:
-    """In what means are taken: methods subtract them from each other, and float32 keeps seven digits of each."""
+    """Precision of means: methods subtract them from each other, and float32 keeps seven digits of each."""
     return torch.float32 if device.type == "mps" else torch.float64  # Metal has no float64
 
 

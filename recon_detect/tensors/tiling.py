@@ -19,7 +19,7 @@ TILED_ABOVE = 2_000_000
 
 
 def is_large(x: Tensor, unit: int = 1) -> bool:
-    """Whether (B, C, h, w), whose positions are `unit` pixels wide, is to be computed in tiles."""
+    """True where (B, C, h, w), whose positions are `unit` pixels wide, is to be computed in tiles."""
     return x.shape[-2] * x.shape[-1] * unit**2 > TILED_ABOVE
 
 

@@ -46,7 +46,7 @@ def grain(e: Evidence, nulls: Nulls) -> MethodResult:
 
 
 def describe(e: Evidence, best: BestTrials, image: int) -> dict[str, Any]:
-    """What the best trial implies about an image, should it be generated."""
+    """Describes an image as the best trial implies, should it be generated."""
     trial = best.best(image)
     height, width = e.image().shape[-2:]
     return {

@@ -1,4 +1,4 @@
-"""How contrasts are distributed over photographs, measured once per model and shipped with the package."""
+"""Distributions of contrasts over photographs, measured once per model and shipped with the package."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Null:
 
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> Null:
-        """From a row of the file, in which what belongs to a pose is under its name."""
+        """Reads a row of the file, in which the values of a pose are under its name."""
         mean, variance, spread = (tuple(row[name].values()) for name in ("mean", "variance", "spread"))
         return cls(mean, variance, spread, row["area"], row["freedom"])
 

@@ -182,14 +182,14 @@ class Architecture:
 
 
 def _count(state: StateDict, name: str) -> int:
-    numbers = {int(found[1]) for key in state if (found := re.match(rf"{name}\.(\d+)\.", key))}
+    numbers = {int(match[1]) for key in state if (match := re.match(rf"{name}\.(\d+)\.", key))}
     if not numbers:
         raise KeyError(f"{name}.0.0.weight")
     return max(numbers) + 1
 
 
 def _upsampling(state: StateDict, j: int) -> str | None:
-    """How the last part of an output block changes the resolution, if it does."""
+    """Kind of layer by which an output block enlarges, if it does."""
     for part in (1, 2):
         if f"output_blocks.{j}.{part}.conv.weight" in state:
             return "conv"
@@ -242,27 +242,27 @@ def _parents(module: str) -> list[str]:
 
 def _modules(architecture: Architecture) -> dict[str, str]:
     """guided-diffusion's modules and diffusers'."""
-    found = dict(_OUTSIDE)
+    names = dict(_OUTSIDE)
     blocks, levels = architecture.blocks, len(architecture.level_channels)
     for level in range(levels):
         down, up = f"down_blocks.{level}", f"up_blocks.{levels - 1 - level}"
         for number in range(blocks):
             index = 1 + level * (blocks + 1) + number
-            found[f"input_blocks.{index}.0"] = f"{down}.resnets.{number}"
-            found[f"input_blocks.{index}.1"] = f"{down}.attentions.{number}"
+            names[f"input_blocks.{index}.0"] = f"{down}.resnets.{number}"
+            names[f"input_blocks.{index}.1"] = f"{down}.attentions.{number}"
         if level < levels - 1:
-            found[f"input_blocks.{(level + 1) * (blocks + 1)}.0"] = f"{down}.downsamplers.0"
+            names[f"input_blocks.{(level + 1) * (blocks + 1)}.0"] = f"{down}.downsamplers.0"
         for number in range(blocks + 1):
             index = (levels - 1 - level) * (blocks + 1) + number
-            found[f"output_blocks.{index}.0"] = f"{up}.resnets.{number}"
+            names[f"output_blocks.{index}.0"] = f"{up}.resnets.{number}"
             if architecture.attention[level]:
-                found[f"output_blocks.{index}.1"] = f"{up}.attentions.{number}"
+                names[f"output_blocks.{index}.1"] = f"{up}.attentions.{number}"
         if level:
             last = f"output_blocks.{(levels - level) * (blocks + 1) - 1}"
-            found[f"{last}.{2 if architecture.attention[level] else 1}"] = f"{up}.upsamplers.0"
+            names[f"{last}.{2 if architecture.attention[level] else 1}"] = f"{up}.upsamplers.0"
     for index, part in enumerate(("resnets.0", "attentions.0", "resnets.1")):
-        found[f"middle_block.{index}"] = f"mid_block.{part}"
-    return found
+        names[f"middle_block.{index}"] = f"mid_block.{part}"
+    return names
 
 
 # The multiples of channels that guided-diffusion takes for each size when none are given.
@@ -351,7 +351,7 @@ def read_checkpoint(checkpoint: Path, *, under: str | None = None) -> StateDict:
     """
     import torch
 
-    state = read_pickled(checkpoint)
+    state: object = read_pickled(checkpoint)
     if under and isinstance(state, Mapping):
         state = state.get(under, state)
     if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
@@ -360,7 +360,7 @@ def read_checkpoint(checkpoint: Path, *, under: str | None = None) -> StateDict:
 
 
 def _check(placed: StateDict, config: dict[str, Any]) -> None:
-    """Whether the tensors are those of the network that the configuration describes."""
+    """Checks that the tensors are those of the network that the configuration describes."""
     import torch
 
     with torch.device("meta"):
