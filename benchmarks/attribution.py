@@ -88,7 +88,7 @@ def draw(matrices: dict[str, tuple[list[str], np.ndarray]], path: Path) -> None:
             ax.text(j, i, shown[i, j], ha="center", va="center", color="white" if share > 0.6 else "black")
         ax.set_xticks(range(len(labels)), labels, rotation=30, ha="right")
         ax.set_yticks(range(len(shown)), [label for label, there in zip(labels, present, strict=True) if there])
-        ax.set(title=title, xlabel="told", ylabel="true")
+        ax.set(title=title, xlabel="predicted", ylabel="true")
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=110, format="png")
     plt.close(figure)
@@ -119,7 +119,7 @@ def answers_of(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
-    parser.add_argument("--scores", type=Path, required=True, help="what benchmarks.detection kept")
+    parser.add_argument("--scores", type=Path, required=True, help="scores of benchmarks.detection")
     parser.add_argument("--method", default="contrast", help="whose scores of each model are compared")
     parser.add_argument("--name", default="png", help="for the names of the results")
     parser.add_argument("--output", type=Path, default=RESULTS)

@@ -114,7 +114,7 @@ def region(height: int, width: int, draw: np.random.Generator) -> np.ndarray[Any
 
 
 def plant(data: Path, output: Path, model: str, images: int, crop: int, device: str | None) -> None:
-    """Writes a set of photographs with a region decoded anew, its masks and its manifest. What is there is kept."""
+    """Writes a set of photographs with a region decoded anew, its masks and its manifest. Existing files stay."""
     detector = load_detector("aeroblade", models=[model], distance="l2", device=device)
     name = f"planted: region decoded anew by {model.rpartition('/')[2]}"
     rows = []
@@ -209,7 +209,7 @@ def arguments() -> argparse.ArgumentParser:
         "--crop", type=int, default=0, help="of images and masks at the centre; 0: whole, and 512 to plant"
     )
     parser.add_argument("--encoding", default="png", help="png, jpeg-75, ...: what the images go through")
-    parser.add_argument("--pictures", type=int, default=4, help="so many images beside their masks and maps, as PNG")
+    parser.add_argument("--pictures", type=int, default=4, help="images to save beside their masks and maps, as PNG")
     parser.add_argument("--device", default=None)
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--output", type=Path, default=RESULTS / "localisation.csv")

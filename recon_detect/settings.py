@@ -38,7 +38,7 @@ class Settings:
         window: Images that are sorted into batches of one size at a time; the bound on what is held in memory.
         max_pixels: Images with more pixels (width times height) are refused before they are decoded.
         max_bytes: Files with more bytes are refused before they are read.
-        exif_orientation: Turn images as their EXIF tag says. Off, because the grid of the decoder is in the stored
+        exif_orientation: Turn images by their EXIF tag. Off, because the grid of the decoder is in the stored
             pixels; the tag is reported either way.
         middle_square: Score the middle square of each image, brought to this side as DIRE does, not the image as it is.
             Resizing removes most of the evidence of a decoder; diffusion models of pixels want their own size.

@@ -5,8 +5,8 @@ r"""Trains a student of a tiny autoencoder: the same architecture, from random w
 
 Layer by layer: each convolution learns to give what that of the teacher gives for the same input (hints of all layers,
 after FitNets, arXiv:1412.6550). Inputs are crops of photographs, and of what the teacher decodes from their latents,
-moved a little. So the weights of a student come near its teacher's: it is a copy that was learnt, and owes its teacher
-as much.
+moved a little. So the weights of a student come close to its teacher's: it is a copy, and under the
+teacher's licence.
 
 A run that was killed goes on from its last checkpoint; more ``--rounds`` than are done go on training.
 """
@@ -29,9 +29,9 @@ from recon_detect.models.torchvision_guard import hide_broken_torchvision
 from recon_detect.models.weights import find_weights
 
 CROP = 128
-WINDOW = 32  # positions along a side of what is kept of a large layer
+WINDOW = 32  # positions along a side of the stored part of a large layer
 POSITIONS = 4096  # of each convolution in a round
-POOL = 200  # crops whose activations are kept, ...
+POOL = 200  # crops whose activations are stored, ...
 POOL_START = 48  # ... and that training begins with
 REPORT = 100  # rounds between checkpoints
 ADAM_RATE = 5e-3
@@ -62,7 +62,7 @@ class Pool:
 
     def __init__(self, teacher: Any, crops: Crops) -> None:
         self.teacher, self.crops = teacher, crops
-        self.kept: list[dict[str, Pair]] = []
+        self.entries: list[dict[str, Pair]] = []
         self.variance: dict[str, float] = {}
         self._oldest = 0
         self._caught: dict[str, Pair] = {}
@@ -77,18 +77,18 @@ class Pool:
             x = ((x.float().clamp(0, 1) * 255).round() / 255).to(PRECISION).contiguous(memory_format=FAST)
         reconstructed(self.teacher, x)
         entry = {name: self._window(*pair) for name, pair in self._caught.items()}
-        if not self.kept:
+        if not self.entries:
             self.variance = {name: output.float().var().item() + 1e-8 for name, (_, output) in entry.items()}
-        if len(self.kept) < POOL:
-            self.kept.append(entry)
+        if len(self.entries) < POOL:
+            self.entries.append(entry)
             return
-        self.kept[self._oldest] = entry
+        self.entries[self._oldest] = entry
         self._oldest = (self._oldest + 1) % POOL
 
     def batch(self, name: str) -> Pair:
         """Inputs and outputs of a convolution for some of the crops."""
-        count = max(1, POSITIONS // self.kept[0][name][1].shape[-1] ** 2)
-        pairs = [self.kept[index][name] for index in self.crops.generator.integers(0, len(self.kept), count)]
+        count = max(1, POSITIONS // self.entries[0][name][1].shape[-1] ** 2)
+        pairs = [self.entries[index][name] for index in self.crops.generator.integers(0, len(self.entries), count)]
         x, y = (torch.cat(parts).contiguous(memory_format=FAST) for parts in zip(*pairs, strict=True))
         return x, y
 

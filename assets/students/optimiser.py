@@ -19,7 +19,7 @@ _ITERATIONS = 5
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
-    """(N, rows, columns) with their singular vectors kept and their singular values near 1."""
+    """(N, rows, columns) with the same singular vectors and their singular values near 1."""
     a, b, c = _QUINTIC
     x: Tensor = matrices.to(PRECISION)
     x = x / (matrices.norm(dim=(1, 2), keepdim=True).to(PRECISION) + 1e-12)

@@ -128,7 +128,7 @@ class Run:
         self.optimisers.restore(_under(state, "optimiser"))
 
     def rounds(self, until: int, every: int) -> Iterator[int]:
-        """The rounds that are left; after every so many, and the last, a checkpoint."""
+        """Remaining rounds; writes a checkpoint at intervals and after the last."""
         while self.done < until:
             started = time.monotonic()
             yield self.done

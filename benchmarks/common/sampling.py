@@ -21,8 +21,8 @@ SEARCHING = ("grain",)
 
 
 def add_argument(parser: argparse.ArgumentParser, default: str) -> None:
-    """Adds ``--images``; `default` says what `number_of` takes where it is not given."""
-    text = "so many, photographs and generated images in turn and each decoder family in its share, or 'all'"
+    """Adds ``--images``; `default` describes what `number_of` takes where it is not given."""
+    text = "number of images, half of them photographs, with each decoder family in its share; or 'all'"
     parser.add_argument("--images", type=_number, default=None, metavar="N", help=f"{text}; default: {default}")
 
 

@@ -1,4 +1,4 @@
-"""Scores of images: computed once, kept in a journal, read again with what the manifest says of each image.
+"""Scores of images: computed once, stored in a journal, read again with the manifest's entry of each image.
 
 What is reused has to be what would be computed, to the last bit: a table must not show where its run was interrupted.
 A score depends a little on the images that share its batch (by about 1e-5), so the batches are those of the list of

@@ -107,7 +107,7 @@ def verify(dataset: Dataset, folder: Path) -> Iterator[tuple[str, bool]]:
 
 
 def sample(rows: Sequence[ManifestRow], images: int | None) -> list[ManifestRow]:
-    """At most so many photographs and images of each generator, chosen by the hash of their names; in order."""
+    """Limits photographs and images of each generator to a number, chosen by the hash of their names; in order."""
     if images is None:
         return list(rows)
     by_generator: dict[str, list[ManifestRow]] = {}

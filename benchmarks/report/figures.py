@@ -123,7 +123,7 @@ def _panels(count: int, draw: Callable[[Axes, int], None], side: float = 2.5, ac
 def roc(methods: Sequence[Classes], areas: Mapping[str, float]) -> Figure:
     """ROC curves with a logarithmic false-positive rate: what counts is at the left.
 
-    Steps, not interpolated, the best method first. Nothing can be said left of one photograph.
+    Steps, not interpolated, the best method first. The curve begins at one photograph.
     """
     first = min(1 / len(method.real) for method in methods)
 
@@ -186,7 +186,7 @@ def reliability(methods: Mapping[str, Sequence[tuple[float, int, int]]]) -> Figu
                aspect="equal")  # fmt: skip
         ax.grid(True)
         if number == 0:
-            ax.set(xlabel="probability told", ylabel="share generated")
+            ax.set(xlabel="predicted probability", ylabel="share generated")
 
     return _panels(len(names), draw)
 

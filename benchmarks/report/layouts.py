@@ -15,7 +15,7 @@ Lines = list[dict[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Cells as text, in which backticks mark code; what is said under the table; and its title."""
+    """Cells as text, in which backticks mark code; the note under the table; and its title."""
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -193,11 +193,11 @@ def thresholds(conditions: str, lines: Lines) -> Table:
     head = [
         "score",
         "images",
-        "strata (found)",
+        "strata",
         f"{promised}: mean [95 % of splits]",
         "splits above it beyond chance",
         "true positives",
-        "drift told",
+        "splits with a drift warning",
         "probability: Brier score, calibration error",
         "first split: false positives [95 %]",
         "true positives",

@@ -39,7 +39,7 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A thumbnail: a data URI, what it is, and what is said of it."""
+    """A thumbnail: a data URI, its title and its caption."""
 
     uri: str
     alt: str

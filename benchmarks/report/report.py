@@ -100,7 +100,7 @@ def decisions(results: Sequence[Result]) -> Section:
 
 def attribution(results: Sequence[Result]) -> Section:
     parts = [part for result in results if result.kind == "attribution" for part in sections.attribution(result)]
-    return Section("Attribution", "Whose decoder an image is said to be of, against the truth.", parts)
+    return Section("Attribution", "Decoder that an image is attributed to, against the true one.", parts)
 
 
 def generalisation(results: Sequence[Result]) -> Section:

@@ -37,7 +37,7 @@ PUBLISHED = Path(__file__).parent / "published.csv"
 # Mistakes of each kind that are shown, and the longer side of their pictures in pixels.
 SHOWN, THUMBNAIL = 6, 200
 RATE = 0.05
-# Standard deviations of photographs beyond which a feature tells no more.
+# Standard deviations of photographs beyond which a feature adds nothing.
 _CLIP = 5.0
 
 
@@ -137,7 +137,7 @@ def _reliability(result: Result, methods: Sequence[figures.Classes]) -> Chart:
         "Reliability of probabilities",
         f"reliability-{result.path.stem}",
         figures.reliability({f"{name}, ECE {errors[name]:.2f}": reliability(*of) for name, of in probable.items()}),
-        f"Share of generated images against the probability told. Expected calibration error: {_listed(errors)}",
+        f"Share of generated images against the predicted probability. Expected calibration error: {_listed(errors)}",
         f"Platt's logistic fit to the scores of the other {FOLDS - 1} of {FOLDS} folds, at the share of generated "
         f"images among all; {BINS} bins of equal width, larger dots are more images; intervals of 95 % after Wilson. "
         f"{conditions_of([result])}",
@@ -285,7 +285,7 @@ def attribution(result: Result) -> list[Part]:
             for line in lines
         ]
         note = f"Counts, shaded by the share of their row. {conditions_of([result])}"
-        parts.append(Matrix(f"{result.form}: {by}", "true (n) \\ told", labels, rows, note))
+        parts.append(Matrix(f"{result.form}: {by}", "true (n) \\ predicted", labels, rows, note))
     return parts
 
 

@@ -157,7 +157,7 @@ def stages_of(clock: Clock) -> AbstractContextManager[None]:
 def ours(
     files: Sequence[Path], models: Sequence[str], device: torch.device, dtype: str, clock: Clock, *, batch: int | None
 ) -> np.ndarray[Any, Any]:
-    """This package, from loading to scores."""
+    """Scores by this package, from loading on."""
     with clock("load"):
         detector = load_detector("aeroblade", models=models, device=str(device), dtype=dtype, batch_size=batch)
     return detector.score([str(file) for file in files], progress=False).raise_for_errors().scores

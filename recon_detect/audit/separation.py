@@ -38,7 +38,7 @@ def interval(area: float, real: int, generated: int, confidence: float = 0.95) -
 
     The areas whose distance to the observed one is within the quantile of their own standard error, after Hanley and
     McNeil with the mean of both sample sizes. Unlike a bootstrap it has a width at 1: 5 + 5 images in perfect order
-    say less than 500 + 500.
+    are weaker evidence than 500 + 500.
     """
     z = float(stats.norm.isf((1 - confidence) / 2))
     mean = (real + generated) / 2 - 1
@@ -55,7 +55,7 @@ def interval(area: float, real: int, generated: int, confidence: float = 0.95) -
 
 
 def detectable(real: int, generated: int, tests: int, level: float) -> float:
-    """The smallest AUROC of a number that can be told from chance with so many images, among so many measurements.
+    """Smallest AUROC that differs from chance with these numbers of images, among `tests` measurements.
 
     By the normal approximation of the Mann-Whitney statistic and Bonferroni's bound.
     """

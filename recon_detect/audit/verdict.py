@@ -213,7 +213,7 @@ class Audit:
         sentences = [_of_shortcuts(self.shortcuts, self._combination[0]) if self.shortcuts else _none_among(fair)]
         least = separation.detectable(self.real, self.generated, max(len(self.findings), 1), LEVEL / 2)
         if not self.shortcuts and least > GRADES["weak"]:
-            sentences.append(f"With so few images, less than an AUROC of about {least:.2f} cannot be told from chance.")
+            sentences.append(f"With so few images, an AUROC below about {least:.2f} is not distinct from chance.")
         looks = [finding for finding in self.findings if finding.grade and finding.feature.group == PIXELS]
         if looks:
             sentences.append(
@@ -282,7 +282,7 @@ def _columns(
         elif min(int(given[generated].sum()), int(given[~generated].sum())) < FEWEST:
             skipped.append(feature.title)
         else:
-            # Files that one encoder wrote in one way: how large they are says how busy the pictures are.
+            # One encoder wrote all files in one way: their size measures how busy the pictures are.
             written_alike = transform is not None and feature.name == "bytes_per_pixel"
             columns.append((replace(feature, group=PIXELS) if written_alike else feature, values))
     return columns, tuple(constant), tuple(skipped)

@@ -25,8 +25,8 @@ from recon_detect.results import Row
 NONE = "none of the known"
 LATENT, PIXEL, GAN, UNKNOWN = "latent diffusion", "pixel diffusion", "GAN", "unknown"
 
-# What the names of generators begin with.
-_FAMILIES = {
+# Beginnings of the names of generators.
+_PREFIXES = {
     LATENT: ("sd", "stable", "flux", "latent", "ldm", "kandinsky", "pixart", "auraflow", "wuerstchen", "midjourney"),
     PIXEL: ("adm", "ddpm", "ddim", "iddpm", "glide", "pndm", "guided", "imagen", "deepfloyd"),
     GAN: ("gan", "progan", "stylegan", "biggan", "cyclegan", "stargan", "gaugan", "projectedgan", "diff-"),
@@ -35,7 +35,7 @@ _FAMILIES = {
 
 def family_of_generator(name: str) -> str:
     """Latent diffusion, pixel diffusion, GAN or unknown, by the name of a generator or of a decoder family."""
-    return next((family for family, starts in _FAMILIES.items() if name.lower().startswith(starts)), UNKNOWN)
+    return next((family for family, starts in _PREFIXES.items() if name.lower().startswith(starts)), UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ class ByTypicality:
         classes, members, counts = np.unique(np.array(labels)[finite], return_inverse=True, return_counts=True)
         if len(classes) < 2 or counts.min() < 5:
             numbers = ", ".join(f"{name}: {count}" for name, count in zip(classes, counts, strict=True))
-            raise UsageError(f"to tell generators apart takes two or more with five images each; got {numbers}")
+            raise UsageError(f"expected two or more generators with five images each; got {numbers}")
         held_out = np.zeros(len(values))
         for training, test in StratifiedKFold(5, shuffle=True, random_state=0).split(values, members):
             far = _squared_distances(values[test], *_centroids(values[training], members[training]))

@@ -73,7 +73,7 @@ class Calibration:
         attribution: Names the decoder; None of too few photographs.
         generated: Scores of generated images, ascending; empty without any.
         real_threshold: Below it an image is likely real: at most a share `fpr` of generated images is, with the same
-            confidence; None where that cannot be said.
+            confidence; None where generated images are too few.
         odds: Log odds of being generated as a function of the score (`probability.fit_probability`); None without
             generated images.
         prior: Share of generated images among those that will be judged.

@@ -244,7 +244,7 @@ def _skops() -> Any:
         import skops.io
     except ImportError as error:
         raise UsageError(
-            "classifiers that are not linear are kept with skops: pip install 'recon-detect[classifiers]', or take "
+            "classifiers that are not linear are stored with skops: pip install 'recon-detect[classifiers]', or take "
             "logistic, lda or linear-svm"
         ) from error
     return skops.io

@@ -89,7 +89,7 @@ class Evidence:
         """
         if positions is None:
             if len(x) % len(self):
-                raise UsageError(f"{len(x)} images of a batch of {len(self)}: say which each is made of")
+                raise UsageError(f"{len(x)} images of a batch of {len(self)}: give their positions in it")
             positions = list(range(len(self))) * (len(x) // len(self))
         other = copy.copy(self)
         other._start(x, [self._positions[position] for position in positions])
@@ -206,7 +206,7 @@ class Evidence:
         """Change (B, K) by one step of each diffusion model of pixels there and back, as mean squares.
 
         Args:
-            step: After so many steps of inversion, of the image at the size that the model was trained on.
+            step: Number of steps of inversion before, of the image at the size that the model was trained on.
 
         Raises:
             UsageError: An autoencoder has no steps.

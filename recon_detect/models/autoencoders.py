@@ -1,4 +1,4 @@
-"""Autoencoders: VAEs and their kin by diffusers' own classes, encoded and decoded as their `Adapter` says."""
+"""Autoencoders: VAEs and their kin by diffusers' own classes, encoded and decoded by their `Adapter`."""
 
 from __future__ import annotations
 

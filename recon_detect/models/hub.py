@@ -1,8 +1,8 @@
-"""The model hub: one file, or a few byte ranges of one, with errors that say what to do.
+"""The model hub: one file, or a few byte ranges of one, with errors that name the next step.
 
 Transfer, cache, resume and tokens are huggingface_hub's. It retries an unreachable host for 23 s and then speaks of a
-missing config.json; one HEAD request first tells reachable, gone and gated apart at once, and brings the checksum that
-the hub declares.
+missing config.json; one HEAD request first distinguishes reachable, gone and gated at once, and brings the checksum
+that the hub declares.
 """
 
 from __future__ import annotations

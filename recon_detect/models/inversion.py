@@ -105,7 +105,7 @@ def dire_inversion(
         predict: The model.
         x: Images (B, 3, H, W) in [-1, 1], taken as samples of the first time.
         schedule: Of N times.
-        steps: The first so many steps only (``real_step`` of the authors' script); 0 takes all.
+        steps: Number of the first steps to take (``real_step`` of the authors' script); 0 takes all.
         callback: Sees every step.
     """
     for index in range(len(schedule))[: steps or None]:
@@ -148,7 +148,7 @@ def ddim_inversion(
         predict: The model.
         x: Images or latents (B, C, H, W).
         schedule: Of N times.
-        steps: The first so many steps only; 0 takes all.
+        steps: Number of the first steps to take; 0 takes all.
         callback: Sees every step.
     """
     for index, (alpha_bar, alpha_bar_next) in list(enumerate(_edges(schedule)))[: steps or None]:

@@ -96,7 +96,7 @@ def load_models(
     if settings.dtype == "bfloat16" and not has_bfloat16(device):
         log.warning("this CPU has no bfloat16 and takes many times as long in it: leave dtype at 'auto'")
     classifier = _classifier(methods, settings, device)
-    # All weights are found before any is loaded: what is missing is said within a second.
+    # All weights are found before any is loaded: missing ones are reported within a second.
     weights = {name: find_weights(name) for bound in methods for name in bound.models}
     embedding = _needed(methods, Need.BACKBONES)
     distances = tuple(dict.fromkeys(name for bound in methods for name in bound.distances))

@@ -1,7 +1,7 @@
 """LPIPS v0.1 (Zhang et al., CVPR 2018, arXiv:1801.03924) in plain torch.
 
 The same numbers as the package lpips 0.1.4, without importing it: it needs torchvision, of which PyPI has no CPU build.
-What it adds: only the layers that are asked for, each as a map, and the features of an image kept for many comparisons.
+In addition: only the layers that are asked for, each as a map, and features of an image for many comparisons.
 The linear heads are data files of the lpips wheel; the trunks are torchvision's weights (see `trunks`).
 """
 

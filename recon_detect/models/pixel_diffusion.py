@@ -33,7 +33,7 @@ class PixelDiffusion(torch.nn.Module):
         unet: The network.
         schedule: The times at which it is asked.
         alpha_bar: Cumulated alphas of the training schedule.
-        real_step: Only the first so many of them; 0 takes all.
+        real_step: Number of the first times to use; 0 uses all.
         config: Of the network, as in diffusers.
     """
 

@@ -77,7 +77,7 @@ class Reconstructor(ABC):
         Args:
             x: Images.
             noise: Gives the posterior noise of a shape (B, C, h, w), where there is a posterior; None takes the mode.
-            precise: Compute in float32 whatever `dtype` says.
+            precise: Compute in float32 whatever `dtype` is.
         """
 
     @abstractmethod

@@ -126,7 +126,7 @@ def _checked(tensor: Tensor, row: TrunkRow, name: str, path: Path) -> Tensor:
 
 
 def _fetch(row: TrunkRow, file: HubFile, names: tuple[str, ...]) -> dict[str, Tensor]:
-    """Fetches what is missing and keeps it beside what was fetched before."""
+    """Fetches missing tensors and stores them beside those that were fetched before."""
     from safetensors.torch import load_file, save_file
 
     path = cache_folder() / f"{row.name}.safetensors"

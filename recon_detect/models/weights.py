@@ -70,7 +70,7 @@ def find_weights(model: str, *, fetch: bool = True) -> Weights:
 
     Raises:
         UnknownName: Neither a row, nor a folder, nor of the form of a hub id.
-        WeightsMissing: Not on this machine, and not to be had; says where it looked and what would help.
+        WeightsMissing: Neither on this machine nor on the hub; names the places that were searched and what to do.
         WeightsCorrupt: A file that does not have the checksum of its row, or is no safetensors file.
     """
     if model in MODELS:

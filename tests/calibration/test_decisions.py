@@ -93,7 +93,7 @@ def test_generators_with_names_are_told_apart_and_strangers_are_none_of_them(run
     strangers = [found.judge(row) for row in rows(several(100, 30, (5, 5, 5)))]
     assert np.mean([v.decoder == NONE for v in strangers]) > 0.5
     few = [*generated[:80], *generated[80:84]]
-    with pytest.raises(UsageError, match="two or more with five images each; got sd-1.5: 80, stylegan2: 4"):
+    with pytest.raises(UsageError, match="two or more generators with five images each; got sd-1.5: 80, stylegan2: 4"):
         calibrate(rows(several(400, 9)) + few, run)
 
 

@@ -1,8 +1,8 @@
 """Checkpoints of OpenAI's guided-diffusion as diffusers' UNet2DModel.
 
-The architecture is read from the names and shapes of the tensors. What they do not tell (heads of attention, the order
-of queries, keys and values, the size that the model was trained at, the schedule) is given, with the values of the
-published models as defaults.
+The architecture is read from the names and shapes of the tensors. What they do not determine (heads of attention, the
+order of queries, keys and values, the size that the model was trained at, the schedule) is given, with the values of
+the published models as defaults.
 """
 
 from __future__ import annotations
