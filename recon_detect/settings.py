@@ -44,7 +44,7 @@ class Settings:
             Resizing removes most of the evidence of a decoder; diffusion models of pixels want their own size.
         alpha: ``"white"`` or ``"black"``: the background that transparent images are put on; ``"drop"`` ignores alpha.
         seed: Seed of the posterior noise, which only ``compat="published"`` draws.
-        inversion: How far diffusion models invert.
+        inversion: Extent of the inversion by diffusion models.
         classifier: Folder of the classifier of ``dire-resnet``.
         compile: Compile the networks of diffusion models with torch.compile: a minute for each size of batch, then
             faster. Worth it from some hundred images of one size on.
@@ -89,7 +89,7 @@ class Fitting:
         combine: A rule of `fusion.RULES` or a classifier of `classifiers.CLASSIFIERS`, of every method's score of every
             model; see `fit_combiner`. It is fitted to a part of the images, and the thresholds to the others.
         pca: Principal components that a classifier keeps.
-        tune: Whether a classifier's parameters are chosen by cross-validation.
+        tune: Choose a classifier's parameters by cross-validation.
         fit_share: Share of the images that a combination is fitted to.
         probability: ``"platt"``, ``"isotonic"``, or ``"temperature"`` of scores that are log odds.
         prior: Share of generated images among those that will be judged, for probabilities.

@@ -51,7 +51,7 @@ def reconstructed(module: Any, x: Tensor, moved: float = 0.0) -> tuple[Tensor, T
     Args:
         module: An AutoencoderTiny.
         x: (B, 3, H, W).
-        moved: How far the latents are moved at random before they are decoded, in their deviations.
+        moved: Deviation of the noise on the latents before they are decoded, in deviations of the latents.
     """
     z = module.encode(x * 2 - 1).latents
     return z, (module.decode(z + torch.randn_like(z) * z.std() * moved).sample + 1) / 2

@@ -35,7 +35,7 @@ class Muon(torch.optim.Optimizer):
     Args:
         params: Weights of two or more dimensions; the first is the rows, the others the columns.
         lr: Length of a step, as a singular value.
-        momentum: Of the gradient (Nesterov's).
+        momentum: Momentum of the gradient (Nesterov's).
     """
 
     def __init__(self, params: Iterable[Tensor], lr: float, momentum: float = 0.95) -> None:

@@ -35,9 +35,9 @@ class Crops:
     Attributes:
         photographs: To crop from.
         generator: Source of chance.
-        side: Of the crops, in pixels.
+        side: Side of the crops in pixels.
         scales: By one of which a piece is reduced.
-        turned: Whether crops are turned by quarters too, or mirrored alone.
+        turned: Turn crops by quarters too, instead of mirroring alone.
     """
 
     photographs: list[Image.Image]
@@ -103,10 +103,10 @@ class Run:
 
     Attributes:
         folder: For the checkpoint and the log.
-        modules: What is trained or averaged, by name.
-        optimisers: Of it.
+        modules: Trained or averaged modules, by name.
+        optimisers: Optimisers of the modules.
         done: Rounds.
-        seconds: Of training.
+        seconds: Seconds of training.
     """
 
     folder: Path

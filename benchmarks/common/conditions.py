@@ -86,10 +86,10 @@ class Curve:
     """Conditions that differ in their strength alone: a curve.
 
     Attributes:
-        title: What is done.
-        axis: What the strength is.
+        title: Name of the change.
+        axis: Label of the strength.
         chain: The condition of a strength.
-        strengths: From weak to strong.
+        strengths: Strengths, from weak to strong.
         none: The strength at which nothing happens, where there is one.
     """
 

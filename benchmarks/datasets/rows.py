@@ -22,9 +22,9 @@ class Part:
 
     Attributes:
         folders: Glob patterns of folders below the root, ``{split}`` filled in; images are searched through below them.
-        generator: What made them; ``"*"`` takes the name of each folder; empty for photographs.
+        generator: Their generator; ``"*"`` takes the name of each folder; empty for photographs.
         autoencoder: Its decoder.
-        images: How many there should be in the default split.
+        images: Expected number in the default split.
     """
 
     folders: tuple[str, ...]
@@ -44,15 +44,15 @@ class Dataset:
 
     Attributes:
         name: For the command line.
-        title: Of the set.
-        paper: Where it is described.
-        licence: Of the images as their page or paper says it; None where that was not found.
-        url: Where to get it.
-        how: What to do with what is there, until the layout is as expected.
-        parts: What is in it.
+        title: Title of the set.
+        paper: Description.
+        licence: Licence of the images as on their page or in the paper; None where neither has one.
+        url: Source.
+        how: Steps from the download to the expected layout.
+        parts: Its parts.
         splits: Names that ``{split}`` may take, the default one first.
         sums: Published checksums of archives by file name, as ``md5:...`` or ``sha256:...``.
-        note: What to know before using it.
+        note: Caveats.
     """
 
     name: str

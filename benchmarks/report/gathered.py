@@ -43,8 +43,8 @@ class Result:
         kind: One of `KINDS`; empty of a table that a report does not show.
         conditions: Under which its numbers hold.
         lines: By column.
-        run: What scored the images, where the scores were kept.
-        rows: Of a detection: its images without errors, with ``family`` and ``made_by`` where the data is at hand.
+        run: Run that scored the images, where the scores are stored.
+        rows: Rows of a detection: its images without errors, with ``family`` and ``made_by`` where the data is at hand.
     """
 
     path: Path

@@ -15,12 +15,12 @@ class Drawn:
     """Figure of a kind of table: its columns and their captions.
 
     Attributes:
-        title: Of the figure.
-        axis: What the value is.
-        group: What has one colour.
-        names: What has one line.
-        value: What is drawn.
-        reference: What it is compared with: a column, or a number.
+        title: Title of the figure.
+        axis: Label of the value.
+        group: Column of the colours.
+        names: Columns that name a line.
+        value: Column that is drawn.
+        reference: Column or number to compare with.
         low: Lower end of its interval; empty where it has none.
         high: Upper end.
     """

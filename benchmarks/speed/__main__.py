@@ -85,7 +85,7 @@ class Taken:
     """Time and memory that one way took.
 
     Attributes:
-        seconds: Of its best round.
+        seconds: Seconds of its best round.
         loaded: The same without loading.
         stages: Seconds by stage, of a round of their own.
         memory: Bytes at most.

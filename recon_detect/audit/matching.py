@@ -67,7 +67,7 @@ def match(
     """Chooses a transform that equalises crop, format and quality, and the images that go through it.
 
     Args:
-        rows: What was measured of the files.
+        rows: Measurements of the files.
         audit: Audit of the files as they are.
         crop: Side of the crop; None takes the largest multiple of 32 px that 95 % of each class hold.
         encoding: See `Transform`; None takes PNG, or JPEG where compression separates the classes: a PNG has the
@@ -108,10 +108,10 @@ def write_manifest(matched: Matched, images: Sequence[Source], folder: Path, *, 
     """Writes ``manifest.csv``, with the columns that the benchmarks read, and ``transform.json`` into a folder.
 
     Args:
-        matched: What was matched.
+        matched: Images and transform.
         images: `Matched.sources`, or what `write_images` gave.
-        folder: Where to.
-        written: Whether the images are transformed already.
+        folder: Folder to write to.
+        written: True if the images are transformed already.
     """
     sizes = {row.path: (row.values["width"], row.values["height"]) for row in matched.rows}
     side = matched.transform.crop

@@ -149,7 +149,7 @@ class Audit:
         errors: Message by path of images that could not be measured.
         unlabelled: Images without a label, which are left out.
         repeated: Images whose pixels occur more than once, and those of them that are in both classes.
-        transform: What the images went through before.
+        transform: Transform that was applied before.
     """
 
     findings: tuple[Finding, ...]
@@ -260,7 +260,7 @@ def audit(
     Args:
         images: Paths to images, folders, globs, manifests, or sources, whose labels are known.
         settings: Limits and threads.
-        transform: What each image goes through first.
+        transform: Applied to each image first.
 
     Raises:
         UsageError: Fewer than 5 readable images of a class.

@@ -61,7 +61,7 @@ class ByContrast:
         method: Method whose scores of each model are compared.
         photographs: Mean, deviation and number of the scores of photographs, by model.
         level: P-value, corrected for the number of models, above which it is none of them.
-        pixel_models: Those of the models that are diffusion models of pixels.
+        pixel_models: Models among them that are diffusion models of pixels.
     """
 
     kind: ClassVar[str] = "contrast"

@@ -37,7 +37,7 @@ class Kind:
 
     Attributes:
         home: Module and class in scikit-learn.
-        parameters: Of the class.
+        parameters: Arguments of the class.
         grid: Values of parameters to choose from, as in `sklearn.model_selection.GridSearchCV`.
     """
 
@@ -100,7 +100,7 @@ class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A classifier of standardised features, of two classes or more.
 
     Args:
-        kind: Of `CLASSIFIERS`.
+        kind: Name in `CLASSIFIERS`.
         pca: Number of principal components to keep; None keeps the features.
         tune: Choose the parameters by cross-validation within whatever it is fitted to, so that `cross_val_score` of
             it is a nested cross-validation.

@@ -88,7 +88,7 @@ def fit_combiner(kind: str, real: Rows, generated: Rows, *, pca: int | None = No
         real: Rows of photographs, with scores.
         generated: Rows of generated images.
         pca: Principal components that a classifier keeps.
-        tune: Whether a classifier's parameters are chosen by cross-validation.
+        tune: Choose a classifier's parameters by cross-validation.
 
     Raises:
         UnknownName: No such kind.

@@ -50,8 +50,8 @@ class Fusion(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     where every generated image would be alike.
 
     Args:
-        rule: Of `RULES`.
-        two_sided: Whether low scores surprise as much as high ones, for scores whose direction is not known.
+        rule: Name in `RULES`.
+        two_sided: Low scores surprise as much as high ones, for scores of unknown direction.
     """
 
     def __init__(self, rule: str = "cauchy", two_sided: bool = False) -> None:
@@ -96,7 +96,7 @@ class FusionParameters:
     """Parameters of a fitted `Fusion`.
 
     Attributes:
-        rule: Of `RULES`.
+        rule: Name in `RULES`.
         two_sided: True where low scores surprise as much as high ones.
         photographs: Number of them.
         mean: Mean of each of K scores of photographs.

@@ -76,16 +76,16 @@ class Distance:
     """One distance.
 
     Attributes:
-        name: What users write.
-        of: What is compared.
+        name: Name that users write.
+        of: Part that is compared.
         map_scale: The error that a heat map shows in its brightest colour, the same for every image so that pictures
             can be compared.
-        function: From two of what is compared, (B, C, h, w), to a map (B, 1, h, w); None for LPIPS, which has weights.
+        function: Maps two such parts (B, C, h, w) to a map (B, 1, h, w); None for LPIPS, which has weights.
         halo: Radius in pixels of what a position of the map depends on, a multiple of `stride`; 0 where the
             reconstructor makes tiles of its own; None where tiles would change the result.
         stride: Pixels per position of the map.
-        net: Of LPIPS: the network.
-        layer: Of LPIPS: the layer, or 0 for the sum of all.
+        net: Network of LPIPS.
+        layer: Layer of LPIPS, or 0 for the sum of all.
     """
 
     name: str
@@ -139,7 +139,7 @@ class Distances:
     """The distances of a run, with the networks that they need.
 
     Args:
-        names: Of `DISTANCES`.
+        names: Names in `DISTANCES`.
         lpips: The networks, as `load_lpips` loads them for these names.
 
     Raises:

@@ -42,17 +42,17 @@ class Method:
     measured before, `data` names the file, so that the run's fingerprint covers it.
 
     Attributes:
-        name: What users write.
-        title: What it is, in a line.
-        statistic: From the evidence of B images to (B, K), one column per model, as the paper defines it; or to a
+        name: Name that users write.
+        title: Description in a line.
+        statistic: Maps the evidence of B images to (B, K), one column per model, as the paper defines it; or to a
             `MethodResult`. A method that needs `Need.NULLS` is given the `Nulls` of its models as well.
         higher_is_generated: The direction of `statistic`. Scores that leave the package are turned so that higher
             means more likely generated; the score of an image is its maximum over the columns.
         distance: Default distance; of a method without reconstructions the word for how it compares.
         models: Default models: names, or sets of `MODEL_SETS`.
         paper: Source.
-        needs: What it is given besides the images.
-        cost: What it computes for each image and model, such as ``"2 reconstructions"``.
+        needs: Inputs besides the images.
+        cost: Computation for each image and model, such as ``"2 reconstructions"``.
         columns: Names of the columns of a method without models; without any, its own name.
         data: A file that decides its scores, besides networks.
         shown: What `Evidence.error_map` is asked for as the heat map of an image.

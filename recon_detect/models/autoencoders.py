@@ -21,7 +21,7 @@ class Autoencoder(Reconstructor):
     """A pretrained autoencoder on a device; attributes as of `Reconstructor`.
 
     Attributes:
-        latent_scale: What latents are multiplied by before a diffusion model sees them.
+        latent_scale: Factor of latents before a diffusion model sees them.
     """
 
     def __init__(

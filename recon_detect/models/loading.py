@@ -84,9 +84,9 @@ def load_models(
     """Loads the networks that some methods need, each once.
 
     Args:
-        methods: From `bind`.
+        methods: Results of `bind`.
         settings: The precision, how far diffusion models invert, the classifier, and whether to compile.
-        device: Where to put them.
+        device: Device to load to.
         published: Convert the weights themselves to low precision, as the published AEROBLADE scripts do.
 
     Raises:
@@ -150,11 +150,11 @@ def load_reconstructor(
     """Loads a reconstructor from a folder with ``config.json`` and safetensors; no network, no pickle, no remote code.
 
     Args:
-        weights: From `find_weights`.
-        device: Where to put it.
+        weights: Result of `find_weights`.
+        device: Device to load to.
         dtype: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
         pure: Convert the weights themselves instead of autocast, as the published scripts do.
-        inversion: Of a diffusion model of pixels.
+        inversion: Inversion by a diffusion model of pixels.
 
     Raises:
         WeightsError: A class that is not an image autoencoder, or tensors that do not fit the configuration.

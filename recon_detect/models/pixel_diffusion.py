@@ -29,12 +29,12 @@ class PixelDiffusion(torch.nn.Module):
     """A UNet2DModel with its schedule, as DIRE uses it: N evaluations to noise, N back.
 
     Attributes:
-        class_name: Of the network, in diffusers.
+        class_name: Class of the network in diffusers.
         unet: The network.
         schedule: The times at which it is asked.
         alpha_bar: Cumulated alphas of the training schedule.
         real_step: Number of the first times to use; 0 uses all.
-        config: Of the network, as in diffusers.
+        config: Configuration of the network, as in diffusers.
     """
 
     class_name = "UNet2DModel"

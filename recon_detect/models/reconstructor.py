@@ -24,7 +24,7 @@ class Reconstructor(ABC):
 
     Attributes:
         name: Row name, folder or hub id.
-        weights: Where the weights came from.
+        weights: Source of the weights.
         configs: The configuration files that decide what it computes.
         factor: Pixels per latent position; `encode` takes sides that are multiples of it.
         side: Side of the square images that it was trained on, where it takes no others; else None.

@@ -66,7 +66,7 @@ def find_weights(model: str, *, fetch: bool = True) -> Weights:
 
     Args:
         model: The model.
-        fetch: Whether the hub may be asked for what is not on this machine.
+        fetch: Ask the hub for files that are not on this machine.
 
     Raises:
         UnknownName: Neither a row, nor a folder, nor of the form of a hub id.

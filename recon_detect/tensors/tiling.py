@@ -34,7 +34,7 @@ def tiled(
     """Applies a local function tile by tile.
 
     Args:
-        function: From inputs (B, C, h, w) of equal size to outputs, each (B, C', h', w').
+        function: Maps inputs (B, C, h, w) of equal size to outputs, each (B, C', h', w').
         inputs: The whole images.
         scales: For each output, from a position in the input to the position in the output.
         tile: Side of the inner part of a tile; a multiple of every stride in `function`.

@@ -105,9 +105,9 @@ class Crops:
 
     Attributes:
         e: Evidence of the whole images.
-        nulls: Of the models of `e`.
+        nulls: Null distributions of the models of `e`.
         first: Evidence of the crops as they are, part of which is also examined in other places.
-        boxes: Where they lie.
+        boxes: Their positions.
     """
 
     def __init__(self, e: Evidence, nulls: Nulls) -> None:

@@ -83,15 +83,15 @@ class Architecture:
     """A guided-diffusion UNet.
 
     Attributes:
-        channels: Of the embedding of the time (``num_channels``).
-        level_channels: Of each level, from full resolution down.
-        attention: Whether each level has attention.
+        channels: Channels of the embedding of the time (``num_channels``).
+        level_channels: Channels of each level, from full resolution down.
+        attention: True for each level with attention.
         blocks: Residual blocks per level (``num_res_blocks``).
-        in_channels: Of images.
+        in_channels: Channels of images.
         out_channels: Twice as many where the variance is learned.
         classes: Number of classes; None of an unconditional model.
-        scale_shift: Whether the embedding of the time scales as well as shifts (``use_scale_shift_norm``).
-        resblock_updown: Whether residual blocks change the resolution; else convolutions do.
+        scale_shift: True if the embedding of the time scales as well as shifts (``use_scale_shift_norm``).
+        resblock_updown: True if residual blocks change the resolution; else convolutions do.
     """
 
     channels: int
@@ -294,10 +294,10 @@ def convert(
     Args:
         checkpoint: The ``.pt`` file; read with ``weights_only=True``.
         output: The folder; its files are replaced one by one, the weights first.
-        heads: Of attention; by default of 64 channels in the old order, as in all published models but that of 128 px.
-        image_size: That the model was trained at; None takes the one that the architecture is the default of.
+        heads: Heads of attention; by default 64 channels in the old order, as in all published models but that of 128 px.
+        image_size: Size that the model was trained at; None takes the usual one of the architecture.
         noise_schedule: ``"linear"`` or ``"cosine"``.
-        diffusion_steps: Of the training schedule.
+        diffusion_steps: Steps of the training schedule.
 
     Raises:
         WeightsError: Not a checkpoint of guided-diffusion, or not all of it can be placed.
