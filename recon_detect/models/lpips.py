@@ -167,7 +167,7 @@ def load_lpips(
     """Loads the networks that some distances need, each once and only as deep as needed: by `LPIPS.net`.
 
     Args:
-        names: Names of distances: ``lpips_NET_0``, the sum of all layers, and ``lpips_NET_K``, layer K. Others are skipped.
+        names: Names of distances: ``lpips_NET_0``, the sum of all layers, and ``lpips_NET_K``, layer K; skips others.
         device: Device to compute on.
         dtype: See `LPIPS`.
     """

@@ -294,7 +294,7 @@ def convert(
     Args:
         checkpoint: The ``.pt`` file; read with ``weights_only=True``.
         output: The folder; its files are replaced one by one, the weights first.
-        heads: Heads of attention; by default 64 channels in the old order, as in all published models but that of 128 px.
+        heads: Heads of attention; by default 64 channels, old order, as in all published models but that of 128 px.
         image_size: Size that the model was trained at; None takes the usual one of the architecture.
         noise_schedule: ``"linear"`` or ``"cosine"``.
         diffusion_steps: Steps of the training schedule.
