@@ -9,7 +9,7 @@ ReconDetectError
 │   ├── ImageTooLarge          above the limit of pixels or bytes
 │   └── ImageTooSmall          smaller than the distance can look at
 ├── WeightsError               pretrained weights
-│   ├── WeightsMissing         nowhere on this machine and not to be had from the hub
+│   ├── WeightsMissing         neither on this machine nor on the hub
 │   │   └── HubUnreachable     the hub was needed and did not answer, or offline mode is on
 │   └── WeightsCorrupt         the file is not what its checksum says
 ├── DeviceError                a device that is not there
@@ -77,7 +77,7 @@ class WeightsError(ReconDetectError):
 
 
 class WeightsMissing(WeightsError):
-    """Weights that are nowhere on this machine and not to be had from the hub."""
+    """Weights that are neither on this machine nor on the hub."""
 
 
 class HubUnreachable(WeightsMissing):

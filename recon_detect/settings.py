@@ -89,7 +89,7 @@ class Fitting:
         combine: A rule of `fusion.RULES` or a classifier of `classifiers.CLASSIFIERS`, of every method's score of every
             model; see `fit_combiner`. It is fitted to a part of the images, and the thresholds to the others.
         pca: Principal components that a classifier keeps.
-        tune: Choose a classifier's parameters by cross-validation.
+        tune: Whether a classifier's parameters are chosen by cross-validation.
         fit_share: Share of the images that a combination is fitted to.
         probability: ``"platt"``, ``"isotonic"``, or ``"temperature"`` of scores that are log odds.
         prior: Share of generated images among those that will be judged, for probabilities.

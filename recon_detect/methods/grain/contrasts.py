@@ -26,9 +26,9 @@ POSES = ("identity", "hflip", "shift3,3", "shift5,5", "shift3,5")
 PRIOR = {"identity": 0.8, "hflip": 0.2}
 # Added to an error before its logarithm: below it, in smooth images, a contrast is noise.
 FLOOR = 0.003
-# Images with fewer textured blocks have no score.
+# Images with fewer textured blocks tell nothing.
 ENOUGH = 4
-# One photograph in a hundred exceeds it; a score that exceeds it gets a remark.
+# One photograph in a hundred is beyond it: what is beyond is worth a remark.
 REMARKABLE = 2.33
 
 
