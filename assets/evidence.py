@@ -33,7 +33,7 @@ from recon_detect.methods.grain.crops import CROP_SIDE, crop
 from recon_detect.models.lpips import load_lpips
 
 DISTANCES = ("lpips_vgg_2", "lpips_vgg_1", "bandpass_l2", "highpass_l2", "l2", "l1")
-# How the map of a view that begins so is laid over the image again.
+# View that lays the map of a view back over the image, by the beginning of its name.
 BACK = {"hflip": "hflip", "rot90": "rot270", "rot180": "rot180"}
 
 
@@ -79,7 +79,7 @@ def main() -> None:
     part, parts = map(int, options.part.split("/"))
 
     rows = large_enough(read_manifest(options.data), options.crop)
-    # In random order, so that a part of the work is a sample of the whole.
+    # The order is random, so that a part of the work is a sample of the whole.
     order = np.random.default_rng(0).permutation(len(rows))[: options.images][part::parts]
     detector = load_detector("aeroblade", models=options.models.split(","), dtype=options.dtype, device="cpu")
     lowered = torch.bfloat16 if options.dtype == "bfloat16" else torch.float32

@@ -186,7 +186,7 @@ def main() -> None:
                   f"above 1.645: {np.mean(best > 1.645):.3f}, above 2.326: {np.mean(best > 2.326):.3f}, largest "
                   f"{best.max():.2f}")  # fmt: skip
     photographs = max(len(images) for images in evidence.values())
-    # What `assets.searches` adds holds for other contrasts: it is to be measured again.
+    # Fields that `assets.searches` adds hold for other contrasts, and have to be measured again.
     table = {model: row | {"searches": {}} for model, row in table.items()}
     content = {"source": options.source, "photographs": photographs, options.method: table}
     with replacing(nulls.file_of(options.method)) as temporary:

@@ -38,7 +38,7 @@ DISTANCES = (
     "l1",
 )
 FLOORS = (0.0, 0.001, 0.003, 0.01)
-# How the blocks of 32 px are brought together: the error of the whole, or the contrasts of all blocks.
+# Pooling of the blocks of 32 px: the error of the whole, or the contrasts of all blocks.
 POOLINGS: dict[str, Callable[[np.ndarray], float]] = {
     "error of all": lambda contrasts: float(contrasts[0]),
     "mean of blocks": lambda contrasts: float(contrasts[1:].mean()),

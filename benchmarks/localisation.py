@@ -46,7 +46,7 @@ from recon_detect.output.heatmap import colour
 
 # Windows that contrast maps are averaged over, in pixels: single pixels of a quotient are noise.
 WINDOW = BLOCK
-# What a heat map of a contrast shows in its brightest colour: the turned error is twice the upright one.
+# Contrast of the brightest colour of a heat map: the turned error is twice the upright one.
 BRIGHTEST = float(np.log(2))
 Maps = dict[str, torch.Tensor]
 

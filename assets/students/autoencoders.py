@@ -1,14 +1,13 @@
-r"""Trains a student of a tiny autoencoder: the same architecture, from random weights, to do what the teacher does.
+r"""Trains a student of a tiny autoencoder: the same architecture, from random weights, to reproduce its output.
 
     python -m assets.photographs --packages . --output photographs/
     python -m assets.students.autoencoders taesd --photographs photographs/ --runs runs/
 
-Layer by layer: each convolution learns to give what that of the teacher gives for the same input (hints of all layers,
-after FitNets, arXiv:1412.6550). Inputs are crops of photographs, and of what the teacher decodes from their latents,
-moved a little. So the weights of a student come close to its teacher's: it is a copy, and under the
-teacher's licence.
+Each convolution is trained to give the output of the teacher's for the same input (hints of all layers, after FitNets,
+arXiv:1412.6550). Inputs are crops of photographs, and the teacher's decodings of their latents with a little noise. So
+the weights of a student come close to its teacher's: it is in effect a copy, under the teacher's licence.
 
-A run that was killed goes on from its last checkpoint; more ``--rounds`` than are done go on training.
+A run that was killed continues from its last checkpoint; a larger ``--rounds`` continues a finished run.
 """
 
 from __future__ import annotations

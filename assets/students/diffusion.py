@@ -35,7 +35,7 @@ STEPS = 1000
 PLAIN = 1500  # rounds, before coarse differences are weighed too, and pieces are muted
 MUTED = 0.4  # what is left of the mean colour of a piece, from grey
 COARSE = (4, 16, 64)  # sides of the squares that they are averaged over
-# As ADM has it: scale-shift norm, and residual blocks that halve and double the resolution.
+# Architecture of ADM: scale-shift norm, and residual blocks that halve and double the resolution.
 CONFIG: dict[str, Any] = {
     "_class_name": "UNet2DModel",
     "sample_size": SAMPLE_SIDE,

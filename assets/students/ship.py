@@ -28,7 +28,7 @@ from recon_detect.models.registry import AUTOENCODERS, STUDENTS
 from recon_detect.models.weights import EMBEDDED, find_weights
 
 DIFFUSION = "mini-ddpm"
-# Where detection writes how well they do, and what the families are called in its tables.
+# Tables of their AUROC that detection writes, and the names of the families there.
 OF_STUDENTS = "detection-glance-encoder_features-embedded-bfloat16-crop320-png-cpu.csv"
 OF_DIFFUSION = "detection-dire-l1-mini-ddpm-float32-crop0-png-cpu.csv"
 LABELS = {family: label for label, family in FAMILIES.items()}

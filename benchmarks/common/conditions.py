@@ -123,7 +123,7 @@ CURVES = {
         "JPEG 75, cropped off its grid, JPEG again", "second quality", "jpeg-75+offgrid-7+jpeg-{:g}", (90, 75, 50)
     ),
 }  # fmt: skip
-# What has no strength, or one alone.
+# Conditions without a strength, or with one alone.
 SINGLE = ("png", "offgrid-7", "mirror", "turn")
 
 

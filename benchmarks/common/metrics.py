@@ -74,7 +74,7 @@ def intervals(
     the sums of counts down the ranks.
     """
     generator = np.random.default_rng(seed)
-    # From the highest score down.
+    # Descending scores.
     ranked = np.sort(-real)
     above, at_least = (np.searchsorted(np.sort(-generated), ranked, side) for side in ("left", "right"))
     figures: dict[str, list[Scores]] = {name: [] for name in ("auroc", *map(name_of, rates))}

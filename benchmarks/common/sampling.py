@@ -14,7 +14,7 @@ import torch
 from benchmarks.common.data import ManifestRow
 
 ALL = sys.maxsize
-# What two cores without a GPU get through in an hour or two where an image takes minutes.
+# Two cores without a GPU score this many in an hour or two where an image takes minutes.
 SAMPLE = 20
 # Methods that look on until something is found.
 SEARCHING = ("grain",)

@@ -89,7 +89,7 @@ def _genimage() -> Iterable[Part]:
         ("VQDM", "imagenet_ai_0419_vqdm", "VQ-VAE (VQDM)", 6000),
         ("BigGAN", "imagenet_ai_0419_biggan", PIXELS, 6000),
     ):
-        # As the paper's page has it, and as the archives unpack.
+        # Layouts of the paper's page, and of the unpacked archives.
         places = (f"{name}/{{split}}/", f"*/{archive}/{{split}}/", f"{archive}/{{split}}/")
         yield Part(tuple(place + "ai" for place in places), name, decoder, images)
         yield Part(tuple(place + "nature" for place in places), images=images)

@@ -82,7 +82,7 @@ def svg(figure: Figure) -> str:
     buffer = io.StringIO()
     with matplotlib.rc_context(_STYLE):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    # From the element on: the prologue names a document type at a foreign address.
+    # The prologue, which names a document type at a foreign address, is left out.
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     names = {colour: f"--c{number}" for number, colour in enumerate(_DARK)}
@@ -136,7 +136,7 @@ def roc(methods: Sequence[Classes], areas: Mapping[str, float]) -> Figure:
                     label=f"{method.name}  {areas[method.name]:.3f}")  # fmt: skip
         rates = np.geomspace(first / 2, 1, 200)
         ax.plot(rates, rates, color=FAINT, lw=1, ls=(0, (2, 2)), label="chance  0.500")
-        # Of few photographs the axis begins to the right of them, and the layout would make room for what is outside.
+        # With few photographs the axis begins to the right of them, and the layout would make room for marks outside.
         for rate in (rate for rate in RATES if rate > first / 2):
             ax.axvline(rate, color=FAINT, lw=0.8, alpha=0.7)
             ax.annotate(f"{rate:.0%}", (rate, 1.01), xycoords=("data", "axes fraction"), ha="center", fontsize=8)

@@ -17,7 +17,7 @@ from benchmarks.report.layouts import Lines
 from recon_detect.results import MethodInfo, RunInfo
 
 PHOTOGRAPHS = "photographs"
-# What a table is, by columns that no other kind has; the first that fits.
+# Kinds of tables, by columns that no other kind has; the first that fits.
 KINDS = {
     "detection": ("method", "group", "auroc"),
     "robustness": ("method", "condition", "auroc"),

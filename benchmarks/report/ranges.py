@@ -53,7 +53,7 @@ def chart(result: Result) -> Chart:
     described = []
     for line in result.lines:
         value, low, high = (float(line.get(name) or line[drawn.value]) for name in (drawn.value, drawn.low, drawn.high))
-        # What says "with" or "without" says of what.
+        # "with" and "without" need their column.
         names = (f"{line[name]} {name}" if line[name].startswith("with") else line[name] for name in drawn.names)
         group, name = line.get(drawn.group, ""), ", ".join(names)
         groups.setdefault(group, {})[name] = value, low, high

@@ -160,7 +160,7 @@ def evidence(result: Result) -> list[Part]:
         return []
     from sklearn.decomposition import PCA
 
-    # In standard deviations of photographs, so that no method counts more for its unit.
+    # Standard deviations of photographs are the unit of all methods.
     deviation = features[real].std(axis=0)
     z = (features - features[real].mean(axis=0)) / np.where(deviation > 0, deviation, 1)
     pca = PCA(2, svd_solver="full").fit(np.clip(z, -_CLIP, _CLIP))

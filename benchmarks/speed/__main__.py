@@ -36,7 +36,7 @@ from recon_detect.errors import UsageError
 from recon_detect.images.transform import Transform
 from recon_detect.tensors.devices import find_device, has_bfloat16
 
-# Where to write, under which conditions, and one line a way.
+# Path, conditions, and a line for each way.
 Measured = tuple[Path, str, list[dict[str, object]]]
 
 

@@ -37,7 +37,7 @@ from recon_detect.models.weights import find_weights
 LAYERS = tuple(range(1, layer_count("vgg") + 1))
 # AEROBLADE's layer, the deepest that this package computes.
 LAYER = 2
-# Of torchvision's `features`: index, channels in, channels out.
+# Layers of torchvision's `features`: index, channels in, channels out.
 _CONVOLUTIONS = ((0, 3, 64), (2, 64, 64), (5, 64, 128), (7, 128, 128), (10, 128, 256), (12, 256, 256), (14, 256, 256),
                  (17, 256, 512), (19, 512, 512), (21, 512, 512), (24, 512, 512), (26, 512, 512),
                  (28, 512, 512))  # fmt: skip

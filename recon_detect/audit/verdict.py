@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 REAL, GENERATED = "real", "generated"
 # Half of it is spent on single measurements, half on the two combinations.
 LEVEL = 0.05
-# From which AUROC on a separation that is not chance is called so.
+# Smallest AUROC of each grade, for separations that are not chance.
 SOLVED = "solves the set"
 GRADES = {SOLVED: 0.95, "strong": 0.75, "weak": 0.6}
 # Larger sets are sampled for p-values and combinations; the AUROC of each measurement is that of all images.

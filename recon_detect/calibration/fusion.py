@@ -32,7 +32,7 @@ def _scipy(method: str) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
     return lambda p: np.asarray(stats.combine_pvalues(p, method=method, axis=1).pvalue)
 
 
-# From p-values (N, K) to one each.
+# Functions of p-values (N, K): one each.
 RULES: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     "min-p": _scipy("tippett"),  # 1 - (1 - min p)^K, Sidak's correction
     "fisher": _scipy("fisher"),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    # From images (B, 3, H, W) and a time of the training schedule to the predicted noise (B, 3, H, W).
+    # Maps images (B, 3, H, W) and a time of the training schedule to the predicted noise (B, 3, H, W).
     NoisePredictor = Callable[[Tensor, int], Tensor]
     # Called after each step with its index and the images.
     Callback = Callable[[int, Tensor], None]

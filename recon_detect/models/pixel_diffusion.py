@@ -77,7 +77,7 @@ class PixelDiffusion(torch.nn.Module):
         unet = build_unet(config)
         state = load_file(folder / WEIGHTS)
         check_shapes(unet, state)
-        # In float32, whatever is stored: autocast lowers what is lowered.
+        # Load in float32, whatever the file has: autocast alone lowers the precision.
         unet.load_state_dict(state)
         return cls(unet, _training_betas(folder), inversion)
 

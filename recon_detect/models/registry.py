@@ -81,7 +81,7 @@ class BackboneRow:
     local_sha256: tuple[str, ...] = ()
 
 
-# Trained by this project to do what the tiny ones do, and part of the package (assets/students): by teacher.
+# Models that this project trained to reproduce the tiny ones, part of the package (assets/students), by teacher.
 STUDENTS = {"taesd": "mini-sd", "taesdxl": "mini-sdxl", "taesd3": "mini-sd3", "taef1": "mini-flux1"}
 
 # The family of diffusion models of pixels, which have no decoder.

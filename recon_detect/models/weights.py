@@ -18,7 +18,7 @@ log = logging.getLogger("recon_detect")
 WEIGHTS_VARIABLE = "RECON_DETECT_WEIGHTS"
 SHARED_VARIABLE = "RECON_DETECT_SHARED"
 
-# What comes with the package.
+# Weights that are part of the package.
 EMBEDDED = Path(__file__).parent / "embedded"
 
 _FILENAMES = (
@@ -113,7 +113,7 @@ def find_component(model: str, component: str, filenames: tuple[str, ...]) -> Pa
 
 def _find_row(row: AutoencoderRow | BackboneRow, fetch: bool) -> Weights:
     accepted = frozenset(filter(None, (*(file.sha256 for file in row.files), *row.local_sha256)))
-    # What comes with the package is nowhere else.
+    # Weights of the package are nowhere else.
     folders = search_folders() if row.files else [EMBEDDED]
     for root in folders:
         if (root / row.name / "config.json").is_file():

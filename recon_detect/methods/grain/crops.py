@@ -49,7 +49,7 @@ def most_textured(x: Tensor, side: int) -> list[Box]:
     tall, wide = (min(length, side) // DECODER_GRID * DECODER_GRID for length in (height, width))
     # A hard edge counts no more than fine texture.
     blocks = texture(x).clamp_(max=8 * FLAT)
-    # As many whole blocks as the box touches, so that it ends inside the image wherever it begins.
+    # Whole blocks that the box touches, so that it ends inside the image wherever it begins.
     rows, columns = blocks.shape[1:]
     window = (min(math.ceil(tall / BLOCK), rows), min(math.ceil(wide / BLOCK), columns))
     sums = F.avg_pool2d(blocks[:, None], window, stride=STEP // BLOCK)[:, 0]

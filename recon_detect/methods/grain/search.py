@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from recon_detect.methods.grain.crops import Box
     from recon_detect.methods.grain.nulls import Nulls
 
-# How the prior is shared out among the stages of the search.
+# Shares of the prior by stage of the search.
 SHARES = {"as it is": 0.5, "scales": 0.3, "places": 0.2}
-# How else the image may lie on the decoder's grid: moved by a crop, turned, or mirrored.
+# Other positions on the decoder's grid: moved by a crop, turned, or mirrored.
 PLACES = (
     *(f"shift{left},{top}" for top in range(DECODER_GRID) for left in range(DECODER_GRID) if left or top),
     *("rot90", "rot180", "rot270", "hflip"),
