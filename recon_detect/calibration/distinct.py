@@ -1,4 +1,4 @@
-"""Which of the scored images a calibration is fitted to: each picture once, and only those with enough texture."""
+"""Images that a calibration is fitted to: each picture once, and only those with enough texture."""
 
 from __future__ import annotations
 

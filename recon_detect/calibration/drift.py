@@ -1,4 +1,4 @@
-"""Whether the images in question are like those of the calibration: a bound holds for no others."""
+"""Drift: differences of scored images from those of the calibration, for whose likes alone its bounds hold."""
 
 from __future__ import annotations
 

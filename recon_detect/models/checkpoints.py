@@ -1,4 +1,4 @@
-"""What a file of weights really is, where it is no weights: said before a reader fails on it in its own words."""
+"""Recognition of files that are not weights, before a reader fails on them with a less useful message."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def check_safetensors(path: Path) -> None:
 
 
 def read_pickled(path: Path) -> Mapping[str, Any]:
-    """What a checkpoint of torch holds by name, in its present or its old format: tensors and plain values alone.
+    """The tensors and plain values of a checkpoint of torch, by name, in its present or its old format.
 
     Raises:
         WeightsError: No such file, no checkpoint (says what it is), or something else than tensors in it.
@@ -61,7 +61,7 @@ def _start(path: Path) -> bytes:
 
 
 def _no_weights(start: bytes) -> str | None:
-    """What the file is, where it is neither of the formats of weights."""
+    """Describes a file that is in neither of the formats of weights."""
     if start.startswith((b"PK\x03\x04", b"\x80")):
         return None
     if start.startswith((b"{", b"[")):

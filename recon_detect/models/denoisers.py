@@ -35,8 +35,8 @@ class Denoiser:
     """A UNet that predicts the noise in the latents of an autoencoder.
 
     Attributes:
-        name: That of the autoencoder of the same pipeline, and ``:unet``.
-        weights: Where the UNet came from.
+        name: Name of the autoencoder of the same pipeline, and ``:unet``.
+        weights: Source of the UNet.
         configs: The configurations of the UNet and of the schedule.
         dtype: Precision, by autocast below float32.
         schedule: The times at which `reconstruct` asks it.
@@ -115,7 +115,7 @@ def load_denoiser(
     Args:
         model: The same name as for the autoencoder.
         latent_scale: The factor between the latents of the autoencoder and those of the UNet.
-        device: Where to put it.
+        device: Device to load to.
         dtype: ``"bfloat16"`` lowers the precision; anything else is float32.
         inversion: Steps of `Denoiser.reconstruct`, and the prompt.
 

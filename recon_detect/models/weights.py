@@ -1,4 +1,4 @@
-"""Where the weights of a model are: a folder, the hub's cache, the hub, in this order."""
+"""Location of the weights of a model: a folder, the hub's cache or the hub, in this order."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = logging.getLogger("recon_detect")
 WEIGHTS_VARIABLE = "RECON_DETECT_WEIGHTS"
 SHARED_VARIABLE = "RECON_DETECT_SHARED"
 
-# What comes with the package.
+# Weights that are part of the package.
 EMBEDDED = Path(__file__).parent / "embedded"
 
 _FILENAMES = (
@@ -59,7 +59,7 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """Where names of models lead, for a process that works elsewhere.
+    """The folders that names of models lead to, for a process that works elsewhere.
 
     Attributes:
         start: Folder that relative ones begin at.
@@ -74,7 +74,7 @@ _lookup: ContextVar[Lookup | None] = ContextVar("lookup", default=None)
 
 
 def current_lookup() -> Lookup:
-    """Where names lead now."""
+    """The lookup of this process."""
     return _lookup.get() or Lookup(Path.cwd(), tuple(folder.absolute() for folder in search_folders()))
 
 
@@ -113,11 +113,11 @@ def find_weights(model: str, *, fetch: bool = True) -> Weights:
 
     Args:
         model: The model.
-        fetch: Whether the hub may be asked for what is not on this machine.
+        fetch: Ask the hub for files that are not on this machine.
 
     Raises:
         UnknownName: Neither a row, nor a folder, nor of the form of a hub id.
-        WeightsMissing: Not on this machine, and not to be had; says where it looked and what would help.
+        WeightsMissing: Neither on this machine nor on the hub; names the places that were searched and what to do.
         WeightsCorrupt: A file that does not have the checksum of its row, or is no safetensors file.
     """
     if model in MODELS:
@@ -173,7 +173,7 @@ def _hub_id(model: str) -> re.Match[str] | None:
 
 def _find_row(row: AutoencoderRow | BackboneRow, fetch: bool) -> Weights:
     accepted = frozenset(filter(None, (*(file.sha256 for file in row.files), *row.local_sha256)))
-    # What comes with the package is nowhere else.
+    # Weights of the package are nowhere else.
     folders = search_folders() if row.files else [EMBEDDED]
     for root in folders:
         if (root / row.name / "config.json").is_file():

@@ -137,7 +137,7 @@ def test_muted_pieces_keep_their_texture_and_lose_colour():
 def test_the_diffusion_model_is_trained_and_averaged_and_goes_on(monkeypatch, tmp_path, photographs):
     small = diffusion.CONFIG | {"block_out_channels": [16, 16, 16], "sample_size": 16, "attention_head_dim": 8}
     monkeypatch.setattr(diffusion, "CONFIG", small)
-    monkeypatch.setattr(diffusion, "SIDE", 16)
+    monkeypatch.setattr(diffusion, "SAMPLE_SIDE", 16)
     monkeypatch.setattr(diffusion, "REPORT", 2)
     monkeypatch.setattr(diffusion, "PLAIN", 3)
     arguments = ("--photographs", photographs, "--runs", tmp_path, "--batch-size", 2)

@@ -70,7 +70,7 @@ def standardised(e: Evidence, nulls: Nulls, scale: float, poses: Sequence[str] =
 
 
 def corrected(z: NDArray[np.float64], share: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    """What is left of z after 1 / `share` tests like it (Sidak, 1967): Phi(result) = Phi(z) ** (1 / share).
+    """Corrects z for 1 / `share` tests like it (Sidak, 1967): Phi(result) = Phi(z) ** (1 / share).
 
     Written in whichever tail is small, so that nothing is rounded to infinity.
     """

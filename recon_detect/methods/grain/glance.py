@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 # Upright, mirrored, and off the decoder's grid (see `contrasts.POSES`).
 POSES = ("identity", "hflip", "shift3,3")
 # Side of the most textured part of an image, which is all that is looked at.
-SIDE = 192
+GLANCE_SIDE = 192
 
 
 def glance(e: Evidence, nulls: Nulls) -> MethodResult:
@@ -44,7 +44,7 @@ def glance(e: Evidence, nulls: Nulls) -> MethodResult:
     details: list[dict[str, Any]] = [{} for _ in range(len(e))]
     images = np.flatnonzero(enough)
     if len(images):
-        part, boxes = crop(e.image()[torch.from_numpy(images).to(e.image().device)], 1.0, SIDE)
+        part, boxes = crop(e.image()[torch.from_numpy(images).to(e.image().device)], 1.0, GLANCE_SIDE)
         z = standardised(e.at(part, images.tolist()), nulls, 1.0, POSES)
         tested = corrected(z, np.array(list(PRIOR.values())))
         per_model[enough] = tested.max(axis=2)

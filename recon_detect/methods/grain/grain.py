@@ -1,8 +1,8 @@
-"""Grain: whether the grain of a decoder is in the image, of which one, in which pose, scale and phase. Our own.
+"""Grain: detects the grain of a decoder in an image, with its pose, scale and phase. Our own method.
 
-A contrast (see `contrast`) tells whether an image is reconstructed better in one pose than in others. Here it is asked
-of every model of a pool, and, where the image as it is does not answer, of the image brought back to other sizes,
-turned, and moved on the decoder's grid, each held against its distribution over photographs (see `search`).
+A contrast (see `contrast`) measures by how much better an image is reconstructed in one pose than in others. It is
+computed for every model of a pool and, where the image as it is decides nothing, for the image resized, turned, and
+moved on the decoder's grid, each compared with its distribution over photographs (see `search`).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def grain(e: Evidence, nulls: Nulls) -> MethodResult:
 
 
 def describe(e: Evidence, best: BestTrials, image: int) -> dict[str, Any]:
-    """What the best trial implies about an image, should it be generated."""
+    """Describes an image as the best trial implies, should it be generated."""
     trial = best.best(image)
     height, width = e.image().shape[-2:]
     return {
