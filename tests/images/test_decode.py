@@ -367,6 +367,17 @@ def test_a_whole_first_picture_is_scored_though_what_follows_is_broken(kind, pic
     assert open_picture(data).provenance.sha256 == open_picture(alone).provenance.sha256
 
 
+@pytest.mark.parametrize("layers", [b"", struct.pack(">ih", 2, 2) + b"\xff" * 40])
+def test_psd_is_its_composite_whatever_its_layers_are(layers, picture):
+    pixels = picture(8, 8)
+    header = b"8BPS" + struct.pack(">H6xHIIHH", 1, 3, 8, 8, 8, 3)
+    section = struct.pack(">I", len(layers)) + layers
+    psd = header + bytes(8) + section + b"\0\0" + pixels.transpose(2, 0, 1).tobytes()
+    assert (open_picture(psd).pixels == pixels).all()
+    with Image.open(io.BytesIO(psd)) as image:
+        assert (open_picture(image).pixels == pixels).all()
+
+
 def test_pages_are_not_counted(picture):
     """A ring of pages, and a chain of many that would be read one by one."""
     image = Image.fromarray(picture())
