@@ -205,7 +205,7 @@ def _work(connection: Connection, seconds: float, address_space: int) -> None:
 
 
 class Answer(NamedTuple):
-    """What became of a file, the processor's seconds for both decodings, and the worker's peak memory so far in kB."""
+    """The outcome of a file, processor seconds for both decodings, and the worker's peak memory so far in kB."""
 
     result: str
     seconds: float = 0.0

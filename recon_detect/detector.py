@@ -96,7 +96,7 @@ def load_detector(
 
 
 def _check(methods: Sequence[Method], distance: str | None, compat: str | None) -> None:
-    """Whether a distance and a mode are those of the methods."""
+    """Checks that a distance and a mode are those of the methods."""
     if distance and not any(chosen.takes_distance for chosen in methods):
         raise UsageError(f"{methods[0].name} compares in a way of its own: leave out distance={distance!r}")
     if compat not in (None, "published") or (compat and (len(methods) > 1 or not methods[0].published_models)):

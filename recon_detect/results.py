@@ -1,4 +1,4 @@
-"""What comes out: one row per image, and what is needed to reproduce it."""
+"""Results: one row per image, and what is needed to reproduce it."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class RunInfo:
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
 
     def decisive(self) -> dict[str, Any]:
-        """What decides the scores, as JSON values; ``"images"`` is EXIF orientation, alpha and seed."""
+        """The settings that decide the scores, as JSON values; ``"images"`` is EXIF orientation, alpha and seed."""
         optional = {
             "inversion": asdict(self.inversion) if self.inversion else None,
             "middle_square": self.middle_square,
@@ -234,12 +234,12 @@ class Row:
 
     @property
     def undecidable(self) -> bool:
-        """Whether there is not enough texture in the image to tell, whatever its scores are."""
+        """True where the image has too little texture for any score to mean much."""
         return NO_TEXTURE in self.notes
 
     @property
     def first(self) -> Score:
-        """What the first method says; NaN where there is an error."""
+        """The score of the first method; NaN where there is an error."""
         return next(iter(self.scores.values()), _NO_SCORE)
 
     @property
@@ -254,7 +254,7 @@ class Row:
 
     @property
     def details(self) -> dict[str, Any]:
-        """What the first method found besides its score."""
+        """The details of the first method, besides its score."""
         return self.first.details
 
     def to_dict(self, run: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ _WHITE_IS_ZERO, _BLACK_IS_ZERO = 0, 1  # PhotometricInterpretation of TIFF
 
 
 class Grey(NamedTuple):
-    """How the numbers of an image of deep grey are meant: the value of white, and whether it stands for black."""
+    """The meaning of the numbers of a deep grey image: the value of white, and whether it stands for black."""
 
     top: float
     inverted: bool = False
@@ -113,7 +113,7 @@ def array_of(tensor: Any) -> np.ndarray[Any, Any]:
 
 
 def is_deep(image: Image.Image) -> bool:
-    """Whether the image is grey of more than 8 bits: modes I, I;16 and its kin, and F."""
+    """True for grey of more than 8 bits: modes I, I;16 and its kin, and F."""
     return image.mode.startswith(("I", "F"))
 
 
@@ -140,7 +140,7 @@ def _deep_grey(image: Image.Image, alpha: str, meant: Grey) -> tuple[np.ndarray[
 
 
 def grey_of(image: Image.Image) -> Grey:
-    """How the numbers of an image of deep grey are meant: TIFF says it, other formats fill 16 bits.
+    """Reads the meaning of the numbers of a deep grey image: TIFF states it, other formats fill 16 bits.
 
     Raises:
         UnreadableImage: A TIFF that says of its samples what has no agreed meaning.

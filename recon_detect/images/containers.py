@@ -37,7 +37,7 @@ def picture_alone(data: bytes) -> bytes | None:
 
 
 def scans(data: bytes, most: int) -> int:
-    """How many scans the first picture of a JPEG has, counted up to `most`."""
+    """Counts the scans of the first picture of a JPEG, up to `most`."""
     return sum(1 for _ in islice((start for marker, start, _ in _segments(data) if marker == _SOS), most))
 
 
@@ -85,13 +85,13 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def _jpeg(data: bytes) -> bytes:
-    kept = [
+    segments = [
         data[start:end]
         for marker, start, end in _segments(data)
         # JFIF and Adobe segments say how colours are stored.
         if not (_APP0 <= marker <= _APP15 or marker == _COMMENT) or marker in (_APP0, _APP14)
     ]
-    return data[:2] + b"".join(kept)
+    return data[:2] + b"".join(segments)
 
 
 def _webp(data: bytes) -> bytes | None:
@@ -105,13 +105,13 @@ def _webp(data: bytes) -> bytes | None:
     names = [name for name, _ in chunks]
     if b"ANMF" in names:
         first = names.index(b"ANMF")
-        kept = [chunk for chunk in chunks[:first] if chunk[0] in (b"VP8X", b"ANIM")] + [chunks[first]]
+        still = [chunk for chunk in chunks[:first] if chunk[0] in (b"VP8X", b"ANIM")] + [chunks[first]]
     else:
-        kept = [chunk for chunk in chunks if chunk[0] in _WEBP_STILL]
-    if not kept:
+        still = [chunk for chunk in chunks if chunk[0] in _WEBP_STILL]
+    if not still:
         return None
-    if kept[0][0] == b"VP8X":
-        flags = kept[0][1][0] & (_ANIMATION | _ALPHA)
-        kept[0] = (b"VP8X", bytes([flags]) + kept[0][1][1:])
-    body = b"".join(name + struct.pack("<I", len(part)) + part + b"\0" * (len(part) % 2) for name, part in kept)
+    if still[0][0] == b"VP8X":
+        flags = still[0][1][0] & (_ANIMATION | _ALPHA)
+        still[0] = (b"VP8X", bytes([flags]) + still[0][1][1:])
+    body = b"".join(name + struct.pack("<I", len(part)) + part + b"\0" * (len(part) % 2) for name, part in still)
     return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body

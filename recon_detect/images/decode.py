@@ -149,7 +149,7 @@ def decode_opened(image: Image.Image, settings: Settings = DEFAULTS, admit: Admi
 
 @cache
 def heif_is_read() -> bool:
-    """Whether pillow-heif is installed; if so it is registered with Pillow."""
+    """True where pillow-heif is installed; it is then registered with Pillow."""
     if importlib.util.find_spec("pillow_heif") is None:
         return False
     import pillow_heif
@@ -236,7 +236,7 @@ def _valid(tag: Any) -> int | None:
 
 
 def _turned_by_pillow(tag: Any) -> Image.Transpose | None:
-    """What undoes the turn that Pillow takes of a tag of any type: it looks it up by equality."""
+    """Finds what undoes the turn that Pillow takes of a tag of any type: it looks it up by equality."""
     try:
         return _TURNS_BACK.get(tag)
     except (TypeError, ValueError, ZeroDivisionError):
@@ -269,7 +269,7 @@ def _unreadable(data: bytes, error: Exception, messages: list[str]) -> Unreadabl
 
 
 def _cause(data: bytes, kind: str | None, error: BaseException) -> BaseException:
-    """What the decoder raised. `Image.open` keeps that to itself, so the decoder is asked again."""
+    """The error that the decoder raised. `Image.open` hides it, so the decoder is asked again."""
     if isinstance(error, UnidentifiedImageError) and kind in Image.OPEN:
         try:
             Image.OPEN[kind][0](io.BytesIO(data), "")

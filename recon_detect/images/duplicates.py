@@ -29,7 +29,7 @@ def difference_hash(pixels: np.ndarray[Any, Any]) -> str:
 
 
 def distance(first: str, second: str) -> int:
-    """In how many of 64 bits two difference hashes differ."""
+    """Counts the bits, of 64, in which two difference hashes differ."""
     return (int(first, 16) ^ int(second, 16)).bit_count()
 
 

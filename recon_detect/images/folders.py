@@ -79,7 +79,7 @@ def label_inside(path: Path) -> str | None:
 
 
 def left_out_line(left_out: Counter[str]) -> str:
-    """What was left out, in words: ``7 files left out: .heic 3, .txt 3, hidden 1``."""
+    """Describes what was left out: ``7 files left out: .heic 3, .txt 3, hidden 1``."""
     listed = ", ".join(f"{name} {count}" for name, count in left_out.most_common(12))
     more = f" and {len(left_out) - 12} other kinds" if len(left_out) > 12 else ""
     count = left_out.total()

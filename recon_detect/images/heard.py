@@ -46,7 +46,7 @@ def printable(text: str, longest: int = _LONGEST) -> str:
 
 
 def _note(message: object) -> bool:
-    """Whether somebody collects."""
+    """True while messages are collected."""
     messages = _messages.get()
     line = printable(str(message))
     if messages is not None and line not in messages and len(messages) < _MOST:

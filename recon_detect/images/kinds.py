@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes: for messages on files that are not images, or are of a kind that is not read."""
+"""Kinds of files by their first bytes: for messages on files that are no images, or of a kind that is not read."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def format_of(data: bytes) -> str | None:
 
 
 def kind_of(data: bytes) -> str | None:
-    """What the first bytes say the file is, and what to do with it, if it is none of those that are read."""
+    """Names the kind of a file by its first bytes, and what to do with it, if it is none that is read."""
     if not data:
         return "an empty file"
     if not data.strip(b"\0"):

@@ -1,4 +1,4 @@
-"""What Pillow does not ask of the libtiff that it comes with: error lines, and whether fax codes fill the picture.
+"""Questions to Pillow's libtiff that Pillow does not ask: error lines, and whether fax codes fill the picture.
 
 libtiff writes errors to stderr by itself. And it calls a strip of fax codes read when one line of it is; Pillow then
 shows as the rest what the memory held before, other pixels each time. Linux alone: elsewhere the library is not found.
@@ -73,7 +73,7 @@ def hand_over_errors(report: Callable[[str], bool]) -> None:
 
 
 def ends_early(image: Image.Image, data: bytes) -> bool:
-    """Whether this is a fax-compressed TIFF whose codes do not fill the picture: tried in buffers of 0 and of 1."""
+    """True for a fax-compressed TIFF whose codes do not fill the picture: tried in buffers of 0 and of 1."""
     library = _library()
     if library is None or not isinstance(image, TiffImagePlugin.TiffImageFile):
         return False
@@ -104,7 +104,7 @@ def ends_early(image: Image.Image, data: bytes) -> bool:
 
 
 def _differ(first: bytes, second: bytes, width: int) -> bool:
-    """Whether rows of bits differ, but for those that fill the last byte of each row of a strip."""
+    """True where rows of bits differ, not counting those that fill the last byte of each row of a strip."""
     if width % 8 == 0:
         return first != second
     row = (width + 7) // 8

@@ -1,4 +1,4 @@
-"""What to score: files, folders, globs, list files, manifests, and images of every kind that callers hold."""
+"""Sources of images: files, folders, globs, list files, manifests, and images that callers hold."""
 
 from __future__ import annotations
 
