@@ -275,3 +275,8 @@ def test_hundreds_of_images_keep_memory_flat(detector, picture):
     before = consume(100)
     # The images alone are 44 MB as tensors.
     assert consume(400) - before < 20_000_000
+
+
+def test_the_default_keeps_the_run_id_of_earlier_results():
+    # Journals and calibrations of the default are of this run: a byte of its null distributions would change it.
+    assert load_detector().run_info.fingerprint == "b8afd583b922"

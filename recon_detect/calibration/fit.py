@@ -129,7 +129,7 @@ def calibrate(rows: Iterable[Row], run: RunInfo, *, pixel_models: Collection[str
 
 
 def is_fitted_to(row: Row, share: float = FITTING.fit_share) -> bool:
-    """True for images that a combination is fitted to, chosen by their pixels: neither order nor other images matter."""
+    """True for images that a combination is fitted to, by their pixels: neither order nor other images matter."""
     name = row.provenance.sha256 if row.provenance else row.path
     digest = hashlib.sha256(name.encode()).hexdigest()
     return int(digest[:8], 16) < share * 2**32
