@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -66,42 +65,6 @@ def test_labels_give_an_auroc(score, tmp_path, picture):
         (tmp_path / label).mkdir()
         Image.fromarray(picture(seed=number)).save(tmp_path / label / "a.png")
     assert "(n = 1 real, 1 generated" in score(tmp_path).err
-
-
-def test_a_killed_run_goes_on_where_it_stopped(cli, tiny_model, tmp_path):
-    folder = tmp_path / "images"
-    folder.mkdir()
-    generator = np.random.default_rng(0)
-    for number in range(60):
-        Image.fromarray(generator.integers(0, 256, (256, 256, 3), np.uint8)).save(folder / f"{number:02}.png")
-    options = [
-        "--method",
-        "aeroblade",
-        "--models",
-        tiny_model,
-        "--distance",
-        "l2",
-        "--device",
-        "cpu",
-        "--batch-size",
-        "1",
-    ]
-    cli("score", folder, *options, "-o", tmp_path / "whole.csv")
-    partial = tmp_path / "out.csv.partial"
-    command = [*COMMAND, "score", folder, *options, "-o", tmp_path / "out.csv"]
-    for lines in (10, 25):
-        process = subprocess.Popen(list(map(str, command)), stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
-        while not partial.exists() or partial.read_bytes().count(b"\n") < lines:
-            assert time.monotonic() < deadline and process.poll() is None
-            time.sleep(0.002)
-        process.kill()
-        process.wait()
-    assert not (tmp_path / "out.csv").exists()
-    done = cli("score", folder, *options, "-o", tmp_path / "out.csv")
-    assert "of 60 images are done already" in done.err
-    assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
-    assert not partial.exists()
 
 
 def test_an_interrupted_published_run_starts_over(cli, kl_model, tmp_path, picture):
@@ -308,7 +271,7 @@ def test_scores_are_combined_generators_named_and_drift_told(cli, tiny_model, tm
         rows = list(csv.DictReader(file))
     assert all(row["combined"] and row["probability"] and row["stratum"] == "all" for row in rows)
     cli(*real, "--fpr", 0.1)
-    assert "warning: 100% of the images are of a kind that" in cli(*judge).err
+    assert "warning: 100% of the images are of a kind that" in cli(*judge, "--overwrite").err
     assert "'best'" in cli(*real, "--combine", "best", code=2).err
     both = cli(*real, "--generated", tmp_path / "photographs", code=2)
     assert "0.png is given as --real and as --generated" in both.err
