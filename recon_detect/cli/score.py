@@ -189,8 +189,9 @@ def _score(
         else nullcontext() as journal,
     ):
         if journal and (before := _before(journal, sources, outputs)):
-            print(f"{file}: already complete: {before['images']} images, {before['failed']} failed", file=sys.stderr)
-            found, failed = before["likely_generated"], before["failed"]
+            images, found, failed = (before[name] for name in ("images", "likely_generated", "failed"))
+            if not outputs.quiet:
+                print(f"{file}: already complete: {images} images, {failed} failed", file=sys.stderr)
         else:
             tally = _run(detector, sources, journal, outputs)
             found, failed = tally.verdicts[LIKELY_GENERATED], tally.failed

@@ -174,8 +174,15 @@ class PartialFile:
             raise UsageError(f"{self.output}: {what}; choose another output, or replace it with --overwrite")
         return description
 
-    def finish(self, **summary: Any) -> None:
-        """Moves the entries into place, and head and summary beside them as ``NAME.run.json``."""
+    def finish(self, *, others: bool = False, **summary: Any) -> None:
+        """Moves the entries into place, and head and summary beside them as ``NAME.run.json``.
+
+        Args:
+            others: Keep entries of images that `lacks` was not asked of, behind the others.
+            **summary: What to say of the entries.
+        """
+        if others:
+            self._wanted |= {name: place.stamp for name, place in self._places.items() if name not in self._wanted}
         with replacing(self.output) as path:
             self._complete(path)
         files = {"files": digest_of(self._wanted)} if self._wanted else {}

@@ -232,6 +232,8 @@ def test_calibrated_verdicts_and_a_gate(cli, score, tiny_model, tmp_path, pictur
     score(tmp_path / "inbox", "--calibration", calibration, "--fail-on", "generated", code=1)
     score(tmp_path / "photographs" / "1.png", "--calibration", calibration, "--fail-on", "generated")
     score(tmp_path / "inbox", "--calibration", calibration, "--output", tmp_path / "out.csv", "--quiet")
+    gate = ("--calibration", calibration, "--output", tmp_path / "out.csv", "--fail-on", "generated")
+    assert "already complete: 5 images, 0 failed" in score(tmp_path / "inbox", *gate, code=1).err
     with (tmp_path / "out.csv").open() as file:
         assert [float(row["p_value"]) for row in csv.DictReader(file)] == [row["p_value"] for row in rows]
     before = calibration.read_bytes()
