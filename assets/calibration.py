@@ -2,7 +2,7 @@
 
     python -m assets.photographs --packages . --output photographs/
     python -m assets.calibration --photographs photographs/
-    python -m assets.calibration --data ../shared/eval  # what it says of images that benchmarks.detection has scored
+    python -m assets.calibration --data ../shared/eval  # verdicts on images that benchmarks.detection has scored
 
 Each photograph in four forms, each of which is a stratum of its own: PNG, JPEG 75, JPEG 50, WebP 80. Of middle crops of
 320 px: what is larger has more blocks to average over, and passes the threshold more seldom.
@@ -20,8 +20,7 @@ from scipy.stats import binomtest
 
 from benchmarks.calibration import flagged
 from benchmarks.common.data import RESULTS, write_table
-from benchmarks.common.scored import load, scores_of
-from benchmarks.common.scoring import Input, batch_size, score
+from benchmarks.common.scores import Input, batch_size, load, score, scores_of
 from recon_detect import Row, load_detector
 from recon_detect.calibration import Calibration, calibrate
 from recon_detect.calibration.calibration import SHIPPED
@@ -29,13 +28,13 @@ from recon_detect.calibration.calibration import SHIPPED
 FORMS = ("png", "jpeg-75", "jpeg-50", "webp-80")
 
 
-def tried(found: Calibration, data: Path, name: str) -> list[dict[str, Any]]:
+def tried(calibration: Calibration, data: Path, name: str) -> list[dict[str, Any]]:
     """Shares of photographs and of generated images above the thresholds, by encoding."""
     table = []
     for encoding in ("png", "jpeg-75"):
         run, rows = load(scores_of(encoding, name), data)
         real = np.array([row["label"] == "real" for row in rows])
-        hits = flagged(found, [Row.from_dict(row) for row in rows])
+        hits = flagged(calibration, [Row.from_dict(row) for row in rows])
         test = binomtest(int(hits[real].sum()), int(real.sum()))
         interval = test.proportion_ci(0.95)
         table.append(
@@ -67,9 +66,10 @@ def main() -> None:
     if options.photographs:
         make(sorted(options.photographs.glob("*.png")), output, options)
     if options.data:
-        found = Calibration.read(output)
-        conditions = f"{options.data.name}, middle crops of 320 px; {found.data}, in {found.run.models[0].dtype}"
-        table = tried(found, options.data, options.scores)
+        calibration = Calibration.read(output)
+        dtype = calibration.run.models[0].dtype
+        conditions = f"{options.data.name}, middle crops of 320 px; {calibration.data}, in {dtype}"
+        table = tried(calibration, options.data, options.scores)
         write_table(RESULTS / f"shipped-{options.method}.csv", conditions, table)
 
 
@@ -81,16 +81,17 @@ def make(photographs: list[Path], output: Path, options: argparse.Namespace) -> 
         for form, path in itertools.product(FORMS, photographs)
     ]
     run, rows = score(detector, inputs, RESULTS / f"shipped-{options.method}.csv")
-    found = calibrate(
+    calibration = calibrate(
         [Row.from_dict(row) for row in rows],
         run,
         fpr=options.fpr,
         strata=("compression",),
+        near_copies=True,  # each form of the photographs is a stratum
         data=f"{len(photographs)} openly licensed photographs of Debian packages (assets/photographs.py), middle "
         f"crops of {options.crop} px, each as {', '.join(FORMS)}",
     )
-    found.write(output)
-    for name, stratum in found.strata.items():
+    calibration.write(output)
+    for name, stratum in calibration.strata.items():
         print(f"{name}: {stratum.threshold} (n = {len(stratum.scores)})")
 
 

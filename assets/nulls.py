@@ -43,9 +43,9 @@ from recon_detect.models.registry import AUTOENCODERS, MODEL_SETS
 
 @dataclass(frozen=True)
 class Pool:
-    """Of a method: its models, the poses that it compares, the scales that it looks at, and the distances by channels.
+    """Models of a method, with the poses and scales that it compares, and the distances by channels.
 
-    Autoencoders with 16 channels keep finer detail than those with 4, and so is their grain finer (docs/methods.md).
+    Autoencoders with 16 channels keep finer detail than those with 4, so their grain is finer (docs/methods/grain.md).
     """
 
     models: tuple[str, ...]
@@ -111,7 +111,8 @@ def size_of(blocks: Blocks, pool: Pool, model: str, scale: float) -> int:
 def fit(measured: list[Measured]) -> dict[str, Any]:
     """The parameters of greatest likelihood of windows of several sizes, which all count alike."""
     value, variance = (
-        np.concatenate([found[part].numpy().reshape(-1, len(PRIOR)) for found, _ in measured]) for part in (0, 1)
+        np.concatenate([tensor.numpy().reshape(-1, len(PRIOR)) for tensor in tensors])
+        for tensors in ([c.value for c, _ in measured], [c.variance for c, _ in measured])
     )
     blocks = np.concatenate([number.numpy().reshape(-1, 1) for _, number in measured])
     weights = np.concatenate([np.full(number.numel(), 1 / number.numel()) for _, number in measured])
@@ -131,12 +132,12 @@ def fit(measured: list[Measured]) -> dict[str, Any]:
 
     start = np.r_[np.zeros(poses), np.full(poses, np.log(blocks.mean())), np.zeros(poses), 1.0, np.log(5.0)]
     bounds = [(None, None)] * (3 * poses) + [(0.0, 2.0), (0.0, np.log(NORMAL))]
-    found = minimize(cost, start, method="L-BFGS-B", bounds=bounds).x
-    mean, log_common, log_spread = found[: 3 * poses].reshape(3, poses)
+    fitted = minimize(cost, start, method="L-BFGS-B", bounds=bounds).x
+    mean, log_common, log_spread = fitted[: 3 * poses].reshape(3, poses)
     of_pose = {"mean": unit * mean, "variance": unit**2 * np.exp(log_common), "spread": np.exp(log_spread)}
     return {name: dict(zip(PRIOR, part.round(7).tolist(), strict=True)) for name, part in of_pose.items()} | {
-        "area": round(float(found[-2]), 4),
-        "freedom": round(float(np.exp(found[-1])), 2),
+        "area": round(float(fitted[-2]), 4),
+        "freedom": round(float(np.exp(fitted[-1])), 2),
     }
 
 
@@ -148,13 +149,13 @@ def half(measured: Measured, odd: int) -> Measured:
 
 def unseen(measured: dict[tuple[str, int], Measured]) -> dict[tuple[str, int], np.ndarray]:
     """Each half of the photographs by the null of the other: the best pose's z (N,) by condition and window."""
-    found: dict[tuple[str, int], list[np.ndarray]] = {key: [] for key in measured}
+    best: dict[tuple[str, int], list[np.ndarray]] = {key: [] for key in measured}
     for odd in (0, 1):
         null = Null.read(fit([half(part, 1 - odd) for part in measured.values()]))
         for key, part in measured.items():
             z = null.standardise(*half(part, odd)).reshape(-1, len(PRIOR))
-            found[key].append(corrected(z, np.array(list(PRIOR.values()))).max(axis=1))
-    return {key: np.concatenate(parts) for key, parts in found.items()}
+            best[key].append(corrected(z, np.array(list(PRIOR.values()))).max(axis=1))
+    return {key: np.concatenate(parts) for key, parts in best.items()}
 
 
 def main() -> None:
@@ -175,8 +176,8 @@ def main() -> None:
                 if window <= size_of(images[0], pool, model, scale)
             }
             table[model]["scales"][f"{scale:.4f}"] = fit(list(measured.values()))
-            for key, found in unseen(measured).items():
-                z.setdefault(key, []).append(found)
+            for key, best in unseen(measured).items():
+                z.setdefault(key, []).append(best)
         print(f"scale {scale:.4f}, each half of the photographs by the null of the other, best of all models:")
         for (folder, window), of_models in z.items():
             best = pooled(np.stack(of_models, axis=1))
@@ -185,7 +186,7 @@ def main() -> None:
                   f"above 1.645: {np.mean(best > 1.645):.3f}, above 2.326: {np.mean(best > 2.326):.3f}, largest "
                   f"{best.max():.2f}")  # fmt: skip
     photographs = max(len(images) for images in evidence.values())
-    # What `assets.searches` adds holds for other contrasts: it is to be measured again.
+    # Fields that `assets.searches` adds hold for other contrasts, and have to be measured again.
     table = {model: row | {"searches": {}} for model, row in table.items()}
     content = {"source": options.source, "photographs": photographs, options.method: table}
     with replacing(nulls.file_of(options.method)) as temporary:

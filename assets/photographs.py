@@ -68,7 +68,7 @@ def main() -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     Image.MAX_IMAGE_PIXELS = None  # known files
     generator = np.random.default_rng(0)
-    rows = []
+    rows: list[dict[str, object]] = []
     for package, names in PHOTOGRAPHS.items():
         for name in names:
             image = Image.open(options.packages / package / name).convert("RGB")

@@ -1,4 +1,4 @@
-"""Which contrast, distance and combination separates best, from evidence that was computed once.
+"""Separation by every contrast, distance and combination, from evidence that was computed once.
 
     python -m assets.evidence --data ../shared/eval --conditions jpeg-75 --views ablation --output evidence/
     python -m benchmarks.ablation --data ../shared/eval --evidence evidence/ --condition jpeg-75
@@ -23,12 +23,10 @@ from scipy.stats import trim_mean
 
 from assets.nulls import POOLS
 from benchmarks.common.data import RESULTS, read_manifest, write_table
-from benchmarks.common.metrics import auroc, intervals, tpr_at_fpr
+from benchmarks.common.families import FAMILIES
+from benchmarks.common.metrics import FOLDS, auroc, intervals, tpr_at_fpr
 from recon_detect.models.registry import MODEL_SETS
 
-FOLDS = 5
-# The decoder families with the most images.
-FAMILIES = ("SD kl-f8", "SDXL VAE", "Flux.1 16ch VAE", "SD3 16ch VAE")
 MODELS = MODEL_SETS["tiny"]
 DEFAULT_DISTANCE = "lpips_vgg_2, and 1 for 16 channels"
 DISTANCES = (
@@ -40,7 +38,7 @@ DISTANCES = (
     "l1",
 )
 FLOORS = (0.0, 0.001, 0.003, 0.01)
-# How the blocks of 32 px are brought together: the error of the whole, or the contrasts of all blocks.
+# Pooling of the blocks of 32 px: the error of the whole, or the contrasts of all blocks.
 POOLINGS: dict[str, Callable[[np.ndarray], float]] = {
     "error of all": lambda contrasts: float(contrasts[0]),
     "mean of blocks": lambda contrasts: float(contrasts[1:].mean()),
@@ -88,26 +86,27 @@ def contrasts(blocks: Blocks, model: str, views: tuple[str, ...], distance: str,
     errors = np.concatenate([maps.mean(axis=2, keepdims=True), maps], axis=2)
     # A flat block may have no error at all.
     upright, *others = np.log(errors + max(floor, 1e-9)).mean(axis=0)
-    found: np.ndarray = np.mean(others, axis=0) - upright
-    return found
+    return np.asarray(np.mean(others, axis=0) - upright)
 
 
 def read(folder: Path, rows: list[dict[str, str]], scale: float) -> tuple[list[dict[str, str]], list[Blocks]]:
     """The images that have evidence at a scale, and their block means."""
-    kept, found = [], []
+    present, evidence = [], []
     for row in rows:
         path = folder / f"{row['sha256'][:16]}.safetensors"
         prefix = f"{scale:.4f}/"
         if path.exists():
-            kept.append(row)
+            present.append(row)
             tensors = load_file(path)
-            found.append({key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)})
-    return kept, found
+            evidence.append(
+                {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+            )
+    return present, evidence
 
 
 def standardised(values: np.ndarray, real: np.ndarray) -> np.ndarray:
     """(N, K) in standard deviations of photographs: of the other folds for photographs, of all for the others."""
-    z = (values - values[real].mean(axis=0)) / values[real].std(axis=0, ddof=1)
+    z: np.ndarray = (values - values[real].mean(axis=0)) / values[real].std(axis=0, ddof=1)
     members = np.flatnonzero(real)
     fold = np.random.default_rng(0).permutation(len(members)) % FOLDS
     for number in range(FOLDS):
@@ -120,13 +119,13 @@ def standardised(values: np.ndarray, real: np.ndarray) -> np.ndarray:
 def candidates(rows: list[dict[str, str]], evidence: list[Blocks]) -> dict[Candidate, np.ndarray]:
     """Standardised contrasts (N, K) by views, distance, floor and pooling."""
     real = np.array([row["label"] == "real" for row in rows])
-    found = {}
+    standard = {}
     for (name, views), distance, floor in itertools.product(VIEW_SETS.items(), DISTANCES, FLOORS):
         values = [[contrasts(blocks, m, views, distance, floor) for m in MODELS] for blocks in evidence]
         for pooling, pool in POOLINGS.items() if name == POOLED_VIEWS else list(POOLINGS.items())[:1]:
             pooled = np.array([[pool(of_model) for of_model in of_image] for of_image in values])
-            found[name, distance, floor, pooling] = standardised(pooled, real)
-    return found
+            standard[name, distance, floor, pooling] = standardised(pooled, real)
+    return standard
 
 
 def summary(score: np.ndarray, rows: list[dict[str, str]]) -> dict[str, object]:
@@ -141,20 +140,20 @@ def summary(score: np.ndarray, rows: list[dict[str, str]]) -> dict[str, object]:
         "tpr_at_5_fpr": round(tpr_at_fpr(score[real], score[~real], 0.05), 4),
     }
     for name in FAMILIES:
-        own = score[family == name]
-        line[name] = round(auroc(score[real], own), 4) if len(own) else ""
+        members = score[family == name]
+        line[name] = round(auroc(score[real], members), 4) if len(members) else ""
     return line
 
 
-def left_out(found: dict[Candidate, np.ndarray], rows: list[dict[str, str]]) -> float:
+def left_out(by_candidate: dict[Candidate, np.ndarray], rows: list[dict[str, str]]) -> float:
     """AUROC when, for each generator, the candidate is chosen on photographs and all other generators."""
     real = np.array([row["label"] == "real" for row in rows])
     generator = np.array([row["generator"] for row in rows])
     ranks = []
     for name in sorted(set(generator[~real])):
         mine, others = generator == name, ~real & (generator != name)
-        areas = {key: np.mean(z.max(axis=1)[others, None] > z.max(axis=1)[real]) for key, z in found.items()}
-        score = found[max(areas, key=areas.__getitem__)].max(axis=1)
+        areas = {key: np.mean(z.max(axis=1)[others, None] > z.max(axis=1)[real]) for key, z in by_candidate.items()}
+        score = by_candidate[max(areas, key=areas.__getitem__)].max(axis=1)
         ranks.extend((score[mine, None] > score[real]).mean(axis=1))
     return float(np.mean(ranks))
 
@@ -168,10 +167,10 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=None)
     options = parser.parse_args()
     rows, evidence = read(options.evidence / options.condition, read_manifest(options.data), options.scale)
-    found = candidates(rows, evidence)
+    by_candidate = candidates(rows, evidence)
     table = [
         {"views": views, "distance": distance, "floor": floor, "pooling": pooling} | summary(z.max(axis=1), rows)
-        for (views, distance, floor, pooling), z in found.items()
+        for (views, distance, floor, pooling), z in by_candidate.items()
     ]
     table.sort(key=lambda line: -float(str(line["auroc"])))
     output = options.output or RESULTS / f"ablation-{options.condition}-scale{options.scale:.2f}.csv"
@@ -180,7 +179,8 @@ def main() -> None:
         output,
         f"{options.data.name}, {options.condition}, looked at in scale {options.scale:g}, {n_real} photographs and "
         f"{len(rows) - n_real} generated images, largest of {', '.join(MODELS)}, each standardised on photographs in "
-        f"{FOLDS} folds; candidate chosen without the generator that it is tried on: AUROC {left_out(found, rows):.4f}",
+        f"{FOLDS} folds; candidate chosen without the generator that it is tried on: AUROC "
+        f"{left_out(by_candidate, rows):.4f}",
         table,
     )
 

@@ -1,4 +1,4 @@
-"""Whose decoder an image is said to be of, against the truth.
+"""Attribution of images to decoders, compared with the truth.
 
     python -m benchmarks.attribution --data ../shared/eval --scores benchmarks/results/x.scores.jsonl.partial
 
@@ -20,56 +20,55 @@ from sklearn.metrics import classification_report, confusion_matrix
 from sklearn.model_selection import StratifiedKFold
 
 from benchmarks.common.data import RESULTS, write_table
-from benchmarks.common.scored import Row, computed_by, load
+from benchmarks.common.families import FAMILIES, PHOTOGRAPH
+from benchmarks.common.scores import Entry, computed_by, load
 from benchmarks.report.report import accompany
+from recon_detect import Row
 from recon_detect.atomic import replacing
 from recon_detect.calibration.attribution import NONE, ByContrast, ByTypicality
-from recon_detect.results import Row as Result
 
-FAMILIES = ("sd", "sdxl", "sd3", "flux1")
+DECODERS = tuple(FAMILIES.values())
 LEVEL = 0.05
-# The smallest family has six images.
-FOLDS = 6
-OTHER = "photograph"
+# The smallest family has six images: one a fold.
+SIXFOLD = 6
 
 
-def untrained(rows: list[Row], method: str) -> list[str]:
-    """Of every image, held against photographs of another fold."""
-    told = [""] * len(rows)
+def untrained(rows: list[Entry], method: str) -> list[str]:
+    """Predicts the decoder of every image from photographs of another fold."""
+    predicted = [""] * len(rows)
     decoders = [row["decoder"] for row in rows]
     for training, test in StratifiedKFold(2, shuffle=True, random_state=0).split(rows, decoders):
-        real = [Result.from_dict(rows[i]) for i in training if rows[i]["label"] == "real"]
+        real = [Row.from_dict(rows[i]) for i in training if rows[i]["label"] == "real"]
         fitted = ByContrast.fit(real, method, LEVEL)
         assert fitted is not None
         for i in test:
-            told[i] = fitted.attribute(Result.from_dict(rows[i])).decoder
-    return told
+            predicted[i] = fitted.attribute(Row.from_dict(rows[i])).decoder
+    return predicted
 
 
-def trained(rows: list[Row], method: str) -> list[str]:
-    """Of every generated image, by the classes of the other folds."""
-    told = [""] * len(rows)
+def trained(rows: list[Entry], method: str) -> list[str]:
+    """Predicts the decoder of every generated image from the classes of the other folds."""
+    predicted = [""] * len(rows)
     decoders = np.array([row["decoder"] for row in rows])
-    for training, test in StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(rows, decoders):
-        fitted = ByTypicality.fit(
-            [Result.from_dict(rows[i]) for i in training], decoders[training].tolist(), method, LEVEL
-        )
+    for training, test in StratifiedKFold(SIXFOLD, shuffle=True, random_state=0).split(rows, decoders):
+        labelled = [Row.from_dict(rows[i]) for i in training]
+        fitted = ByTypicality.fit(labelled, decoders[training].tolist(), method, LEVEL)
         for i in test:
-            told[i] = fitted.attribute(Result.from_dict(rows[i])).decoder
-    return told
+            predicted[i] = fitted.attribute(Row.from_dict(rows[i])).decoder
+    return predicted
 
 
-def strangers(rows: list[Row], method: str) -> list[str]:
-    """Of every generated image, by the classes of the other families."""
-    told = [""] * len(rows)
-    for family in FAMILIES:
+def strangers(rows: list[Entry], method: str) -> list[str]:
+    """Predicts the decoder of every generated image from the classes of the other families."""
+    predicted = [""] * len(rows)
+    for family in DECODERS:
         others = [row for row in rows if row["decoder"] != family]
-        results = [Result.from_dict(row) for row in others]
+        results = [Row.from_dict(row) for row in others]
         fitted = ByTypicality.fit(results, [row["decoder"] for row in others], method, LEVEL)
         for i, row in enumerate(rows):
             if row["decoder"] == family:
-                told[i] = fitted.attribute(Result.from_dict(row)).decoder
-    return told
+                predicted[i] = fitted.attribute(Row.from_dict(row)).decoder
+    return predicted
 
 
 def draw(matrices: dict[str, tuple[list[str], np.ndarray]], path: Path) -> None:
@@ -81,54 +80,60 @@ def draw(matrices: dict[str, tuple[list[str], np.ndarray]], path: Path) -> None:
 
     figure, axes = plt.subplots(1, len(matrices), figsize=(5.2 * len(matrices), 4.6), layout="constrained")
     for ax, (title, (labels, counts)) in zip(np.atleast_1d(axes), matrices.items(), strict=True):
-        kept = counts.sum(axis=1) > 0
-        shown = counts[kept]
+        present = counts.sum(axis=1) > 0
+        shown = counts[present]
         shares = shown / shown.sum(axis=1, keepdims=True)
         ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         for (i, j), share in np.ndenumerate(shares):
             ax.text(j, i, shown[i, j], ha="center", va="center", color="white" if share > 0.6 else "black")
         ax.set_xticks(range(len(labels)), labels, rotation=30, ha="right")
-        ax.set_yticks(range(len(shown)), [label for label, there in zip(labels, kept, strict=True) if there])
-        ax.set(title=title, xlabel="told", ylabel="true")
+        ax.set_yticks(range(len(shown)), [label for label, there in zip(labels, present, strict=True) if there])
+        ax.set(title=title, xlabel="predicted", ylabel="true")
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=110, format="png")
     plt.close(figure)
 
 
-def report(truth: list[str], told: list[str]) -> dict[str, Any]:
+def report(truth: list[str], predicted: list[str]) -> dict[str, Any]:
     """scikit-learn's, with the interval of the accuracy."""
-    right = sum(a == b for a, b in zip(truth, told, strict=True))
+    right = sum(a == b for a, b in zip(truth, predicted, strict=True))
     interval = binomtest(right, len(truth)).proportion_ci(0.95, "wilson")
-    found: dict[str, Any] = classification_report(truth, told, output_dict=True, zero_division=0)
-    return found | {"accuracy": right / len(truth), "interval": [interval.low, interval.high], "n": len(truth)}
+    by_class: dict[str, Any] = classification_report(truth, predicted, output_dict=True, zero_division=0)
+    return by_class | {"accuracy": right / len(truth), "interval": [interval.low, interval.high], "n": len(truth)}
+
+
+def answers_of(
+    rows: list[Entry], generated: list[Entry], method: str
+) -> dict[str, tuple[list[str], list[str], list[str]]]:
+    """By the name of each way to attribute: the true families, the right answers, and the answers given."""
+    # A photograph is none of the known decoders' images.
+    truth = [NONE if row["decoder"] == PHOTOGRAPH else row["decoder"] for row in rows]
+    families = [row["decoder"] for row in generated]
+    return {
+        f"{method}, no labels": (truth, truth, untrained(rows, method)),
+        "nearest class, all families known": (families, families, trained(generated, method)),
+        "nearest class, the true one not known": (families, [NONE] * len(families), strangers(generated, method)),
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
-    parser.add_argument("--scores", type=Path, required=True, help="what benchmarks.detection kept")
+    parser.add_argument("--scores", type=Path, required=True, help="scores of benchmarks.detection")
     parser.add_argument("--method", default="contrast", help="whose scores of each model are compared")
     parser.add_argument("--name", default="png", help="for the names of the results")
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
     run, rows = load(options.scores, options.data)
-    generated = [row for row in rows if row["decoder"] in FAMILIES]
-    # A photograph is none of the known decoders' images.
-    truth = [NONE if row["decoder"] == OTHER else row["decoder"] for row in rows]
-    known = [row["decoder"] for row in generated]
-    # By name: the truth, what would be right to say, what was said.
-    answers = {
-        f"{options.method}, no labels": (truth, truth, untrained(rows, options.method)),
-        "nearest class, all families known": (known, known, trained(generated, options.method)),
-        "nearest class, the true one not known": (known, [NONE] * len(known), strangers(generated, options.method)),
-    }
-    labels = [*FAMILIES, NONE]
+    generated = [row for row in rows if row["decoder"] in DECODERS]
+    answers = answers_of(rows, generated, options.method)
+    labels = [*DECODERS, NONE]
     matrices, table, reports, text = {}, [], {}, []
-    for name, (true, right, told) in answers.items():
-        counts = confusion_matrix(true, told, labels=labels)
+    for name, (true, right, predicted) in answers.items():
+        counts = confusion_matrix(true, predicted, labels=labels)
         matrices[name] = labels, counts
-        reports[name] = report(right, told)
-        text.append(f"{name}\n{classification_report(right, told, zero_division=0)}")
+        reports[name] = report(right, predicted)
+        text.append(f"{name}\n{classification_report(right, predicted, zero_division=0)}")
         table += [
             {"by": name, "true": label, "n": int(row.sum())} | dict(zip(labels, row.tolist(), strict=True))
             for label, row in zip(labels, counts, strict=True)

@@ -1,4 +1,4 @@
-r"""Whether thresholds keep what they promise: calibrated on half of the photographs, tried on the other half.
+r"""Error rates at thresholds that are calibrated on half of the photographs, measured on the other half.
 
     for e in png jpeg-75; do
         python -m benchmarks.detection --data ../shared/eval --methods contrast,aedr,hfi --models tiny --encoding $e \
@@ -24,19 +24,18 @@ from tqdm import tqdm
 
 from benchmarks.common.data import RESULTS, write_table
 from benchmarks.common.metrics import expected_calibration_error
-from benchmarks.common.scored import Row, computed_by, load, only, scores_of
+from benchmarks.common.scores import Entry, computed_by, load, only, scores_of
 from benchmarks.report.report import accompany
 from recon_detect.calibration import FACETS, Calibration, calibrate, drift
 from recon_detect.calibration.probability import probability_of
-from recon_detect.results import Row as Result
-from recon_detect.results import RunInfo
+from recon_detect.results import Row, RunInfo
 
 SPLITS = 200
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What is calibrated: methods, and how they are combined."""
+    """Methods that are calibrated, and their combination."""
 
     name: str
     methods: tuple[str, ...]
@@ -54,47 +53,47 @@ FORMS = {"png": (["png"], ["png"]), "jpeg-75": (["jpeg-75"], ["jpeg-75"]),
          "png, used on jpeg-75": (["png"], ["jpeg-75"])}  # fmt: skip
 
 
-def halves(rows: dict[str, list[Row]], seed: int) -> tuple[set[str], set[str]]:
+def halves(rows: dict[str, list[Entry]], seed: int) -> tuple[set[str], set[str]]:
     """Paths of each class at random in two halves; the first is for calibration."""
     generator = np.random.default_rng(seed)
     first: set[str] = set()
     paths = {(row["path"], row["label"]) for row in next(iter(rows.values()))}
     for label in ("real", "generated"):
-        own = sorted(path for path, of in paths if of == label)
-        first |= {own[i] for i in generator.permutation(len(own))[: len(own) // 2]}
+        members = sorted(path for path, of in paths if of == label)
+        first |= {members[i] for i in generator.permutation(len(members))[: len(members) // 2]}
     return first, {path for path, _ in paths} - first
 
 
-def flagged(calibration: Calibration, rows: Sequence[Result]) -> np.ndarray[Any, Any]:
+def flagged(calibration: Calibration, rows: Sequence[Row]) -> np.ndarray[Any, Any]:
     """(N,) whether each is likely generated; never without a threshold."""
     thresholds = [calibration.held_against(calibration.stratum_of(row)).threshold for row in rows]
     return calibration.scores(rows) > np.array([np.inf if t is None else t for t in thresholds])
 
 
 def trials(
-    rows: dict[str, list[Row]], run: RunInfo, judged: Judged, form: str, **options: Any
+    rows: dict[str, list[Entry]], run: RunInfo, judged: Judged, form: str, **options: Any
 ) -> Iterator[dict[str, float]]:
-    """What came out of each split."""
+    """Results of each split."""
     run = replace(run, methods=tuple(m for name in judged.methods for m in run.methods if m.name == name))
-    known = {name: [Result.from_dict(row) for row in only(of, judged.methods)] for name, of in rows.items()}
+    by_form = {name: [Row.from_dict(row) for row in only(of, judged.methods)] for name, of in rows.items()}
     before, after = FORMS[form]
     for seed in range(SPLITS):
         first, second = halves(rows, seed)
-        fitted = [row for name in before for row in known[name] if row.path in first]
-        found = calibrate(fitted, run, combine=judged.combine, fit_share=0.3, **options)
-        tried = [row for name in after for row in known[name] if row.path in second]
-        hits = flagged(found, tried)
+        fitted = [row for name in before for row in by_form[name] if row.path in first]
+        calibration = calibrate(fitted, run, combine=judged.combine, fit_share=0.3, near_copies=True, **options)
+        tried = [row for name in after for row in by_form[name] if row.path in second]
+        hits = flagged(calibration, tried)
         real = np.array([row.label == "real" for row in tried])
-        told = drift(found, tried)
-        assert found.odds is not None
-        p = np.array([probability_of(found.odds, score, 0.5) for score in found.scores(tried)])
+        drifted = drift(calibration, tried)
+        assert calibration.odds is not None
+        p = np.array([probability_of(calibration.odds, score, 0.5) for score in calibration.scores(tried)])
         yield {
             "false": float(hits[real].sum()),
             "photographs": float(real.sum()),
             "tpr": float(hits[~real].mean()),
-            "without": float(all(stratum.threshold is None for stratum in found.strata.values())),
-            "strata": float(max(len(found.strata) - 1, 1)),
-            "drift": float(bool(told and told.warnings)),
+            "without": float(all(stratum.threshold is None for stratum in calibration.strata.values())),
+            "strata": float(max(len(calibration.strata) - 1, 1)),
+            "drift": float(bool(drifted and drifted.warnings)),
             "brier": float(np.mean((p - ~real) ** 2)),
             "ece": expected_calibration_error(p, ~real),
         }
@@ -110,7 +109,7 @@ def line(results: list[dict[str, float]], fpr: float) -> dict[str, Any]:
     first = tests[0].proportion_estimate, tests[0].k, tests[0].n
     interval = binomtest(tests[0].k, tests[0].n).proportion_ci(0.95)
     low, high = np.quantile(rates, [0.025, 0.975])
-    found = {
+    figures = {
         "strata_found": column["strata"].mean(),
         "without_threshold": column["without"].mean(),
         "fpr": rates.mean(),
@@ -127,7 +126,7 @@ def line(results: list[dict[str, float]], fpr: float) -> dict[str, Any]:
         "first_split_high": interval.high,
         "first_split_tpr": results[0]["tpr"],
     }
-    return {name: round(float(value), 4) for name, value in found.items()}
+    return {name: round(float(value), 4) for name, value in figures.items()}
 
 
 def main() -> None:
@@ -138,7 +137,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=None)
     options = parser.parse_args()
     loaded = {encoding: load(scores_of(encoding, options.scores), options.data) for encoding in ("png", "jpeg-75")}
-    run, rows = loaded["png"][0], {encoding: found for encoding, (_, found) in loaded.items()}
+    run, rows = loaded["png"][0], {encoding: scored for encoding, (_, scored) in loaded.items()}
     there = {method.name for method in run.methods}
     table = []
     for judged in [judged for judged in CANDIDATES if there.issuperset(judged.methods)]:

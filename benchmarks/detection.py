@@ -1,4 +1,4 @@
-"""How well a method separates photographs from generated images, per decoder family, on a data set with a manifest.
+"""Separation of photographs and generated images by method and decoder family, on a data set with a manifest.
 
     python -m benchmarks.detection --data ../shared/eval --models taesd --crop 320
 
@@ -18,11 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common.data import RESULTS, large_enough, read_manifest, write_table
+from benchmarks.common.data import RESULTS, ManifestRow, large_enough, read_manifest, write_table
 from benchmarks.common.metrics import CONFIDENCE, FOLDS, RESAMPLES, summary
-from benchmarks.common.sampling import SAMPLE, SEARCHING, Row, add_argument, in_turn, number_of
-from benchmarks.common.scored import computed_by, computed_name
-from benchmarks.common.scoring import Input, batch_size, score
+from benchmarks.common.sampling import SAMPLE, SEARCHING, add_argument, in_turn, number_of
+from benchmarks.common.scores import Input, batch_size, computed_by, computed_name, score
 from benchmarks.report.report import accompany
 from recon_detect import Detector, load_detector
 from recon_detect.images.transform import GRID
@@ -42,7 +41,7 @@ def find_methods(names: str, models: str | None) -> list[str]:
     return [m.name for m in methods if Need.NULLS not in m.needs or wanted <= set(expand(m.models))]
 
 
-def evaluate(rows: list[Row], scores: list[float], fpr: float) -> list[dict[str, object]]:
+def evaluate(rows: list[ManifestRow], scores: list[float], fpr: float) -> list[dict[str, object]]:
     """One line for all images, one per decoder family, one per generator; the photographs are always all."""
     real = np.array([value for row, value in zip(rows, scores, strict=True) if row["label"] == "real"])
     generated = [(row, value) for row, value in zip(rows, scores, strict=True) if row["label"] != "real"]
@@ -50,25 +49,25 @@ def evaluate(rows: list[Row], scores: list[float], fpr: float) -> list[dict[str,
     for column in ("autoencoder", "generator"):
         for row, value in generated:
             groups.setdefault(f"{column}: {row[column]}", []).append(value)
-    return [{"group": name} | summary(real, np.array(values), fpr) for name, values in groups.items()]
+    return [{"group": name, **summary(real, np.array(values), fpr)} for name, values in groups.items()]
 
 
 def lines_of(
-    method: MethodInfo, entries: list[dict[str, Any]], rows: list[Row], run: RunInfo, fpr: float
+    method: MethodInfo, entries: list[dict[str, Any]], rows: list[ManifestRow], run: RunInfo, fpr: float
 ) -> list[dict[str, object]]:
     """The lines of one method, each with what it was computed by."""
-    found = [(row, entry["scores"].get(method.name)) for row, entry in zip(rows, entries, strict=True)]
-    found = [(row, score) for row, score in found if score is not None]
-    settings = {
+    pairs = [(row, entry["scores"].get(method.name)) for row, entry in zip(rows, entries, strict=True)]
+    pairs = [(row, score) for row, score in pairs if score is not None]
+    settings: dict[str, object] = {
         "method": f"{method.name}, as published" if run.compat else method.name,
         "distance": method.distance,
         "models": "+".join(method.models).replace("/", "_"),
         "dtype": run.models[0].dtype,
     }
-    if len({row["label"] for row, _ in found}) < 2:
+    if len({row["label"] for row, _ in pairs}) < 2:
         raise SystemExit(f"{method.name}: expected scores of photographs and of generated images; look at the journal")
-    kept, scores = zip(*found, strict=True)
-    return [settings | line for line in evaluate(list(kept), list(scores), fpr)]
+    images, scores = zip(*pairs, strict=True)
+    return [settings | line for line in evaluate(list(images), list(scores), fpr)]
 
 
 def conditions_of(run: RunInfo, options: argparse.Namespace, sample: str, small: int, failed: int) -> str:
@@ -82,7 +81,7 @@ def conditions_of(run: RunInfo, options: argparse.Namespace, sample: str, small:
 
 
 def name_of(detector: Detector, options: argparse.Namespace) -> str:
-    """Of the results: what they are computed by, and from what."""
+    """Name of the results: hardware, settings and data."""
     by = computed_name(detector.run_info, options.methods)
     return f"detection-{by}-crop{options.crop}-{options.encoding}-{detector.device.type}"
 

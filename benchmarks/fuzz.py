@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -36,7 +36,7 @@ from recon_detect.settings import DEFAULTS
 
 SIDE = 48
 # (format, mode, options of Pillow's writer)
-_WRITTEN = (
+_WRITTEN: tuple[tuple[str, str, dict[str, Any]], ...] = (
     *(("PNG", mode, {}) for mode in ("1", "L", "P", "LA", "RGB", "RGBA", "I;16")),
     *(("JPEG", mode, options) for mode in ("L", "RGB", "CMYK") for options in ({}, {"progressive": True})),
     *(("WEBP", mode, {"lossless": lossless}) for mode in ("RGB", "RGBA") for lossless in (False, True)),
@@ -60,7 +60,7 @@ _EXTREMES = (0, 1, 2, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFF
 
 def seeds() -> dict[str, list[bytes]]:
     """Whole files by format."""
-    found: dict[str, list[bytes]] = {"PSD": [_psd()], "SUN": [_sun()]}
+    by_format: dict[str, list[bytes]] = {"PSD": [_psd()], "SUN": [_sun()]}
     rgb = Image.fromarray(_smooth(0))
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "maker"
@@ -74,8 +74,8 @@ def seeds() -> dict[str, list[bytes]]:
             options |= {"exif": exif, "icc_profile": b"profile" * 20}
         buffer = io.BytesIO()
         image.save(buffer, name, **options)
-        found.setdefault(name, []).append(buffer.getvalue())
-    return found
+        by_format.setdefault(name, []).append(buffer.getvalue())
+    return by_format
 
 
 def mutants(count: int, seed: int = 0) -> Iterator[tuple[str, bytes]]:
@@ -105,14 +105,14 @@ def _sun() -> bytes:
     return struct.pack(">8I", 0x59A66A95, SIDE, SIDE, 24, 3 * SIDE * SIDE, 1, 0, 0) + _smooth(0).tobytes()
 
 
-def _bytes(data: bytearray, generator: random.Random, _: list[bytes]) -> bytearray:
+def _bytes(data: bytearray, generator: random.Random, others: list[bytes]) -> bytearray:
     for _ in range(generator.randint(1, 8)):
         if data:
             data[generator.randrange(len(data))] = generator.randrange(256)
     return data
 
 
-def _header(data: bytearray, generator: random.Random, _: list[bytes]) -> bytearray:
+def _header(data: bytearray, generator: random.Random, others: list[bytes]) -> bytearray:
     for _ in range(generator.randint(1, 3)):
         data[generator.randrange(min(len(data), 64) or 1) : 1] = b""
         if data:
@@ -188,7 +188,11 @@ def outcome(data: bytes) -> str:
 
 def _work(connection: Connection, seconds: float, address_space: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
-    while (data := connection.recv()) is not None:
+    while True:
+        try:
+            data = connection.recv()
+        except EOFError:
+            return
         begin = time.process_time()
         # Twice the limit, for each file is decoded twice. Beyond it the system ends the process with SIGXCPU.
         resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(begin + 2 * seconds), resource.RLIM_INFINITY))
@@ -201,7 +205,7 @@ def _work(connection: Connection, seconds: float, address_space: int) -> None:
 
 
 class Answer(NamedTuple):
-    """What became of a file, the processor's seconds for both decodings, and the worker's peak memory so far in kB."""
+    """The outcome of a file, processor seconds for both decodings, and the worker's peak memory so far in kB."""
 
     result: str
     seconds: float = 0.0
@@ -223,6 +227,7 @@ class Worker:
         theirs.close()
 
     def __call__(self, data: bytes) -> Answer:
+        """Decodes one file; never raises."""
         try:
             self._connection.send(data)
             if self._connection.poll(60 * self._seconds):  # of waiting, as in a deadlock, no processor time is used
@@ -266,7 +271,10 @@ def main() -> None:
             (options.output / name).write_bytes(data)
             print(f"{name}: {result}", file=sys.stderr)
     print(f"{counts.total()} files in {time.monotonic() - start:.0f} s: {dict(counts.most_common())}")
-    print(f"slowest {slowest[1]}: {slowest[0]:.1f} s of processor for two decodings; peak memory {peak[0] / 1e6:.2f} GB ({peak[1]})")
+    print(
+        f"slowest {slowest[1]}: {slowest[0]:.1f} s of processor for two decodings; "
+        f"peak memory {peak[0] / 1e6:.2f} GB ({peak[1]})"
+    )
     raise SystemExit(any(name.startswith(("HANG", "CRASH", "RAISED")) for name in counts))
 
 

@@ -1,4 +1,4 @@
-"""How well error maps and contrast maps point at the part of a photograph that was changed, where masks are known.
+"""Localisation of changed parts of photographs by error maps and contrast maps, where masks are known.
 
     python -m benchmarks.localisation --plant ../shared/eval --data planted/ --models taesd
     python -m benchmarks.localisation --data planted/ --models taesd,taesdxl
@@ -17,7 +17,7 @@ import argparse
 import platform
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ from recon_detect.output.heatmap import colour
 
 # Windows that contrast maps are averaged over, in pixels: single pixels of a quotient are noise.
 WINDOW = BLOCK
-# What a heat map of a contrast shows in its brightest colour: the turned error is twice the upright one.
+# Contrast of the brightest colour of a heat map: the turned error is twice the upright one.
 BRIGHTEST = float(np.log(2))
 Maps = dict[str, torch.Tensor]
 
@@ -74,14 +74,14 @@ def maps_of(e: Evidence, model: int) -> Maps:
     }
 
 
-def score(found: torch.Tensor, mask: np.ndarray[Any, Any]) -> dict[str, float]:
+def score(error_map: torch.Tensor, mask: np.ndarray[Any, Any]) -> dict[str, float]:
     """AUROC and average precision of the pixels of one map."""
-    labels, values = mask.ravel(), found.numpy().ravel()
+    labels, values = mask.ravel(), error_map.numpy().ravel()
     return {"auroc": float(roc_auc_score(labels, values)), "ap": float(average_precision_score(labels, values))}
 
 
 def read_mask(path: Path, transform: Transform) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Where a picture was changed, under the same crop as the picture: (H, W).
+    """Mask (H, W) of the changed part of a picture, under the same crop as the picture.
 
     Raises:
         UsageError: The crop is changed everywhere or nowhere, so that there is nothing to rank.
@@ -107,12 +107,14 @@ def region(height: int, width: int, draw: np.random.Generator) -> np.ndarray[Any
     top, left = draw.integers(1, height - tall), draw.integers(1, width - wide)
     rows, columns = np.mgrid[:height, :width]
     if draw.random() < 0.5:
-        return (rows >= top) & (rows < top + tall) & (columns >= left) & (columns < left + wide)
-    return ((rows - top - tall / 2) / (tall / 2)) ** 2 + ((columns - left - wide / 2) / (wide / 2)) ** 2 < 1
+        inside = (rows >= top) & (rows < top + tall) & (columns >= left) & (columns < left + wide)
+    else:
+        inside = ((rows - top - tall / 2) / (tall / 2)) ** 2 + ((columns - left - wide / 2) / (wide / 2)) ** 2 < 1
+    return np.asarray(inside)
 
 
 def plant(data: Path, output: Path, model: str, images: int, crop: int, device: str | None) -> None:
-    """Writes a set of photographs with a region decoded anew, its masks and its manifest. What is there is kept."""
+    """Writes a set of photographs with a region decoded anew, its masks and its manifest. Existing files stay."""
     detector = load_detector("aeroblade", models=[model], distance="l2", device=device)
     name = f"planted: region decoded anew by {model.rpartition('/')[2]}"
     rows = []
@@ -138,13 +140,13 @@ def plant(data: Path, output: Path, model: str, images: int, crop: int, device: 
 
 
 def _photographs(data: Path, crop: int) -> list[dict[str, str]]:
-    """In random order, the same each time."""
+    """Photographs in a random order that is the same each time."""
     rows = large_enough([row for row in read_manifest(data) if row["label"] == "real"], crop)
     return [rows[i] for i in np.random.default_rng(0).permutation(len(rows))]
 
 
 def measure(
-    options: argparse.Namespace, detector: Detector, rows: list[dict[str, str]], done: set[str]
+    options: argparse.Namespace, detector: Detector, rows: list[dict[str, str]], done: Collection[str]
 ) -> Iterator[dict[str, Any]]:
     """The scores of every map of each image that has none yet."""
     transform = Transform(options.crop or None, options.encoding)
@@ -172,7 +174,7 @@ def measure(
                     of,
                     find_distance(e.distance).map_scale,
                 )
-        scores = {model: {name: score(found, mask) for name, found in of.items()} for model, of in maps.items()}
+        scores = {model: {name: score(values, mask) for name, values in of.items()} for model, of in maps.items()}
         yield {"path": row["path"], "error": None, "changed": float(mask.mean()), "scores": scores}
 
 
@@ -188,8 +190,8 @@ def table(entries: list[dict[str, Any]]) -> list[dict[str, object]]:
                 line[metric] = round(float(values.mean()), 4)
                 bounds = (np.nan, np.nan)
                 if len(good) > 1:
-                    found = stats.bootstrap((values,), np.mean, method="percentile", rng=np.random.default_rng(0))
-                    bounds = (found.confidence_interval.low, found.confidence_interval.high)
+                    bootstrap = stats.bootstrap((values,), np.mean, method="percentile", rng=np.random.default_rng(0))
+                    bounds = (bootstrap.confidence_interval.low, bootstrap.confidence_interval.high)
                 line |= {f"{metric}_{end}": round(float(v), 4) for end, v in zip(("low", "high"), bounds, strict=True)}
             lines.append(line | {"changed": round(float(np.mean([entry["changed"] for entry in good])), 4)})
     return lines
@@ -207,7 +209,7 @@ def arguments() -> argparse.ArgumentParser:
         "--crop", type=int, default=0, help="of images and masks at the centre; 0: whole, and 512 to plant"
     )
     parser.add_argument("--encoding", default="png", help="png, jpeg-75, ...: what the images go through")
-    parser.add_argument("--pictures", type=int, default=4, help="so many images beside their masks and maps, as PNG")
+    parser.add_argument("--pictures", type=int, default=4, help="images to save beside their masks and maps, as PNG")
     parser.add_argument("--device", default=None)
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--output", type=Path, default=RESULTS / "localisation.csv")

@@ -1,4 +1,4 @@
-"""What a common re-encoding leaves of a difference in compression: planted in photographs, and looked for by the audit.
+"""Traces of compression that survive a common re-encoding: planted in photographs, and looked for by the audit.
 
     python -m benchmarks.matching --data ../shared/eval
 
@@ -48,15 +48,15 @@ def sources(images: list[Image.Image], plant: Plant) -> Iterator[Source]:
         yield Source(plant(image, draw) if real else encode(image, "png"), str(number), "real" if real else "generated")
 
 
-def line(planted: str, encoding: str, found: Audit) -> dict[str, object]:
-    areas = {finding.feature.name: finding for finding in (*found.findings, *found.together)}
+def line(planted: str, encoding: str, audited: Audit) -> dict[str, object]:
+    areas = {finding.feature.name: finding for finding in (*audited.findings, *audited.together)}
     shown = {"blockiness": "blockiness", "zero_coefficients": "vanishing DCT coefficients",
              "file_size_compression": "file, size, compression"}  # fmt: skip
     return {
         "first JPEG": planted,
         "then both": encoding,
         **{title: f"{areas[name].auroc:.2f}" if name in areas else "same" for name, title in shown.items()},
-        "shortcuts": ", ".join(f"{f.feature.title} ({f.grade})" for f in found.shortcuts) or "none",
+        "shortcuts": ", ".join(f"{f.feature.title} ({f.grade})" for f in audited.shortcuts) or "none",
     }
 
 
@@ -74,12 +74,12 @@ def main() -> None:
     for planted, plant in PLANTS.items():
         stored = list(sources(images, plant))
         for encoding in ENCODINGS:
-            found = audit(stored, transform=Transform(options.crop, encoding))
-            table.append(line(planted, encoding, found))
+            audited = audit(stored, transform=Transform(options.crop, encoding))
+            table.append(line(planted, encoding, audited))
             print(table[-1], flush=True)
     write_table(
         options.output,
-        f"{found.real} + {found.generated} photographs of {options.data.name}, the first stored as JPEG of this "
+        f"{audited.real} + {audited.generated} photographs of {options.data.name}, the first stored as JPEG of this "
         f"quality by Pillow, then both cropped to {options.crop} px on the grid and encoded alike; AUROC of traces of "
         f"compression, 'same' where no image has any; recon_detect {__version__}",
         table,

@@ -7,7 +7,7 @@ Without ``--methods`` and ``--models``, the detector is the one that users get w
 images are taken in turn, in random order with each decoder family in its share, and each under all conditions before
 the next, so that any first part is a sample of the whole. A run that was killed goes on where it stopped, and one with
 more ``--images`` goes on from there. ``--report`` writes the results of what is there already: a table (CSV), the AUROC
-against the strength of each family of conditions (PNG), and a report (HTML).
+against the strength of each curve of conditions (PNG), and a report (HTML).
 
 Thresholds at a nominal rate are those of scores in standard deviations of photographs, which come from other
 photographs than these; the other methods have none.
@@ -23,62 +23,59 @@ from typing import Any
 import numpy as np
 from scipy.stats import norm
 
-from benchmarks.ablation import FAMILIES as DECODER_FAMILIES
 from benchmarks.ablation import summary
-from benchmarks.common.conditions import FAMILIES, SINGLE, expand, family_of
-from benchmarks.common.data import RESULTS, journal_of, large_enough, read_manifest, write_table
+from benchmarks.common.conditions import CURVES, SINGLE, curve_of, expand
+from benchmarks.common.data import RESULTS, ManifestRow, journal_of, large_enough, read_manifest, write_table
+from benchmarks.common.families import FAMILIES
 from benchmarks.common.metrics import RESAMPLES
-from benchmarks.common.sampling import SAMPLE, Row, add_argument, in_turn, number_of
-from benchmarks.common.scored import computed_by, computed_name, read_journal
-from benchmarks.common.scoring import Input, batch_size, score
+from benchmarks.common.sampling import SAMPLE, add_argument, in_turn, number_of
+from benchmarks.common.scores import Input, batch_size, computed_by, computed_name, read_journal, score
 from benchmarks.detection import find_methods
 from benchmarks.report.report import accompany
 from recon_detect import load_detector
 from recon_detect.images.transform import GRID
 from recon_detect.methods import DEFAULT_METHOD, Need, find_method
 
-DECODERS = dict(zip(DECODER_FAMILIES, ("sd", "sdxl", "flux1", "sd3"), strict=True))
 
-
-def line(method: str, scores: np.ndarray, decoders: list[str], rows: list[Row]) -> dict[str, Any]:
+def line(method: str, scores: np.ndarray, decoders: list[str], rows: list[ManifestRow]) -> dict[str, Any]:
     """One method under one condition."""
     real = np.array([row["label"] == "real" for row in rows])
     family = np.array([row["autoencoder"] for row in rows])
-    found: dict[str, Any] = {"real": int(real.sum()), "generated": int((~real).sum())}
-    found |= summary(scores, rows) | {f"{name} n": int((family == name).sum()) for name in DECODER_FAMILIES}
+    values: dict[str, Any] = {"real": int(real.sum()), "generated": int((~real).sum())}
+    values |= summary(scores, rows) | {f"{name} n": int((family == name).sum()) for name in FAMILIES}
     nominal = Need.NULLS in find_method(method).needs
     for rate in (0.05, 0.01):
         threshold = norm.isf(rate)
-        found[f"fpr_at_nominal_{rate:g}"] = np.mean(scores[real] > threshold) if nominal else ""
-        found[f"tpr_at_nominal_{rate:g}"] = np.mean(scores[~real] > threshold) if nominal else ""
-    told = [
-        decoder == DECODERS[row["autoencoder"]]
+        values[f"fpr_at_nominal_{rate:g}"] = np.mean(scores[real] > threshold) if nominal else ""
+        values[f"tpr_at_nominal_{rate:g}"] = np.mean(scores[~real] > threshold) if nominal else ""
+    hits = [
+        decoder == FAMILIES[row["autoencoder"]]
         for decoder, row, value in zip(decoders, rows, scores, strict=True)
-        if decoder and row["autoencoder"] in DECODERS and value > norm.isf(0.05)
+        if decoder and row["autoencoder"] in FAMILIES and value > norm.isf(0.05)
     ]
-    found["decoder_right"] = np.mean(told) if told else ""
-    return {name: round(float(v), 4) if isinstance(v, float | np.floating) else v for name, v in found.items()}
+    values["decoder_right"] = np.mean(hits) if hits else ""
+    return {name: round(float(v), 4) if isinstance(v, float | np.floating) else v for name, v in values.items()}
 
 
-def report(entries: list[dict[str, Any]], rows: list[Row], conditions: list[str]) -> list[dict[str, Any]]:
+def report(entries: list[dict[str, Any]], rows: list[ManifestRow], conditions: list[str]) -> list[dict[str, Any]]:
     """One line per method and condition, of the images that have been scored under it."""
     by_path = {row["path"]: row for row in rows}
     table = []
     for condition in conditions:
-        kept = [
+        scored = [
             (by_path[path], entry)
             for entry in entries
             for name, _, path in [entry["path"].partition(":")]
             if name == condition and path in by_path and not entry["error"]
         ]
-        family, strength = family_of(condition) or ("", "")
-        for method in kept[0][1]["scores"] if kept else ():
-            found = [(row, entry) for row, entry in kept if entry["scores"][method] is not None]
-            images = [row for row, _ in found]
+        family, strength = curve_of(condition) or ("", "")
+        for method in scored[0][1]["scores"] if scored else ():
+            pairs = [(row, entry) for row, entry in scored if entry["scores"][method] is not None]
+            images = [row for row, _ in pairs]
             if len({row["label"] for row in images}) < 2:
                 continue
-            scores = np.array([entry["scores"][method] for _, entry in found], dtype=np.float64)
-            decoders = [entry["details"].get(method, {}).get("decoder", "") for _, entry in found]
+            scores = np.array([entry["scores"][method] for _, entry in pairs], dtype=np.float64)
+            decoders = [entry["details"].get(method, {}).get("decoder", "") for _, entry in pairs]
             about = {"method": method, "condition": condition, "family": family, "strength": strength}
             table.append(about | line(method, scores, decoders, images))
     return table
@@ -91,8 +88,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--models", default=None, help="names separated by commas; default: those of the package")
     parser.add_argument(
         "--conditions",
-        default=",".join([*SINGLE, *FAMILIES]),
-        help=f"chains (benchmarks/common/conditions.py) and families ({', '.join(FAMILIES)}), separated by commas",
+        default=",".join([*SINGLE, *CURVES]),
+        help=f"chains (benchmarks/common/conditions.py) and curves ({', '.join(CURVES)}), separated by commas",
     )
     parser.add_argument("--crop", type=int, default=320)
     add_argument(parser, f"{SAMPLE} on a CPU, all on a GPU")

@@ -5,7 +5,8 @@
 
 A block ``<!-- table: FILE -->`` to ``<!-- /table -->`` is filled from benchmarks/results/FILE; a pattern with ``*``
 puts one line per file into one table; ``<!-- table: FILE METHOD -->`` shows one method of a file in detail.
-``<!-- models -->`` to ``<!-- /models -->`` is filled from the registry. Within a sentence,
+``<!-- models -->`` to ``<!-- /models -->`` is filled from the registry of models, ``methods`` from that of methods, and
+``summary`` is the table of README. Within a sentence,
 ``<!-- figure: FILE; COLUMN; COLUMN=VALUE; ... -->`` to ``<!-- / -->`` is one number of the first line that has these
 values; ``COLUMN:.2f`` writes it so.
 """
@@ -15,10 +16,12 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.common.data import RESULTS, read_table
 from benchmarks.report.layouts import (
+    Lines,
     Table,
     ablation,
     comparison,
@@ -29,16 +32,27 @@ from benchmarks.report.layouts import (
     robustness_of_all,
 )
 from benchmarks.report.layouts import thresholds as calibration
+from benchmarks.report.overview import methods, summary
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/*.md", "recon_detect/models/embedded/*/README.md")
-BLOCK = re.compile(r"<!-- (table: (?P<file>\S+)( (?P<method>\S+))?|models) -->\n.*?<!-- /(table|models) -->", re.DOTALL)
+PAGES = ("README.md", "docs/**/*.md", "recon_detect/models/embedded/*/README.md")
+OVERVIEWS = {"models": models, "methods": methods, "summary": summary}
+BLOCK = re.compile(
+    r"<!-- (table: (?P<file>\S+)( (?P<method>\S+))?|(?P<overview>models|methods|summary)) -->\n"
+    r".*?<!-- /(table|models|methods|summary) -->",
+    re.DOTALL,
+)
 FIGURE = re.compile(r"<!-- figure: (?P<what>[^>]+) -->.*?<!-- / -->", re.DOTALL)
-LAYOUTS = {"ablation": ablation, "detection": detection, "calibration": calibration, "robustness": robustness_of_all}
+LAYOUTS: dict[str, Callable[[str, Lines], Table]] = {
+    "ablation": ablation,
+    "detection": detection,
+    "calibration": calibration,
+    "robustness": robustness_of_all,
+}
 
 
 def table(file: str, method: str | None) -> Table:
-    """What a block asks for."""
+    """Table that a block asks for."""
     if "*" in file:
         return comparison(file)
     conditions, lines = read_table(RESULTS / file)
@@ -49,8 +63,8 @@ def table(file: str, method: str | None) -> Table:
 
 def fill(match: re.Match[str]) -> str:
     opening = f"<!-- {match[1]} -->\n"
-    if match["file"] is None:
-        return f"{opening}{models().markdown()}<!-- /models -->"
+    if overview := match["overview"]:
+        return f"{opening}{OVERVIEWS[overview]().markdown()}<!-- /{overview} -->"
     return f"{opening}{table(match['file'], match['method']).markdown()}<!-- /table -->"
 
 
@@ -65,8 +79,8 @@ def number(match: re.Match[str]) -> str:
     values = dict(part.split("=", 1) for part in wanted)
     for line in read_table(RESULTS / file)[1]:
         if values.items() <= line.items():
-            found = line[column]
-            text = format(float(found), form or ".3f") if form or "." in found else found
+            value = line[column]
+            text = format(float(value), form or ".3f") if form or "." in value else value
             return f"<!-- figure: {match['what']} -->{text}<!-- / -->"
     raise ValueError(f"{file}: no line with {values}")
 

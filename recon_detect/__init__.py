@@ -1,4 +1,4 @@
-"""Tells images made by generative models from photographs, without training a network.
+"""Detects AI-generated images by the reconstruction error of pretrained autoencoders, without training a network.
 
 >>> from recon_detect import load_detector
 >>> load_detector("aeroblade").score("picture.png").scores

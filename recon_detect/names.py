@@ -50,7 +50,7 @@ def short_stem(stem: str, key: str) -> str:
 
 
 def is_too_long(name: str) -> bool:
-    """Whether a name of a file has more bytes than file systems take."""
+    """True for a name of a file with more bytes than file systems take."""
     return len(os.fsencode(name)) > LONGEST
 
 

@@ -1,4 +1,4 @@
-"""What comes out: one row per image, and what is needed to reproduce it."""
+"""Results: one row per image, and what is needed to reproduce it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from recon_detect.images import Provenance
 from recon_detect.names import path_of, written
 from recon_detect.settings import Inversion
 
-# Schema 2 had no `Row.texture`; rows of both are read.
+# Schema 2 had no `Row.texture`, and schema 3 at first no `Provenance.phash`; rows without them are read.
 SCHEMA = 3
+# The remark on an image that tells nothing (`evidence.texture.enough_texture`).
+NO_TEXTURE = "not enough texture to tell"
 LIKELY_GENERATED, INCONCLUSIVE, LIKELY_REAL = "likely generated", "inconclusive", "likely real"
 
 
@@ -75,7 +77,7 @@ class RunInfo:
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
 
     def decisive(self) -> dict[str, Any]:
-        """What decides the scores, as JSON values; ``"images"`` is EXIF orientation, alpha and seed."""
+        """The settings that decide the scores, as JSON values; ``"images"`` is EXIF orientation, alpha and seed."""
         optional = {
             "inversion": asdict(self.inversion) if self.inversion else None,
             "middle_square": self.middle_square,
@@ -183,7 +185,7 @@ class Score:
 
     Attributes:
         value: Higher means more likely generated; NaN where the method has no finite answer. Not a probability: see
-            docs/scores.md.
+            docs/guide/scores.md.
         per_model: The same for each model.
         details: What the method found besides, such as the decoder family or the native size; plain JSON values.
         remark: The same in words, where a reader of the score should know.
@@ -231,8 +233,13 @@ class Row:
     generator: str | None = field(default=None, kw_only=True)
 
     @property
+    def undecidable(self) -> bool:
+        """True where the image has too little texture for any score to mean much."""
+        return NO_TEXTURE in self.notes
+
+    @property
     def first(self) -> Score:
-        """What the first method says; NaN where there is an error."""
+        """The score of the first method; NaN where there is an error."""
         return next(iter(self.scores.values()), _NO_SCORE)
 
     @property
@@ -247,7 +254,7 @@ class Row:
 
     @property
     def details(self) -> dict[str, Any]:
-        """What the first method found besides its score."""
+        """The details of the first method, besides its score."""
         return self.first.details
 
     def to_dict(self, run: str) -> dict[str, Any]:
@@ -291,7 +298,7 @@ class Row:
             )
             for name, value in content["scores"].items()
         }
-        origin = {name: content[name] for name in _PROVENANCE}
+        origin = {name: content.get(name, "") if name == "phash" else content[name] for name in _PROVENANCE}
         return cls(
             index,
             path_of(content["path"]),

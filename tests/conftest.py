@@ -7,6 +7,7 @@ import os
 import socket
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
@@ -15,10 +16,18 @@ from PIL import Image
 # Before huggingface_hub is imported anywhere: no test sees the caches or tokens of the machine.
 _HOME = Path(os.environ.get("PYTEST_DEBUG_TEMPROOT", "/tmp")) / f"recon_detect-tests-{os.getpid()}"
 os.environ |= {"HF_HOME": str(_HOME / "hf"), "TORCH_HOME": str(_HOME / "torch"), "HF_HUB_DISABLE_TELEMETRY": "1"}
+# One thread in each process, also in those that tests start: the networks are tiny, and the tests run side by side.
+os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.pop("HF_TOKEN", None)
 os.environ.pop("RECON_DETECT_WEIGHTS", None)
 
-torch.set_num_threads(2)
+torch.set_num_threads(1)
+
+# How long an example takes depends on the machine.
+hypothesis.settings.register_profile(
+    "tests", deadline=None, max_examples=50, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("tests")
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 

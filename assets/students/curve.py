@@ -1,4 +1,4 @@
-r"""The learning curve of a student: what its decibels, and the hours that they take, are worth in AUROC.
+r"""Learning curve of a student: AUROC by its decibels, and by the hours of training.
 
     for n in 100 350 700 1400; do
         python -m assets.students.autoencoders taesd --photographs photographs/ --runs runs-$n/ --rounds $n
@@ -21,9 +21,9 @@ from safetensors.torch import load_file, save_file
 
 from assets.students.ship import last_of, likeness, weights_of
 from benchmarks.common.data import large_enough, read_manifest, write_table
+from benchmarks.common.families import SD
 from benchmarks.common.metrics import RESAMPLES, auroc, intervals
-from benchmarks.common.scored import computed_by
-from benchmarks.common.scoring import Input, batch_size, score
+from benchmarks.common.scores import Input, batch_size, computed_by, score
 from recon_detect import load_detector
 from recon_detect.evidence.distances import FEATURES
 from recon_detect.models.pixel_diffusion import WEIGHTS
@@ -53,8 +53,8 @@ def separation(model: str, inputs: list[Input], output: Path, options: argparse.
     real = np.array([row["label"] == "real" for row in rows])
     low, high = intervals(scores[real], scores[~real], ())["auroc"]
     columns = {"photographs": int(real.sum()), "generated": int((~real).sum())}
-    found = {"auroc": auroc(scores[real], scores[~real]), "auroc_low": low, "auroc_high": high}
-    return run, columns | {name: round(value, 4) for name, value in found.items()}
+    figures = {"auroc": auroc(scores[real], scores[~real]), "auroc_low": low, "auroc_high": high}
+    return run, columns | {name: round(value, 4) for name, value in figures.items()}
 
 
 def main() -> None:
@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("teacher", help="name of a tiny autoencoder")
     parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
     parser.add_argument("--runs", type=Path, nargs="+", required=True, help="folders of runs of that teacher")
-    parser.add_argument("--autoencoder", default="SD kl-f8", help="of the generated images, as in the manifest")
+    parser.add_argument("--autoencoder", default=SD, help="of the generated images, as in the manifest")
     parser.add_argument("--crop", type=int, default=256)
     parser.add_argument("--device", default=None)
     parser.add_argument("--dtype", default="auto")
@@ -79,14 +79,14 @@ def main() -> None:
     for run in sorted((runs / options.teacher for runs in options.runs), key=lambda run: last_of(run)["round"]):
         last = last_of(run)
         folder = unpacked(run, teacher)
-        _, found = separation(str(folder), inputs, run / "scores.csv", options)
+        _, figures = separation(str(folder), inputs, run / "scores.csv", options)
         alike = round(likeness(load_file(folder / WEIGHTS), original), 4)
         trained = {"rounds": last["round"], "hours": round(last["seconds"] / 3600, 3)}
         lines.append(
-            {"model": "student", **trained, **{f"{n} dB": last[n] for n in MEASURED}, "cosine": alike, **found}
+            {"model": "student", **trained, **{f"{n} dB": last[n] for n in MEASURED}, "cosine": alike, **figures}
         )
-    info, found = separation(options.teacher, inputs, options.output, options)
-    lines.append(dict.fromkeys(lines[0], "") | {"model": options.teacher} | found)
+    info, figures = separation(options.teacher, inputs, options.output, options)
+    lines.append(dict.fromkeys(lines[0], "") | {"model": options.teacher} | figures)
     conditions = (
         f"students of {options.teacher}, contrast with {FEATURES}; {options.data.resolve().name}, images of "
         f"{options.autoencoder}, centre crop of {options.crop} px, both classes as png; intervals by {RESAMPLES} "

@@ -23,21 +23,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from assets.students.precision import lowered
 from assets.students.training import Crops, Optimisers, Run, read_photographs
 from recon_detect.models.inversion import betas
 from recon_detect.models.torchvision_guard import hide_broken_torchvision
 
 RUN = "diffusion"
-SIDE = 64
+SAMPLE_SIDE = 64
 REPORT = 100
 STEPS = 1000
 PLAIN = 1500  # rounds, before coarse differences are weighed too, and pieces are muted
 MUTED = 0.4  # what is left of the mean colour of a piece, from grey
 COARSE = (4, 16, 64)  # sides of the squares that they are averaged over
-# As ADM has it: scale-shift norm, and residual blocks that halve and double the resolution.
+# Architecture of ADM: scale-shift norm, and residual blocks that halve and double the resolution.
 CONFIG: dict[str, Any] = {
     "_class_name": "UNet2DModel",
-    "sample_size": SIDE,
+    "sample_size": SAMPLE_SIDE,
     "in_channels": 3,
     "out_channels": 3,
     "block_out_channels": [32, 64, 128],
@@ -61,8 +62,8 @@ def noised(x: Tensor, signal: Tensor, generator: np.random.Generator) -> tuple[T
     times = (generator.permutation(len(x)) + generator.random(len(x))) / len(x) * len(signal)
     t = torch.from_numpy(times.astype(np.int64))
     noise = torch.from_numpy(generator.standard_normal(x.shape, dtype=np.float32))
-    kept = signal[t].view(-1, 1, 1, 1)
-    return kept.sqrt() * x + (1 - kept).sqrt() * noise, t, noise
+    alpha_bar = signal[t].view(-1, 1, 1, 1)
+    return alpha_bar.sqrt() * x + (1 - alpha_bar).sqrt() * noise, t, noise
 
 
 def coarse(difference: Tensor) -> Tensor:
@@ -106,15 +107,15 @@ def main() -> None:
     run = Run(options.runs / RUN, {"network": network, "averaged": averaged}, Optimisers(network, 0.01, 1e-3))
     generator = np.random.default_rng([options.seed, run.done])
     scales = (1, 0.5, 0.25, 0.1875, 0.125)
-    crops = Crops(read_photographs(options.photographs), generator, SIDE, scales, turned=False)
+    crops = Crops(read_photographs(options.photographs), generator, SAMPLE_SIDE, scales, turned=False)
     signal = torch.from_numpy(np.cumprod(1 - betas("linear", STEPS))).float()
     losses = []
     for done in run.rounds(options.rounds, REPORT):
         pieces = crops.draw(options.batch_size) * 2 - 1
         x, t, noise = noised(pieces if done < PLAIN else muted(pieces), signal, generator)
-        with torch.autocast("cpu", torch.bfloat16):
-            found = network(x.contiguous(memory_format=torch.channels_last), t).sample
-        difference = found.float() - noise
+        with lowered():
+            predicted = network(x.contiguous(memory_format=torch.channels_last), t).sample
+        difference = predicted.float() - noise
         loss = difference.square().mean()
         (loss if done < PLAIN else loss + coarse(difference)).backward()
         share = 1 - done / (PLAIN if done < PLAIN else options.rounds)

@@ -11,16 +11,18 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from assets.students.precision import PRECISION
+
 # The quintic of Newton and Schulz by which singular values in (0, 1] come near 1, five times over.
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
-    """(N, rows, columns) with their singular vectors kept and their singular values near 1."""
+    """(N, rows, columns) with the same singular vectors and their singular values near 1."""
     a, b, c = _QUINTIC
-    x = matrices.bfloat16()
-    x = x / (matrices.norm(dim=(1, 2), keepdim=True).bfloat16() + 1e-12)
+    x: Tensor = matrices.to(PRECISION)
+    x = x / (matrices.norm(dim=(1, 2), keepdim=True).to(PRECISION) + 1e-12)
     for _ in range(_ITERATIONS):
         square = x @ x.transpose(1, 2)
         x = a * x + (b * square + c * square @ square) @ x
@@ -33,7 +35,7 @@ class Muon(torch.optim.Optimizer):
     Args:
         params: Weights of two or more dimensions; the first is the rows, the others the columns.
         lr: Length of a step, as a singular value.
-        momentum: Of the gradient (Nesterov's).
+        momentum: Momentum of the gradient (Nesterov's).
     """
 
     def __init__(self, params: Iterable[Tensor], lr: float, momentum: float = 0.95) -> None:

@@ -49,13 +49,13 @@ def load(name: str) -> tuple[PixelDiffusion, Any]:
     return PixelDiffusion.from_pretrained(folder).eval(), DDPMScheduler.from_pretrained(folder, local_files_only=True)
 
 
-def save(folder: Path, name: str, pixels: np.ndarray[Any, Any], **known: str) -> dict[str, str]:
+def save(folder: Path, name: str, pixels: np.ndarray[Any, Any], **columns: str) -> dict[str, str]:
     """Writes an image; returns its line of the manifest."""
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path)
     height, width = map(str, pixels.shape[:2])
-    return {"path": name, **known, "width": width, "height": height, "sha256": sha256_of(path)}
+    return {"path": name, **columns, "width": width, "height": height, "sha256": sha256_of(path)}
 
 
 def main() -> None:
@@ -73,8 +73,8 @@ def main() -> None:
     for start in tqdm(range(0, options.count, BATCH), unit="batch"):
         count = min(BATCH, options.count - start)
         for number, pixels in enumerate(draw(model, scheduler, count, options.steps, options.seed + start), start):
-            known = {"label": "generated", "generator": Path(options.model).name, "autoencoder": ""}
-            rows.append(save(options.output, f"generated/{number:04}.png", pixels, **known))
+            columns = {"label": "generated", "generator": Path(options.model).name, "autoencoder": ""}
+            rows.append(save(options.output, f"generated/{number:04}.png", pixels, **columns))
     for row in read_manifest(options.data):
         if row["label"] == "real":
             pixels = open_picture(options.data / row["path"]).middle_square(side).pixels

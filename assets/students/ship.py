@@ -4,7 +4,7 @@ r"""Puts what was trained into the package: weights in float16, configuration, a
     python -m assets.students.ship diffusion --runs runs/
 
 Prints the SHA-256 for the row in recon_detect/models/registry.py. `python -m benchmarks.tables` fills in how well they
-tell images apart, when `benchmarks.detection` has measured it (docs/embedded.md).
+detect their images, when `benchmarks.detection` has measured it (docs/results/detection.md).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from assets.students.diffusion import CONFIG, RUN, STEPS
 from assets.students.training import CHECKPOINT, LOG
+from benchmarks.common.families import FAMILIES
 from benchmarks.report.layouts import Table
 from recon_detect.atomic import replacing
 from recon_detect.models.hub import sha256_of
@@ -27,10 +28,10 @@ from recon_detect.models.registry import AUTOENCODERS, STUDENTS
 from recon_detect.models.weights import EMBEDDED, find_weights
 
 DIFFUSION = "mini-ddpm"
-# Where detection writes how well they do, and what the families are called in its tables.
+# Tables of their AUROC that detection writes, and the names of the families there.
 OF_STUDENTS = "detection-glance-encoder_features-embedded-bfloat16-crop320-png-cpu.csv"
 OF_DIFFUSION = "detection-dire-l1-mini-ddpm-float32-crop0-png-cpu.csv"
-IMAGES = {"sd": "SD kl-f8", "sdxl": "SDXL VAE", "sd3": "SD3 16ch VAE", "flux1": "Flux.1 16ch VAE"}
+LABELS = {family: label for label, family in FAMILIES.items()}
 PHOTOGRAPHS = (
     "50 crops of 512 px of openly licensed photographs in the Debian packages mate-backgrounds, "
     "lomiri-wallpapers-16.04 and -20.04, plasma-workspace-wallpapers, lxqt-themes and forensics-samples-files "
@@ -39,24 +40,25 @@ PHOTOGRAPHS = (
 STUDENT_CARD = """# {name}
 
 A student of `{teacher}`, {title}, with the same architecture, AutoencoderTiny.
-Trained by this project from random weights, layer by layer, to give what the teacher gives: a copy that was learnt.
+Trained by this project from random weights, layer by layer, to reproduce the output of each layer of the teacher: in
+effect, a copy of the teacher.
 
 {table}
 
 Images of its family against photographs, by `glance` with all four students: AUROC
 <!-- figure: {result}; auroc; group=autoencoder: {images} --><!-- / -->. Conditions, and its teacher beside it:
-docs/embedded.md.
+docs/results/detection.md.
 """
 DIFFUSION_CARD = """# {name}
 
 A diffusion model of pixels, 64 x 64, after ADM (arXiv:2105.05233) and far smaller. Trained by this project from random
-weights. It is there so that `dire` runs without a download; what it draws is texture and shapes, no things, and it is
-no evidence about images of other models.
+weights. With it, `dire` runs without a download. It draws textures and shapes, no objects, and gives no evidence about
+images of other models.
 
 {table}
 
 Its samples against photographs, by `dire`: AUROC <!-- figure: {result}; auroc; group=all --><!-- / -->. Conditions:
-docs/embedded.md.
+docs/results/detection.md.
 """
 SCHEDULE = {
     "_class_name": "DDPMScheduler",
@@ -80,24 +82,30 @@ def ship_student(folder: Path) -> Path:
     teacher = folder.name
     name = STUDENTS[teacher]
     state = weights_of(folder, "student")
-    found = find_weights(teacher)
-    original = load_file(found.folder / found.filename)
+    weights = find_weights(teacher)
+    original = load_file(weights.folder / weights.filename)
     row = AUTOENCODERS[teacher]
     last = last_of(folder)
     facts = {
         "teacher": f"{row.files[0].repo}, revision {row.files[0].revision}, licence {row.licence}",
-        "data": f"{PHOTOGRAPHS}; and what the teacher decodes from their latents, moved a little",
+        "data": f"{PHOTOGRAPHS}; and the teacher's decodings of their latents with a little noise",
         "recipe": f"`python -m assets.students.autoencoders {teacher}`, {last['round']} rounds, seed 0",
         "time": f"{last['seconds'] / 3600:.1f} h on one core of a CPU",
         "near the teacher, on 24 crops of 128 px": f"latents {last['latents']} dB, decoder alone {last['decoder']} dB, "
         f"both {last['both']} dB; the teacher is {last['teacher to image']} dB from the image",
         "likeness of weights": f"cosine {likeness(state, original):.3f} with the teacher's, median over the layers",
-        "licence": f"{row.licence}, of the teacher ({row.files[0].repo}): learnt from what the teacher "
-        "computes at each layer, its weights are close to the teacher's",
+        "licence": f"{row.licence}, of the teacher ({row.files[0].repo}): trained to reproduce each layer "
+        "of the teacher, its weights are close to the teacher's",
     }
-    config = json.loads((found.folder / "config.json").read_text(encoding="utf-8"))
-    known = {"result": OF_STUDENTS, "images": IMAGES[row.family]}
-    card = STUDENT_CARD.format(name=name, teacher=teacher, title=row.title, table=markdown(facts), **known)
+    config = json.loads((weights.folder / "config.json").read_text(encoding="utf-8"))
+    card = STUDENT_CARD.format(
+        name=name,
+        teacher=teacher,
+        title=row.title,
+        table=markdown(facts),
+        result=OF_STUDENTS,
+        images=LABELS[row.family],
+    )
     return write(name, state, {"config.json": config}, card)
 
 
@@ -119,8 +127,8 @@ def ship_diffusion(folder: Path) -> Path:
 
 def last_of(folder: Path) -> dict[str, Any]:
     """The last line of the log of a run."""
-    found: dict[str, Any] = json.loads((folder / LOG).read_text(encoding="utf-8").splitlines()[-1])
-    return found
+    last: dict[str, Any] = json.loads((folder / LOG).read_text(encoding="utf-8").splitlines()[-1])
+    return last
 
 
 def weights_of(folder: Path, module: str) -> dict[str, torch.Tensor]:

@@ -1,4 +1,4 @@
-"""What the trainings share: crops of photographs, optimisers, checkpoints that a run goes on from."""
+"""Parts that the trainings share: crops of photographs, optimisers, checkpoints to resume from."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class Crops:
     Attributes:
         photographs: To crop from.
         generator: Source of chance.
-        side: Of the crops, in pixels.
+        side: Side of the crops in pixels.
         scales: By one of which a piece is reduced.
-        turned: Whether crops are turned by quarters too, or mirrored alone.
+        turned: Turn crops by quarters too, instead of mirroring alone.
     """
 
     photographs: list[Image.Image]
@@ -55,7 +55,7 @@ class Crops:
             left, top = (int(self.generator.integers(0, length - side + 1)) for length in image.size)
             piece = image.crop((left, top, left + side, top + side))
             array = np.asarray(piece.resize((self.side, self.side), Image.Resampling.LANCZOS))
-            array = np.rot90(array, self.generator.integers(4) if self.turned else 0)
+            array = np.rot90(array, int(self.generator.integers(4)) if self.turned else 0)
             pieces.append(array[:, ::-1] if self.generator.random() < 0.5 else array)
         return torch.from_numpy(np.stack(pieces)).permute(0, 3, 1, 2).float() / 255
 
@@ -82,19 +82,19 @@ class Optimisers:
         return {
             f"{member}.{index}.{name}": torch.as_tensor(value)
             for member, optimiser in enumerate(self.members)
-            for index, kept in optimiser.state_dict()["state"].items()
-            for name, value in kept.items()
+            for index, moments in optimiser.state_dict()["state"].items()
+            for name, value in moments.items()
         }
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """What `state` gave."""
+        """Restores what `state` gave."""
         for member, optimiser in enumerate(self.members):
-            found = optimiser.state_dict()
+            current = optimiser.state_dict()
             for key, value in state.items():
                 if key.startswith(f"{member}."):
                     _, index, name = key.split(".")
-                    found["state"].setdefault(int(index), {})[name] = value
-            optimiser.load_state_dict(found)
+                    current["state"].setdefault(int(index), {})[name] = value
+            optimiser.load_state_dict(current)
 
 
 @dataclass
@@ -103,10 +103,10 @@ class Run:
 
     Attributes:
         folder: For the checkpoint and the log.
-        modules: What is trained or averaged, by name.
-        optimisers: Of it.
+        modules: Trained or averaged modules, by name.
+        optimisers: Optimisers of the modules.
         done: Rounds.
-        seconds: Of training.
+        seconds: Seconds of training.
     """
 
     folder: Path
@@ -128,7 +128,7 @@ class Run:
         self.optimisers.restore(_under(state, "optimiser"))
 
     def rounds(self, until: int, every: int) -> Iterator[int]:
-        """The rounds that are left; after every so many, and the last, a checkpoint."""
+        """Remaining rounds; writes a checkpoint at intervals and after the last."""
         while self.done < until:
             started = time.monotonic()
             yield self.done
@@ -137,9 +137,9 @@ class Run:
             if self.done % every == 0 or self.done == until:
                 self._write()
 
-    def report(self, **found: Any) -> None:
+    def report(self, **figures: Any) -> None:
         """A line of the log, from within a round."""
-        line = {"round": self.done + 1, "seconds": round(self.seconds), **found}
+        line = {"round": self.done + 1, "seconds": round(self.seconds), **figures}
         with (self.folder / LOG).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         print(json.dumps(line), flush=True)

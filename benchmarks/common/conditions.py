@@ -1,4 +1,4 @@
-"""What both classes go through before they are scored: the same crop, then the same processing and encoding.
+"""Preparation of both classes before they are scored: the same crop, then the same processing and encoding.
 
 A condition is a chain of steps joined by ``+``, such as ``resize-0.75+jpeg-75``; ``png`` does nothing. What is random
 in a step is drawn from a seed that is the image's own: it is treated alike under whatever name, in any order.
@@ -56,15 +56,15 @@ def _noise(image: Image.Image, deviation: float, seed: int) -> Image.Image:
 
 
 def _display_values() -> list[int]:
-    """What a display of gamma 2.2 is sent for each value of an sRGB image (IEC 61966-2-1), rounded to 8 bits."""
+    """Values sent to a display of gamma 2.2 for each value of an sRGB image (IEC 61966-2-1), rounded to 8 bits."""
     value = np.arange(256) / 255
     light = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
-    found: list[int] = (255 * light ** (1 / 2.2)).round().astype(int).tolist()
-    return found
+    display: list[int] = (255 * light ** (1 / 2.2)).round().astype(int).tolist()
+    return display
 
 
 def _screenshot(image: Image.Image, factor: float, seed: int) -> Image.Image:
-    """As a viewer shows it: brought to the size on the screen bilinearly, and to the values that the display gets."""
+    """Screenshot of a viewer: resized bilinearly to the screen, with the values that the display gets."""
     shown = image.resize(_scaled(image, factor), Image.Resampling.BILINEAR)
     return shown.point(_display_values() * 3)
 
@@ -82,14 +82,14 @@ STEPS: dict[str, Step] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class Curve:
     """Conditions that differ in their strength alone: a curve.
 
     Attributes:
-        title: What is done.
-        axis: What the strength is.
+        title: Name of the change.
+        axis: Label of the strength.
         chain: The condition of a strength.
-        strengths: From weak to strong.
+        strengths: Strengths, from weak to strong.
         none: The strength at which nothing happens, where there is one.
     """
 
@@ -100,49 +100,52 @@ class Family:
     none: float | None = None
 
     def conditions(self) -> list[str]:
-        """From weak to strong."""
+        """Conditions of a kind, from weak to strong."""
         return [self.chain.format(strength) for strength in self.strengths]
 
     def strength_of(self, condition: str) -> float | None:
-        """Of a condition of this family, also of strengths that are not among its own."""
+        """The strength of a condition of this curve; None of a condition that is not on this curve."""
         before, _, after = self.chain.partition("{:g}")
-        found = re.fullmatch(f"{re.escape(before)}([0-9.]+){re.escape(after)}", condition)
-        return float(found[1]) if found else None
+        match = re.fullmatch(f"{re.escape(before)}([0-9.]+){re.escape(after)}", condition)
+        return float(match[1]) if match else None
 
 
-FAMILIES = {
-    "jpeg": Family("JPEG", "quality", "jpeg-{:g}", (90, 75, 60, 50)),
-    "webp": Family("WebP", "quality", "webp-{:g}", (90, 80, 60)),
-    "resize": Family("Resizing (Lanczos)", "factor", "resize-{:g}", (1.5, 1.25, 0.75, 0.5), none=1),
-    "crop": Family("Crop at a random place", "share of each side", "crop-{:g}", (0.9, 0.75, 0.5), none=1),
-    "blur": Family("Gaussian blur", "standard deviation, px", "blur-{:g}", (0.5, 1, 2), none=0),
-    "noise": Family("Gaussian noise", "standard deviation, of 255", "noise-{:g}", (2, 5, 10), none=0),
-    "screenshot": Family("Screenshot, PNG", "size on the screen", "screenshot-{:g}", (1, 0.8, 0.6)),
-    "screenshot-jpeg": Family("Screenshot, JPEG 90", "size on the screen", "screenshot-{:g}+jpeg-90", (1, 0.8, 0.6)),
-    "double-jpeg": Family(
+CURVES = {
+    "jpeg": Curve("JPEG", "quality", "jpeg-{:g}", (90, 75, 60, 50)),
+    "webp": Curve("WebP", "quality", "webp-{:g}", (90, 80, 60)),
+    "resize": Curve("Resizing (Lanczos)", "factor", "resize-{:g}", (1.5, 1.25, 0.75, 0.5), none=1),
+    "crop": Curve("Crop at a random place", "share of each side", "crop-{:g}", (0.9, 0.75, 0.5), none=1),
+    "blur": Curve("Gaussian blur", "standard deviation, px", "blur-{:g}", (0.5, 1, 2), none=0),
+    "noise": Curve("Gaussian noise", "standard deviation, of 255", "noise-{:g}", (2, 5, 10), none=0),
+    "screenshot": Curve("Screenshot, PNG", "size on the screen", "screenshot-{:g}", (1, 0.8, 0.6)),
+    "screenshot-jpeg": Curve("Screenshot, JPEG 90", "size on the screen", "screenshot-{:g}+jpeg-90", (1, 0.8, 0.6)),
+    "double-jpeg": Curve(
         "JPEG 75, cropped off its grid, JPEG again", "second quality", "jpeg-75+offgrid-7+jpeg-{:g}", (90, 75, 50)
     ),
 }  # fmt: skip
-# What has no strength, or one alone.
+# Conditions without a strength, or with one alone.
 SINGLE = ("png", "offgrid-7", "mirror", "turn")
 
 
 def expand(names: Iterable[str]) -> list[str]:
-    """Conditions, each once; the name of a family stands for all of its strengths.
+    """Conditions, each once; the name of a curve stands for all of its strengths.
 
     Raises:
         ValueError: An unknown step.
     """
-    found = [chain for name in names for chain in (FAMILIES[name].conditions() if name in FAMILIES else [name])]
-    for condition in found:
-        parse(condition)
-    return list(dict.fromkeys(found))
+    chains = [chain for name in names for chain in (CURVES[name].conditions() if name in CURVES else [name])]
+    for chain in chains:
+        parse(chain)
+    return list(dict.fromkeys(chains))
 
 
-def family_of(condition: str) -> tuple[str, float] | None:
-    """The family of a condition and its strength; None of one that is in none."""
-    found = ((name, family.strength_of(condition)) for name, family in FAMILIES.items())
-    return next(((name, strength) for name, strength in found if strength is not None), None)
+def curve_of(condition: str) -> tuple[str, float] | None:
+    """The name of the curve that a condition is on, and its strength; None of a condition that is on no curve."""
+    for name, curve in CURVES.items():
+        strength = curve.strength_of(condition)
+        if strength is not None:
+            return name, strength
+    return None
 
 
 def parse(condition: str) -> list[tuple[str, float]]:

@@ -1,4 +1,4 @@
-"""What the benchmarks report, each defined once. Scores rise towards generated, which is the positive class."""
+"""Metrics of the benchmarks, each defined once. Scores rise towards generated, which is the positive class."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def average_precision(real: Scores, generated: Scores) -> float:
 
 
 def allowed(real: int, rate: float) -> int:
-    """How many photographs may be called generated at a false-positive rate."""
+    """Number of photographs that may be called generated at a false-positive rate."""
     return int((np.arange(1, real + 1) / real <= rate).sum())
 
 
@@ -74,37 +74,37 @@ def intervals(
     the sums of counts down the ranks.
     """
     generator = np.random.default_rng(seed)
-    # From the highest score down.
+    # Descending scores.
     ranked = np.sort(-real)
     above, at_least = (np.searchsorted(np.sort(-generated), ranked, side) for side in ("left", "right"))
-    found: dict[str, list[Scores]] = {"auroc": []} | {name_of(rate): [] for rate in rates}
+    figures: dict[str, list[Scores]] = {name: [] for name in ("auroc", *map(name_of, rates))}
     for _ in range(0, RESAMPLES, _TOGETHER):
         counts = [generator.multinomial(n, np.full(n, 1 / n), _TOGETHER) for n in (len(real), len(generated))]
         sums = np.pad(np.cumsum(counts[1], axis=1), ((0, 0), (1, 0)))
         pairs = counts[0] * (sums[:, above] + sums[:, at_least]) / 2
-        found["auroc"].append(pairs.sum(axis=1) / len(real) / len(generated))
+        figures["auroc"].append(pairs.sum(axis=1) / len(real) / len(generated))
         false = np.cumsum(counts[0], axis=1)
         for rate in rates:
             first = np.argmax(false > allowed(len(real), rate), axis=1)
-            found[name_of(rate)].append(sums[np.arange(_TOGETHER), above[first]] / len(generated))
+            figures[name_of(rate)].append(sums[np.arange(_TOGETHER), above[first]] / len(generated))
     result = {}
-    for name, values in found.items():
+    for name, values in figures.items():
         low, high = np.quantile(np.concatenate(values), [0.025, 0.975]).tolist()
         result[name] = (low, high) if low < high else score_interval(name, low, len(real), len(generated))
     return result
 
 
 def score_interval(name: str, value: float, real: int, generated: int) -> tuple[float, float]:
-    """That of a figure, by its column, of so many images: Newcombe's (2006) of the AUROC, Wilson's (1927) of a TPR."""
+    """95 % interval of a figure, by its column: Newcombe's (2006) for the AUROC, Wilson's (1927) for a TPR."""
     if name == "auroc":
         return newcombe(value, real, generated)
-    found = binomtest(round(value * generated), generated).proportion_ci(0.95, "wilson")
-    return float(found.low), float(found.high)
+    wilson = binomtest(round(value * generated), generated).proportion_ci(0.95, "wilson")
+    return float(wilson.low), float(wilson.high)
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
-    """What came of calibrated thresholds: rates of false and true positives, and their balanced accuracy."""
+class Decisions:
+    """Rates of false and true positives at calibrated thresholds, and their balanced accuracy."""
 
     fpr: float
     tpr: float
@@ -115,7 +115,7 @@ class Decided:
         return (1 - self.fpr + self.tpr) / 2
 
 
-def at_calibrated_thresholds(real: Scores, generated: Scores, rate: float, seed: int = 0) -> Decided | None:
+def at_calibrated_thresholds(real: Scores, generated: Scores, rate: float, seed: int = 0) -> Decisions | None:
     """Decisions at thresholds that do not know the photographs that they decide on.
 
     The photographs are dealt into `FOLDS` folds at random. Each fold is held against the threshold that the package's
@@ -127,7 +127,7 @@ def at_calibrated_thresholds(real: Scores, generated: Scores, rate: float, seed:
     if any(threshold is None for threshold in thresholds):
         return None
     limits = np.array(thresholds, dtype=np.float64)
-    return Decided(float(np.mean(real > limits[fold])), float(np.mean(generated > limits[:, None])))
+    return Decisions(float(np.mean(real > limits[fold])), float(np.mean(generated > limits[:, None])))
 
 
 def summary(real: Scores, generated: Scores, rate: float) -> dict[str, float | int | str]:
@@ -135,15 +135,15 @@ def summary(real: Scores, generated: Scores, rate: float) -> dict[str, float | i
     area = {"auroc": auroc(real, generated), "ap": average_precision(real, generated)}
     points = area | {name_of(at): tpr_at_fpr(real, generated, at) for at in RATES}
     spread = intervals(real, generated, RATES)
-    found: dict[str, float | int | str] = {"real": len(real), "generated": len(generated)}
+    line: dict[str, float | int | str] = {"real": len(real), "generated": len(generated)}
     for name, value in points.items():
-        found[name] = round(value, 4)
+        line[name] = round(value, 4)
         if name in spread:
-            found |= {f"{name}_low": round(spread[name][0], 4), f"{name}_high": round(spread[name][1], 4)}
+            line |= {f"{name}_low": round(spread[name][0], 4), f"{name}_high": round(spread[name][1], 4)}
     decided = at_calibrated_thresholds(real, generated, rate)
     for column in ("fpr", "tpr", "balanced_accuracy"):
-        found[f"{column}_at_threshold"] = round(getattr(decided, column), 4) if decided else ""
-    return found
+        line[f"{column}_at_threshold"] = round(getattr(decided, column), 4) if decided else ""
+    return line
 
 
 def probabilities(real: Scores, generated: Scores, kind: str = "platt", seed: int = 0) -> Scores:
@@ -151,22 +151,22 @@ def probabilities(real: Scores, generated: Scores, kind: str = "platt", seed: in
     generator = np.random.default_rng(seed)
     folds = [generator.permutation(len(scores)) % FOLDS for scores in (real, generated)]
     share = len(generated) / (len(real) + len(generated))
-    found = [np.zeros(len(scores)) for scores in (real, generated)]
+    folded = [np.zeros(len(scores)) for scores in (real, generated)]
     for number in range(FOLDS):
         fitted = fit_probability(kind, real[folds[0] != number], generated[folds[1] != number])
-        for scores, fold, own in zip((real, generated), folds, found, strict=True):
-            own[fold == number] = [probability_of(fitted, score, share) for score in scores[fold == number]]
-    return np.concatenate(found)
+        for scores, fold, values in zip((real, generated), folds, folded, strict=True):
+            values[fold == number] = [probability_of(fitted, score, share) for score in scores[fold == number]]
+    return np.concatenate(folded)
 
 
 def reliability(probabilities: Scores, generated: NDArray[np.bool_]) -> list[tuple[float, int, int]]:
     """Mean probability, generated images and images in each bin of equal width that has any."""
     bins = np.minimum((probabilities * BINS).astype(int), BINS - 1)
     inside = [bins == number for number in np.unique(bins)]
-    return [(float(probabilities[own].mean()), int(generated[own].sum()), int(own.sum())) for own in inside]
+    return [(float(probabilities[bin_].mean()), int(generated[bin_].sum()), int(bin_.sum())) for bin_ in inside]
 
 
 def expected_calibration_error(probabilities: Scores, generated: NDArray[np.bool_]) -> float:
     """Mean distance of probability and frequency over bins of equal width, weighted by their images (Guo, 2017)."""
-    found = reliability(probabilities, generated)
-    return sum(abs(mean - hits / n) * n for mean, hits, n in found) / len(probabilities)
+    binned = reliability(probabilities, generated)
+    return sum(abs(mean - hits / n) * n for mean, hits, n in binned) / len(probabilities)

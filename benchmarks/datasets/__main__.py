@@ -1,4 +1,4 @@
-"""Data sets of the field: lists them, says how to get one, checks what is there, and writes its manifest.
+"""Data sets of the field: lists them, names their sources, checks what is there, and writes its manifest.
 
     python -m benchmarks.datasets
     python -m benchmarks.datasets genimage
@@ -15,8 +15,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from benchmarks.common.data import ManifestRow
 from benchmarks.datasets import DATASETS, Dataset, check, how_to_get, rows_of, rows_of_any, sample, verify
-from benchmarks.datasets.layout import Row, write_manifest
+from benchmarks.datasets.layout import write_manifest
 from benchmarks.datasets.rows import GENERATED, REAL
 from recon_detect.errors import ReconDetectError, UnknownName
 
@@ -31,11 +32,11 @@ def overview() -> str:
 
 
 def report(dataset: Dataset, root: Path, split: str | None) -> str:
-    """What of a set is there, part by part."""
+    """Reports the present files of a set, part by part."""
     lines = []
-    for part, found, good in check(dataset, root, split):
+    for part, count, good in check(dataset, root, split):
         of = f" of {part.images:,}" if part.images is not None and split in (None, dataset.splits[0]) else ""
-        lines.append(f"{'ok' if good else 'MISSING' if not found else 'OTHER':8}{found:,}{of} "
+        lines.append(f"{'ok' if good else 'MISSING' if not count else 'OTHER':8}{count:,}{of} "
                      f"{part.generator or 'photographs'} ({part.folders[0]})")  # fmt: skip
     lines += [f"{'ok' if good else 'BROKEN':8}{name}: published checksum" for name, good in verify(dataset, root)]
     return "\n".join(lines)
@@ -46,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
         print(overview())
         return 0
     dataset = DATASETS.get(options.name)
-    rows: list[Row]
+    rows: list[ManifestRow]
     if dataset is None:
         if not Path(options.name).exists():
             raise UnknownName("data set, and no folder or manifest", options.name, DATASETS)
@@ -73,7 +74,7 @@ def main() -> int:
     parser.add_argument("--root", type=Path, default=None, help="where the set lies")
     parser.add_argument("--split", default=None)
     parser.add_argument("--output", type=Path, default=None, help="the manifest.csv to write")
-    parser.add_argument("--images", type=int, default=None, help="at most so many photographs, and of each generator")
+    parser.add_argument("--images", type=int, default=None, help="largest number of photographs, and of each generator")
     try:
         return run(parser.parse_args())
     except ReconDetectError as error:

@@ -1,4 +1,4 @@
-"""From folders on disk to the rows that the benchmarks read."""
+"""Rows that the benchmarks read, from folders on disk."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from pathlib import Path
 
 from PIL import Image
 
+from benchmarks.common.data import ManifestRow
 from benchmarks.datasets.rows import GENERATED, UNKNOWN, Dataset, Part
 from recon_detect import Source, find_sources
 from recon_detect.atomic import replacing
 from recon_detect.errors import UsageError
-from recon_detect.images.sources import IMAGE_SUFFIXES
+from recon_detect.images.folders import IMAGE_SUFFIXES
 
 COLUMNS = ("path", "label", "generator", "autoencoder", "width", "height")
-
-Row = dict[str, str]
 
 
 def files_of(part: Part, root: Path, split: str) -> Iterator[tuple[Path, str]]:
@@ -33,7 +32,7 @@ def files_of(part: Part, root: Path, split: str) -> Iterator[tuple[Path, str]]:
                     yield path, folder.name if part.generator == "*" else part.generator
 
 
-def rows_of(dataset: Dataset, root: Path, split: str | None = None) -> list[Row]:
+def rows_of(dataset: Dataset, root: Path, split: str | None = None) -> list[ManifestRow]:
     """One row an image: path, label, generator and autoencoder.
 
     Raises:
@@ -52,7 +51,7 @@ def rows_of(dataset: Dataset, root: Path, split: str | None = None) -> list[Row]
     return rows
 
 
-def rows_of_any(place: Path) -> list[Row]:
+def rows_of_any(place: Path) -> list[ManifestRow]:
     """The same of any folder or manifest with labels; a generator that no manifest names is called after its folder.
 
     Raises:
@@ -60,20 +59,20 @@ def rows_of_any(place: Path) -> list[Row]:
     """
     sources = [source for source in find_sources([place]) if source.label]
     if not sources:
-        raise UsageError(f"{place}: no image has a label; docs/images.md says where labels come from")
+        raise UsageError(f"{place}: no image has a label; docs/guide/images.md says where labels come from")
     return [_row(source) for source in sources]
 
 
-def _row(source: Source) -> Row:
+def _row(source: Source) -> ManifestRow:
     path, made = Path(str(source.image)), source.label == GENERATED
     named = {key: str(source.about.get(key) or "") for key in ("generator", "autoencoder")}
     fallback = {"generator": path.parent.name, "autoencoder": UNKNOWN} if made else {"generator": "", "autoencoder": ""}
-    found = {key: named[key] or fallback[key] for key in named}
-    return {"path": str(path), "label": str(source.label), **found}
+    origin = {key: named[key] or fallback[key] for key in named}
+    return {"path": str(path), "label": str(source.label), **origin}
 
 
 def how_to_get(dataset: Dataset) -> str:
-    """Where it is, under which licence, and how it has to lie on disk."""
+    """Source, licence and layout on disk of a data set."""
     folders = "\n".join(
         f"  {part.folders[0]}  {part.generator.replace('*', 'generators by folder') or 'photographs'}"
         for part in dataset.parts
@@ -93,9 +92,9 @@ def check(dataset: Dataset, root: Path, split: str | None = None) -> Iterator[tu
     """Each part with the number of its images, and whether that is as expected (any number where none is known)."""
     chosen = dataset.splits[0] if split is None else split
     for part in dataset.parts:
-        found = sum(1 for _ in files_of(part, root, chosen))
+        count = sum(1 for _ in files_of(part, root, chosen))
         expected = part.images if chosen == dataset.splits[0] else None
-        yield part, found, found == expected if expected is not None else found > 0
+        yield part, count, count == expected if expected is not None else count > 0
 
 
 def verify(dataset: Dataset, folder: Path) -> Iterator[tuple[str, bool]]:
@@ -107,18 +106,18 @@ def verify(dataset: Dataset, folder: Path) -> Iterator[tuple[str, bool]]:
                 yield name, hashlib.file_digest(file, algorithm).hexdigest() == value
 
 
-def sample(rows: Sequence[Row], images: int | None) -> list[Row]:
-    """At most so many photographs and images of each generator, chosen by the hash of their names; in order."""
+def sample(rows: Sequence[ManifestRow], images: int | None) -> list[ManifestRow]:
+    """Limits photographs and images of each generator to a number, chosen by the hash of their names; in order."""
     if images is None:
         return list(rows)
-    kept: dict[str, list[Row]] = {}
+    by_generator: dict[str, list[ManifestRow]] = {}
     for row in sorted(rows, key=lambda row: hashlib.sha256(Path(row["path"]).name.encode()).digest()):
-        kept.setdefault(row["generator"], []).append(row)
-    chosen = {row["path"] for of in kept.values() for row in of[:images]}
+        by_generator.setdefault(row["generator"], []).append(row)
+    chosen = {row["path"] for of in by_generator.values() for row in of[:images]}
     return [row for row in rows if row["path"] in chosen]
 
 
-def write_manifest(rows: Iterable[Row], output: Path) -> tuple[int, list[str]]:
+def write_manifest(rows: Iterable[ManifestRow], output: Path) -> tuple[int, list[str]]:
     """Writes rows with the sizes of their images, paths relative to the manifest.
 
     Returns:

@@ -1,22 +1,21 @@
-"""How each kind of result is laid out as a table: for README and docs, for reports, for papers."""
+"""Layouts of each kind of result as a table: for README and docs, for reports, for papers."""
 
 from __future__ import annotations
 
+import string
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmarks.common.data import RESULTS, read_table
+from benchmarks.common.families import FAMILIES
 from recon_detect.models.registry import AUTOENCODERS, MODEL_SETS, AutoencoderRow, shorten
-
-# The four with the most images; the CSV has all, and every generator.
-FAMILIES = ("SD kl-f8", "SDXL VAE", "Flux.1 16ch VAE", "SD3 16ch VAE", "all")
 
 Lines = list[dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Cells as text, in which backticks mark code; what is said under the table; and its title."""
+    """Cells as text, in which backticks mark code; the note under the table; and its title."""
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -24,7 +23,7 @@ class Table:
     title: str = ""
 
     def markdown(self) -> str:
-        """As GitHub and most journals' tools read it."""
+        """Markdown as GitHub and most journals' tools read it."""
         lines = [self.head, ["---"] * len(self.head), *self.rows]
         text = "".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |\n" for line in lines)
         return f"{text}\n{self.note}\n"
@@ -65,18 +64,56 @@ def detection(conditions: str, every: Lines) -> Table:
 
 
 def comparison(pattern: str) -> Table:
-    """One line per method and model: the AUROC of each decoder family."""
-    rows, conditions = [], ""
+    """One row per method and model of several files: the AUROC of each decoder family, and the row's conditions."""
+    measured, texts = [], []
     for path in sorted(RESULTS.glob(pattern)):
-        conditions, every = read_table(path)
-        for method in dict.fromkeys(line["method"] for line in every):
-            lines = {line["group"].removeprefix("autoencoder: "): line for line in every if line["method"] == method}
-            of = lines["all"]
-            settings = [of["method"], of["distance"], models_of(of), of["dtype"]]
-            rows.append([*settings, *(spread(lines[family]) for family in FAMILIES)])
-    counts = [f"{family} (n = {lines[family]['generated']})" for family in FAMILIES]
-    note = f"AUROC with 95 % interval, against {lines['all']['real']} photographs. Conditions: {conditions}."
-    return Table(["method", "distance", "model", "dtype", *counts], rows, note)
+        conditions, lines = read_table(path)
+        for method in dict.fromkeys(line["method"] for line in lines):
+            groups = {line["group"].removeprefix("autoencoder: "): line for line in lines if line["method"] == method}
+            measured.append(groups)
+            texts.append(f"against {groups['all']['real']} photographs; {conditions}")
+    marks, note = shared_conditions(texts)
+    families = [name for name in (*FAMILIES, "all") if any(name in groups for groups in measured)]
+    counts = {family: {of[family]["generated"] for of in measured if family in of} for family in families}
+    rows = []
+    for groups, mark in zip(measured, marks, strict=True):
+        total = groups["all"]
+        cells = [_area_of(groups.get(family), counted=len(counts[family]) > 1) for family in families]
+        rows.append([total["method"], total["distance"], models_of(total), total["dtype"], *cells, mark])
+    head = [f"{family} (n = {''.join(n)})" if len(n) == 1 else f"{family} (n)" for family, n in counts.items()]
+    head = ["method", "distance", "model", "dtype", *head, "conditions"]
+    return without_empty_marks(Table(head, rows, f"AUROC with 95 % interval. {note}"))
+
+
+def _area_of(line: dict[str, str] | None, *, counted: bool) -> str:
+    """An AUROC with its interval, and the number of generated images where the rows of a table differ in it."""
+    return "" if line is None else spread(line) + (f" ({line['generated']})" if counted else "")
+
+
+def without_empty_marks(table: Table) -> Table:
+    """The table without its last column, the marks of `shared_conditions`, if all rows have the same conditions."""
+    if any(row[-1] for row in table.rows):
+        return table
+    return replace(table, head=table.head[:-1], rows=[row[:-1] for row in table.rows])
+
+
+def shared_conditions(texts: Sequence[str]) -> tuple[list[str], str]:
+    """Letters for the rows of a table whose conditions differ, and the note that explains them.
+
+    Args:
+        texts: The conditions of each row; clauses are separated by semicolons.
+
+    Returns:
+        A mark for each row, such as "a, c", and the note: first the clauses that all rows share, then each other
+        clause behind its letter.
+    """
+    clauses = [list(dict.fromkeys(text.split("; "))) for text in texts]
+    everywhere = [clause for clause in clauses[0] if all(clause in row for row in clauses)]
+    differing = dict.fromkeys(clause for row in clauses for clause in row if clause not in everywhere)
+    letters = {clause: string.ascii_lowercase[i % 26] + "\N{PRIME}" * (i // 26) for i, clause in enumerate(differing)}
+    note = f"Conditions: {'; '.join(everywhere)}." if everywhere else "Conditions by row."
+    note += "".join(f" ({letter}) {clause}." for clause, letter in letters.items())
+    return [", ".join(letters[clause] for clause in row if clause in letters) for row in clauses], note
 
 
 def robustness_of_all(settings: str, lines: Lines) -> Table:
@@ -98,7 +135,7 @@ def robustness(settings: str, lines: Lines, method: str) -> Table:
             line["condition"],
             f"{line['real']} + {line['generated']}",
             spread(line),
-            *(f"{float(line[family]):.3f} ({line[f'{family} n']})" if line[family] else "" for family in FAMILIES[:-1]),
+            *(f"{float(line[family]):.3f} ({line[f'{family} n']})" if line[family] else "" for family in FAMILIES),
             f"{figure(line, 'tpr_at_5_fpr')}, {figure(line, 'tpr_at_1_fpr')}",
             f"{figure(line, 'fpr_at_nominal_0.05', 3)}, {figure(line, 'tpr_at_nominal_0.05')}",
             f"{figure(line, 'fpr_at_nominal_0.01', 3)}, {figure(line, 'tpr_at_nominal_0.01')}",
@@ -107,7 +144,7 @@ def robustness(settings: str, lines: Lines, method: str) -> Table:
         for line in lines
         if line["method"] == method
     ]
-    head = ["condition", "photographs + generated", "AUROC, all [95 %]", *(f"{f} (n)" for f in FAMILIES[:-1]),
+    head = ["condition", "photographs + generated", "AUROC, all [95 %]", *(f"{f} (n)" for f in FAMILIES),
             "TPR at 5, 1 % FPR", "false, true positives at nominal 5 %", "at nominal 1 %",
             "decoder family right"]  # fmt: skip
     return Table(head, rows, f"Conditions: {settings}.", f"`{method}` by condition")
@@ -119,7 +156,7 @@ def ablation(conditions: str, lines: Lines, best: int = 10) -> Table:
     for line in lines:
         best_of.setdefault(line["pooling"], line)
     lines = lines[:best] + [line for line in best_of.values() if line not in lines[:best]]
-    families = FAMILIES[:-1]
+    families = list(FAMILIES)
     rows = [
         [*(line[name] for name in ("views", "distance", "floor", "pooling")), spread(line),
          *(figure(line, family, 3) for family in families), figure(line, "tpr_at_5_fpr")]
@@ -136,7 +173,7 @@ def plain(conditions: str, lines: Lines, title: str = "") -> Table:
 
 
 def thresholds(conditions: str, lines: Lines) -> Table:
-    """What was promised, what came of it over all splits, and in the first by itself."""
+    """Rates that were promised, rates over all splits, and rates in the first alone."""
     rows = [
         [
             line["score"],
@@ -156,11 +193,11 @@ def thresholds(conditions: str, lines: Lines) -> Table:
     head = [
         "score",
         "images",
-        "strata (found)",
+        "strata",
         f"{promised}: mean [95 % of splits]",
         "splits above it beyond chance",
         "true positives",
-        "drift told",
+        "splits with a drift warning",
         "probability: Brier score, calibration error",
         "first split: false positives [95 %]",
         "true positives",
@@ -171,8 +208,8 @@ def thresholds(conditions: str, lines: Lines) -> Table:
 def _pinned(row: AutoencoderRow) -> str:
     if not row.files:
         return "in the package"
-    known = [name for name, value in (("revision", row.files[0].revision), ("sum", row.files[0].sha256)) if value]
-    return " and ".join(known) or "none"
+    pins = [name for name, value in (("revision", row.files[0].revision), ("sum", row.files[0].sha256)) if value]
+    return " and ".join(pins) or "none"
 
 
 def models() -> Table:

@@ -30,13 +30,13 @@ TEMPLATE = Path(__file__).parent / "templates" / "report.html"
 
 def gather(paths: Sequence[Path], data: Path | None) -> list[Result]:
     """The results that can be shown; what is not compressed comes first."""
-    found = [read_result(path, data) for path in sorted(paths, key=lambda path: ("jpeg" in path.stem, path.stem))]
-    return [result for result in found if result and result.kind]
+    results = [read_result(path, data) for path in sorted(paths, key=lambda path: ("jpeg" in path.stem, path.stem))]
+    return [result for result in results if result and result.kind]
 
 
 def chapters(results: Sequence[Result], folder: Path | None, data: Path | None) -> list[Section]:
     """The report, of what there is."""
-    found = [
+    candidates = [
         audits(results, folder),
         *detection(results, data),
         robustness(results),
@@ -46,7 +46,7 @@ def chapters(results: Sequence[Result], folder: Path | None, data: Path | None) 
         localisation(results),
         cost(results),
     ]
-    return [section for section in found if section and (section.parts or section.folded)]
+    return [section for section in candidates if section and (section.parts or section.folded)]
 
 
 def audits(results: Sequence[Result], folder: Path | None) -> Section:
@@ -56,7 +56,7 @@ def audits(results: Sequence[Result], folder: Path | None) -> Section:
 
 def detection(results: Sequence[Result], data: Path | None) -> list[Section]:
     """One chapter for each way to prepare the images, then what papers report."""
-    found = []
+    content = []
     groups = sections.by_data(results, "detection")
     forms = [of[0].form for of in groups.values()]
     for name, of in groups.items():
@@ -70,18 +70,20 @@ def detection(results: Sequence[Result], data: Path | None) -> list[Section]:
             if data:
                 section.parts.extend(sections.mistakes(result, data))
         section.folded.extend(sections.groups(of[:1], "generator", "Generator"))
-        found.append(section)
+        content.append(section)
     if groups:
         intro = "What the authors of methods, and others, report for them."
-        found.append(Section("Published numbers beside ours", intro, [sections.published(next(iter(groups.values())))]))
-    return found
+        content.append(
+            Section("Published numbers beside ours", intro, [sections.published(next(iter(groups.values())))])
+        )
+    return content
 
 
 def robustness(results: Sequence[Result]) -> Section:
     chosen = sorted((r for r in results if r.kind == "robustness"), key=lambda result: -len(result.lines))
-    found = [part for result in chosen for part in sections.robustness(result)]
+    parts = [part for result in chosen for part in sections.robustness(result)]
     intro = "Both classes go through the same processing; what is random is drawn from a seed of the image's own."
-    return Section("Robustness", intro, found)
+    return Section("Robustness", intro, parts)
 
 
 def decisions(results: Sequence[Result]) -> Section:
@@ -97,8 +99,8 @@ def decisions(results: Sequence[Result]) -> Section:
 
 
 def attribution(results: Sequence[Result]) -> Section:
-    found = [part for result in results if result.kind == "attribution" for part in sections.attribution(result)]
-    return Section("Attribution", "Whose decoder an image is said to be of, against the truth.", found)
+    parts = [part for result in results if result.kind == "attribution" for part in sections.attribution(result)]
+    return Section("Attribution", "Decoder that an image is attributed to, against the true one.", parts)
 
 
 def generalisation(results: Sequence[Result]) -> Section:
@@ -113,10 +115,10 @@ def generalisation(results: Sequence[Result]) -> Section:
 
 
 def localisation(results: Sequence[Result]) -> Section:
-    kept = [result for result in results if result.kind == "localisation"]
-    found = [part for result in kept for part in (ranges.chart(result), *sections.localisation(result))]
+    measured = [result for result in results if result.kind == "localisation"]
+    parts = [part for result in measured for part in (ranges.chart(result), *sections.localisation(result))]
     intro = "How well maps of the error and of the contrast point at the part of a picture that was changed."
-    return Section("Localisation", intro, found)
+    return Section("Localisation", intro, parts)
 
 
 def cost(results: Sequence[Result]) -> Section:
@@ -134,11 +136,11 @@ def cost(results: Sequence[Result]) -> Section:
 
 
 def summary(results: Sequence[Result], folder: Path | None) -> list[str]:
-    """What the tables say first."""
-    found = [f"Audit, {table.note.partition('. ')[0]}." for table in sections.audits(results, folder)]
+    """Summary of the tables."""
+    sentences = [f"Audit, {table.note.partition('. ')[0]}." for table in sections.audits(results, folder)]
     for name, of in sections.by_data(results, "detection").items():
         best = sections.pooled(of)[0]
-        found.append(
+        sentences.append(
             f"{name}: `{best['method']}` ({layouts.models_of(best)}) separates best, AUROC "
             f"{layouts.spread(best)} on {best['real']} photographs and {best['generated']} generated images."
         )
@@ -146,14 +148,14 @@ def summary(results: Sequence[Result], folder: Path | None) -> list[str]:
         if result.kind == "robustness":
             lowest = min(result.lines, key=lambda line: float(line["auroc"]))
             if len({line["method"] for line in result.lines}) == 1 and len(result.lines) > 1:
-                found.append(
+                sentences.append(
                     f"`{lowest['method']}` is weakest under {lowest['condition']}: AUROC {layouts.spread(lowest)} on "
                     f"{lowest['real']} photographs and {lowest['generated']} generated images."
                 )
-    return found
+    return sentences
 
 
-def page(found: Sequence[Section], told: Sequence[str], files: Sequence[str]) -> str:
+def page(content: Sequence[Section], sentences: Sequence[str], files: Sequence[str]) -> str:
     """The report as HTML that asks nothing of the network."""
     from jinja2 import Environment
     from markupsafe import Markup, escape
@@ -171,13 +173,13 @@ def page(found: Sequence[Section], told: Sequence[str], files: Sequence[str]) ->
         for name, kind in {"chart": Chart, "matrix": Matrix, "gallery": Gallery}.items()
     }
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    return template.render(title=TITLE, version=__version__, sections=found, summary=told, files=files).lstrip()
+    return template.render(title=TITLE, version=__version__, sections=content, summary=sentences, files=files).lstrip()
 
 
-def markdown(found: Sequence[Section]) -> str:
+def markdown(content: Sequence[Section]) -> str:
     """The tables alone, for papers."""
     lines = [f"# {TITLE}", ""]
-    for section in found:
+    for section in content:
         lines += [f"## {section.title}", ""]
         for part in [*section.parts, *section.folded]:
             table = part.table() if isinstance(part, Matrix) else part
@@ -189,18 +191,18 @@ def markdown(found: Sequence[Section]) -> str:
 def write(output: Path, paths: Sequence[Path], folder: Path | None = None, data: Path | None = None) -> list[Section]:
     """The page of some tables, whole or not at all; gives what is on it."""
     results = gather(paths, data)
-    found = chapters(results, folder, data)
-    text = page(found, summary(results, folder), [result.path.name for result in results])
+    content = chapters(results, folder, data)
+    text = page(content, summary(results, folder), [result.path.name for result in results])
     with replacing(output) as temporary:
         temporary.write_text(text, encoding="utf-8")
     print(f"written to {output}", file=sys.stderr)
-    return found
+    return content
 
 
 def accompany(table: Path, data: Path | None, *others: Path) -> None:
     """The page of a table, and of others that belong to it, and its first figure as PNG, beside it."""
-    found = write(table.with_suffix(".html"), [table, *others], data=data)
-    first = next((part for section in found for part in section.parts if isinstance(part, Chart)), None)
+    content = write(table.with_suffix(".html"), [table, *others], data=data)
+    first = next((part for section in content for part in section.parts if isinstance(part, Chart)), None)
     if first:
         with replacing(table.with_suffix(".png")) as temporary:
             temporary.write_bytes(figures.png(first.drawing))
@@ -224,11 +226,11 @@ def main() -> None:
     if options.data is None:
         print("no thumbnails of mistakes and no families: --data says where the images are", file=sys.stderr)
     output = options.output or options.results / "report.html"
-    found = write(output, sorted(options.results.glob("*.csv")), options.results, options.data)
+    content = write(output, sorted(options.results.glob("*.csv")), options.results, options.data)
     if options.markdown:
         with replacing(options.markdown) as temporary:
-            temporary.write_text(markdown(found), encoding="utf-8")
-    for section in found if options.figures else ():
+            temporary.write_text(markdown(content), encoding="utf-8")
+    for section in content if options.figures else ():
         for part in section.parts:
             if isinstance(part, Chart):
                 save(options.figures / part.name, part)

@@ -1,4 +1,4 @@
-"""What a report says: sections of tables, matrices, charts and pictures, each with its conditions."""
+"""Sections of a report: tables, matrices, charts and pictures, each with its conditions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.common.conditions import FAMILIES, family_of
+from benchmarks.common.conditions import CURVES, curve_of
 from benchmarks.common.metrics import (
     BINS,
     CONFIDENCE,
@@ -23,7 +23,7 @@ from benchmarks.common.metrics import (
     probabilities,
     reliability,
 )
-from benchmarks.common.scored import Row
+from benchmarks.common.scores import Entry
 from benchmarks.report import figures, layouts
 from benchmarks.report.gathered import PHOTOGRAPHS, Result, read_audits
 from benchmarks.report.layouts import Lines, Table, figure, spread
@@ -35,9 +35,9 @@ from recon_detect.calibration.features import feature_matrix, feature_names
 
 PUBLISHED = Path(__file__).parent / "published.csv"
 # Mistakes of each kind that are shown, and the longer side of their pictures in pixels.
-SHOWN, SIDE = 6, 200
+SHOWN, THUMBNAIL = 6, 200
 RATE = 0.05
-# Standard deviations of photographs beyond which a feature tells no more.
+# Standard deviations of photographs beyond which a feature adds nothing.
 _CLIP = 5.0
 
 
@@ -64,19 +64,22 @@ def pooled(results: Sequence[Result]) -> list[dict[str, str]]:
 
 def detection(results: Sequence[Result]) -> list[Part]:
     """Every method on all images, then by decoder family."""
-    lines = pooled(results)
+    measured = [(line, result.conditions) for result in results for line in result.lines if line["group"] == "all"]
+    measured.sort(key=lambda pair: -float(pair[0]["auroc"]))
+    lines = [line for line, _ in measured]
+    marks, note = layouts.shared_conditions([text for _, text in measured])
     rows = [
         [f"`{line['method']}`", line["distance"], f"{layouts.models_of(line)}, {line['dtype']}", spread(line),
          figure(line, "ap", 3), spread(line, "tpr_at_1_fpr", 2), spread(line, "tpr_at_5_fpr", 2),
          figure(line, "fpr_at_threshold"), figure(line, "tpr_at_threshold"),
-         figure(line, "balanced_accuracy_at_threshold")]
-        for line in lines
+         figure(line, "balanced_accuracy_at_threshold"), mark]
+        for line, mark in zip(lines, marks, strict=True)
     ]  # fmt: skip
     head = ["method", "distance", "models", "AUROC [95 %]", "AP", "TPR at 1 % FPR [95 %]", "TPR at 5 % FPR [95 %]",
-            "FPR at the calibrated threshold", "TPR at it", "balanced accuracy at it"]  # fmt: skip
+            "FPR at the calibrated threshold", "TPR at it", "balanced accuracy at it", "conditions"]  # fmt: skip
     title = f"All images: {lines[0]['real']} photographs and {lines[0]['generated']} generated images"
     return [
-        Table(head, rows, conditions_of(results), title),
+        layouts.without_empty_marks(Table(head, rows, note, title)),
         *groups(results[:1], "autoencoder", "Decoder family"),
     ]
 
@@ -128,13 +131,13 @@ def curves(result: Result) -> list[Part]:
 
 
 def _reliability(result: Result, methods: Sequence[figures.Classes]) -> Chart:
-    told = {m.name: (probabilities(m.real, m.generated), labelled(m.real, m.generated)[0]) for m in methods}
-    errors = {name: expected_calibration_error(*of) for name, of in told.items()}
+    probable = {m.name: (probabilities(m.real, m.generated), labelled(m.real, m.generated)[0]) for m in methods}
+    errors = {name: expected_calibration_error(*of) for name, of in probable.items()}
     return Chart(
         "Reliability of probabilities",
         f"reliability-{result.path.stem}",
-        figures.reliability({f"{name}, ECE {errors[name]:.2f}": reliability(*of) for name, of in told.items()}),
-        f"Share of generated images against the probability told. Expected calibration error: {_listed(errors)}",
+        figures.reliability({f"{name}, ECE {errors[name]:.2f}": reliability(*of) for name, of in probable.items()}),
+        f"Share of generated images against the predicted probability. Expected calibration error: {_listed(errors)}",
         f"Platt's logistic fit to the scores of the other {FOLDS - 1} of {FOLDS} folds, at the share of generated "
         f"images among all; {BINS} bins of equal width, larger dots are more images; intervals of 95 % after Wilson. "
         f"{conditions_of([result])}",
@@ -150,28 +153,27 @@ def evidence(result: Result) -> list[Part]:
     scored = [Scored.from_dict(row) for row in result.rows]
     names = feature_names(scored)
     features = feature_matrix(scored, names)
-    kept = np.isfinite(features).all(axis=1)
-    rows = [row for row, whole in zip(result.rows, kept, strict=True) if whole]
-    features = features[kept]
+    complete = np.flatnonzero(np.isfinite(features).all(axis=1))
+    rows, features = [result.rows[i] for i in complete], features[complete]
     real = np.array([row["label"] == "real" for row in rows], dtype=bool)
     if len(names) < 2 or real.sum() < 3:
         return []
     from sklearn.decomposition import PCA
 
-    # In standard deviations of photographs, so that no method counts more for its unit.
+    # Standard deviations of photographs are the unit of all methods.
     deviation = features[real].std(axis=0)
     z = (features - features[real].mean(axis=0)) / np.where(deviation > 0, deviation, 1)
     pca = PCA(2, svd_solver="full").fit(np.clip(z, -_CLIP, _CLIP))
     points = pca.transform(np.clip(z, -_CLIP, _CLIP))
     families = [str(row["family"]) for row in rows]
     order = sorted(set(families), key=lambda name: (name != PHOTOGRAPHS, -families.count(name)))
-    found = {name: points[[family == name for family in families]] for name in order}
+    by_family = {name: points[[family == name for family in families]] for name in order}
     share = pca.explained_variance_ratio_
     return [
         Chart(
             "Evidence in two dimensions",
             f"evidence-{result.path.stem}",
-            figures.scatter(found, share),
+            figures.scatter(by_family, share),
             f"Scatter of {len(points)} images by decoder family on the first two principal components, which hold "
             f"{share.sum():.0%} of the variance",
             f"Principal components of {len(names)} numbers for each image, every method's score of every model, in "
@@ -210,7 +212,7 @@ def mistakes(result: Result, data: Path) -> list[Part]:
     ]
 
 
-def _maker(row: Row) -> str:
+def _maker(row: Entry) -> str:
     return "photograph" if row["label"] == "real" else row["made_by"] or "generated"
 
 
@@ -219,7 +221,7 @@ def _area(result: Result, method: str) -> float:
     return auroc(real, generated) if len(real) and len(generated) else 0.0
 
 
-def thumbnail(path: Path, side: int = SIDE) -> str:
+def thumbnail(path: Path, side: int = THUMBNAIL) -> str:
     """A small JPEG as a data URI."""
     image = Image.fromarray(open_picture(path).bytes())
     image.thumbnail((side, side))
@@ -258,10 +260,10 @@ def _curves(lines: Lines) -> dict[str, dict[str, list[tuple[float, float, float,
     for line in lines:
         area = (float(line["auroc"]), float(line["auroc_low"]), float(line["auroc_high"]))
         families = points.setdefault(line["method"], {})
-        if found := family_of(line["condition"]):
-            families.setdefault(found[0], []).append((found[1], *area))
+        if place := curve_of(line["condition"]):
+            families.setdefault(place[0], []).append((place[1], *area))
         if line["condition"] == "png":
-            for name, family in FAMILIES.items():
+            for name, family in CURVES.items():
                 if family.none is not None:
                     families.setdefault(name, []).append((family.none, *area))
     return {method: {name: at for name, at in of.items() if len(at) > 1} for method, of in points.items()}
@@ -274,7 +276,7 @@ def _fewest(lines: Lines) -> str:
 
 def attribution(result: Result) -> list[Part]:
     """A confusion matrix for each way of telling."""
-    found: list[Part] = []
+    parts: list[Part] = []
     for by in dict.fromkeys(line["by"] for line in result.lines):
         lines = [line for line in result.lines if line["by"] == by]
         labels = [name for name in lines[0] if name not in ("by", "true", "n")]
@@ -283,13 +285,13 @@ def attribution(result: Result) -> list[Part]:
             for line in lines
         ]
         note = f"Counts, shaded by the share of their row. {conditions_of([result])}"
-        found.append(Matrix(f"{result.form}: {by}", "true (n) \\ told", labels, rows, note))
-    return found
+        parts.append(Matrix(f"{result.form}: {by}", "true (n) \\ predicted", labels, rows, note))
+    return parts
 
 
 def generalisation(result: Result) -> list[Part]:
     """Train on one set, test on the others: a matrix for each set of features."""
-    found: list[Part] = []
+    parts: list[Part] = []
     for features in dict.fromkeys(line["features"] for line in result.lines):
         lines = [line for line in result.lines if line["features"] == features]
         about = ("features", "classifier", "trained on", "photographs", "generated")
@@ -306,15 +308,15 @@ def generalisation(result: Result) -> list[Part]:
             f"brackets. {conditions_of([result])}"
         )
         title = f"{result.form}: {lines[0]['classifier']} on {features}, trained on one set and tested on another"
-        found.append(Matrix(title, "trained on \\ tested on", targets, rows, note))
-    return found
+        parts.append(Matrix(title, "trained on \\ tested on", targets, rows, note))
+    return parts
 
 
 def localisation(result: Result) -> list[Part]:
-    """How well each map finds the pixels, then some pictures beside their masks and maps, where these were kept."""
+    """Localisation by each map, then some pictures beside their masks and maps, where these were stored."""
     table = layouts.plain(result.conditions, result.lines, "Pixels that were changed, by map")
     pictures = [
-        Picture(thumbnail(path, 4 * SIDE), f"{path.stem}: image, mask, error, contrast", path.stem)
+        Picture(thumbnail(path, 4 * THUMBNAIL), f"{path.stem}: image, mask, error, contrast", path.stem)
         for path in sorted(result.path.with_suffix("").glob("*.png"))
     ]
     note = "From left to right: the image, what was changed, the error, the contrast. The same colours everywhere."
@@ -322,7 +324,7 @@ def localisation(result: Result) -> list[Part]:
 
 
 def published(results: Sequence[Result]) -> Table:
-    """What papers and others report, with ours beside it where the same was measured."""
+    """Results that papers and others report, beside ours where the same was measured."""
     ours = {line["method"]: line for line in reversed(pooled(results))}
     columns = {"AUROC": "auroc", "AP": "ap", "accuracy": "balanced_accuracy_at_threshold"}
     with PUBLISHED.open(newline="", encoding="utf-8") as file:
@@ -345,18 +347,18 @@ def _ours(line: dict[str, str] | None, column: str) -> str:
 
 
 def audits(results: Iterable[Result], folder: Path | None) -> list[Table]:
-    """What separates the classes of data sets without looking at the images, each with its verdict.
+    """Audits of data sets, each with its verdict.
 
     As ``recon-detect audit`` writes it: a table under a line that begins with the verdict, or ``audit*.json``.
     """
-    found = []
+    tables = []
     for result in results:
         if result.kind == "audit":
             counts = re.search(r"\d+ photographs and ", result.conditions)
             at = counts.start() if counts else len(result.conditions)
-            found.append((result.path, result.lines, result.conditions[:at], result.conditions[at:]))
+            tables.append((result.path, result.lines, result.conditions[:at], result.conditions[at:]))
     for path, content in read_audits(folder) if folder else ():
-        found.append((path, content["findings"], f"{path.stem}: {content['verdict']}", content["conditions"]))
+        tables.append((path, content["findings"], f"{path.stem}: {content['verdict']}", content["conditions"]))
     return [
         Table(
             [name.replace("_", " ") for name in lines[0]],
@@ -364,6 +366,6 @@ def audits(results: Iterable[Result], folder: Path | None) -> list[Table]:
             f"{verdict.strip()} Conditions: {conditions}.",
             path.stem,
         )
-        for path, lines, verdict, conditions in found
+        for path, lines, verdict, conditions in tables
         if lines
     ]

@@ -36,12 +36,12 @@ from recon_detect.errors import UsageError
 from recon_detect.images.transform import Transform
 from recon_detect.tensors.devices import find_device, has_bfloat16
 
-# Where to write, under which conditions, and one line a way.
+# Path, conditions, and a line for each way.
 Measured = tuple[Path, str, list[dict[str, object]]]
 
 
 def dtypes_of(given: str | None, device: torch.device) -> list[str]:
-    """Those that were asked for, or that the device has instructions for."""
+    """Precisions that were asked for, or that the device has instructions for."""
     if given:
         return given.split(",")
     return ["float32", "bfloat16"] if has_bfloat16(device) else ["float32"]
@@ -59,7 +59,7 @@ def dire(options: argparse.Namespace) -> Measured:
         RESULTS / f"speed-dire-{side}-{device.type}.csv",
         f"DIRE with a network of {parameters:.0f} million parameters at {side} px, {2 * len(model.schedule)} "
         f"evaluations an image, {options.images} images from arrays to scores, model loaded; "
-        f"{told(options, peaks, apart, device)}",
+        f"{measured_by(options, peaks, apart, device)}",
         table,
     )
 
@@ -75,17 +75,17 @@ def aeroblade(options: argparse.Namespace) -> Measured:
     return (
         RESULTS / f"speed-aeroblade-{models}-{side}-{device.type}.csv",
         f"AEROBLADE with {models}, {len(files)} PNG files of {side} px, from files to scores; "
-        f"{told(options, peaks, apart, device)}",
+        f"{measured_by(options, peaks, apart, device)}",
         table,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What one way took.
+    """Time and memory that one way took.
 
     Attributes:
-        seconds: Of its best round.
+        seconds: Seconds of its best round.
         loaded: The same without loading.
         stages: Seconds by stage, of a round of their own.
         memory: Bytes at most.
@@ -132,15 +132,15 @@ def measure(
 
 
 def line(taken: Taken, base: Taken, stages: Sequence[str], images: int) -> dict[str, object]:
-    """Of the table: one way beside the first."""
-    found: dict[str, object] = {
+    """Line of the table: one way beside the first."""
+    columns: dict[str, object] = {
         "images_per_s": round(images / taken.seconds, 4),
         "ratio": round(base.seconds / taken.seconds, 2),
     }
     if "load" in stages:
-        found["images_per_s_without_loading"] = round(images / taken.loaded, 4)
-        found["ratio_without_loading"] = round(base.loaded / taken.loaded, 2)
-    return found | {
+        columns["images_per_s_without_loading"] = round(images / taken.loaded, 4)
+        columns["ratio_without_loading"] = round(base.loaded / taken.loaded, 2)
+    return columns | {
         **{f"{stage}_s": round(taken.stages[stage] / images, 4) for stage in stages},
         "peak_memory_gb": round(taken.memory / 1e9, 2),
         "teraflop_an_image": round(taken.work / images / 1e12, 4),
@@ -149,7 +149,7 @@ def line(taken: Taken, base: Taken, stages: Sequence[str], images: int) -> dict[
 
 
 def pictures(data: Path | None, folder: Path, side: int, number: int) -> list[Path]:
-    """So many PNG files of one size: centre crops of a data set, or smooth noise where there is none."""
+    """PNG files of one size: centre crops of a data set, or smooth noise where there is none."""
     folder.mkdir()
     draw = np.random.default_rng(0)
     images = []
@@ -207,8 +207,10 @@ def high_water_mark() -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
-def told(options: argparse.Namespace, peaks: Mapping[torch.dtype, float], apart: float, device: torch.device) -> str:
-    """What both methods say of their conditions."""
+def measured_by(
+    options: argparse.Namespace, peaks: Mapping[torch.dtype, float], apart: float, device: torch.device
+) -> str:
+    """Conditions that both methods report."""
     named = ", ".join(
         f"{value / 1e12:.3g} TFLOP/s in {str(dtype).removeprefix('torch.')}" for dtype, value in peaks.items()
     )

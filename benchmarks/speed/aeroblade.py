@@ -13,7 +13,7 @@ import json
 import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ from recon_detect.models.weights import find_weights
 LAYERS = tuple(range(1, layer_count("vgg") + 1))
 # AEROBLADE's layer, the deepest that this package computes.
 LAYER = 2
-# Of torchvision's `features`: index, channels in, channels out.
+# Layers of torchvision's `features`: index, channels in, channels out.
 _CONVOLUTIONS = ((0, 3, 64), (2, 64, 64), (5, 64, 128), (7, 128, 128), (10, 128, 256), (12, 256, 256), (14, 256, 256),
                  (17, 256, 512), (19, 512, 512), (21, 512, 512), (24, 512, 512), (26, 512, 512),
                  (28, 512, 512))  # fmt: skip
@@ -48,17 +48,17 @@ STAGES = ("load", "read", "encode", "decode", "write", "distance")
 def vgg16() -> dict[str, torch.Tensor]:
     """Tensors of VGG16; what this machine lacks of the deeper layers is random, which takes as long."""
     torch.manual_seed(0)
-    found = {}
+    tensors: dict[str, torch.Tensor] = {}
     for index, inner, outer in _CONVOLUTIONS:
         names = (f"features.{index}.weight", f"features.{index}.bias")
         try:
-            found |= find_trunk("vgg", names)
+            tensors |= find_trunk("vgg", names)
         except WeightsMissing:
             if index <= 7:  # of the layer that is used
                 raise
             deviation = math.sqrt(2 / (9 * inner))
-            found |= {names[0]: torch.randn(outer, inner, 3, 3) * deviation, names[1]: torch.zeros(outer)}
-    return found
+            tensors |= {names[0]: torch.randn(outer, inner, 3, 3) * deviation, names[1]: torch.zeros(outer)}
+    return tensors
 
 
 def load_published(model: str, device: torch.device, dtype: torch.dtype) -> Any:
@@ -81,17 +81,18 @@ def load_lpips(trunk: dict[str, torch.Tensor], device: torch.device) -> LPIPS:
 
 
 def reconstruct(module: Any, x: torch.Tensor, generator: torch.Generator, clock: Clock) -> torch.Tensor:
-    """In [0, 1], from a sample of the posterior where there is one."""
+    """Reconstructions in [0, 1], from a sample of the posterior where there is one."""
     with clock("encode"):
-        found = module.encode(x)
-        if hasattr(found, "latent_dist"):
-            mean, deviation = found.latent_dist.mean, found.latent_dist.std
+        encoded = module.encode(x)
+        if hasattr(encoded, "latent_dist"):
+            mean, deviation = encoded.latent_dist.mean, encoded.latent_dist.std
             latents = mean + deviation * torch.randn(mean.shape, generator=generator).to(mean)
         else:
-            latents = found.latents
+            latents = encoded.latents
     with clock("decode"):
         unquantised = {"force_not_quantize": True} if type(module).__name__ == "VQModel" else {}
-        return (module.decode(latents, **unquantised).sample / 2 + 0.5).clamp(0, 1)
+        decoded: torch.Tensor = module.decode(latents, **unquantised).sample
+        return (decoded / 2 + 0.5).clamp(0, 1)
 
 
 def read(path: Path, device: torch.device) -> torch.Tensor:
@@ -105,8 +106,8 @@ def distance(lpips: LPIPS, original: torch.Tensor, recon: torch.Tensor) -> dict[
     """Maps of all layers, and of their sum at the size of the image (layer 0), in float16 on the CPU."""
     maps = lpips.maps(lpips.features(original * 2 - 1), lpips.features(recon * 2 - 1))
     size = original.shape[-2:]
-    total = sum(F.interpolate(m, size=size, mode="bilinear", align_corners=False) for m in maps.values())
-    return {layer: m.half().cpu() for layer, m in ({0: total} | maps).items()}
+    whole = [F.interpolate(m, size=size, mode="bilinear", align_corners=False) for m in maps.values()]
+    return {layer: m.half().cpu() for layer, m in ({0: torch.stack(whole).sum(dim=0)} | maps).items()}
 
 
 def published(
@@ -135,13 +136,13 @@ def published(
                         Image.fromarray(pixels).save(recons / f"{file.stem}.png")
                 with clock("load"):
                     lpips = load_lpips(vgg16(), device)
-                found = []
+                scores_of_model = []
                 for file in files:
                     with clock("read"):
                         pair = read(file, device), read(recons / f"{file.stem}.png", device)
                     with clock("distance"):
-                        found.append(float(-distance(lpips, *pair)[LAYER].mean(dim=(2, 3))))
-                by_model.append(found)
+                        scores_of_model.append(float(-distance(lpips, *pair)[LAYER].mean(dim=(2, 3))))
+                by_model.append(scores_of_model)
             scores += np.max(by_model, axis=0).tolist()
     return np.array(scores)
 
@@ -154,9 +155,9 @@ def stages_of(clock: Clock) -> AbstractContextManager[None]:
 
 
 def ours(
-    files: Sequence[Path], models: Sequence[str], device: torch.device, dtype: str, clock: Clock, batch: int | None
+    files: Sequence[Path], models: Sequence[str], device: torch.device, dtype: str, clock: Clock, *, batch: int | None
 ) -> np.ndarray[Any, Any]:
-    """This package, from loading to scores."""
+    """Scores by this package, from loading on."""
     with clock("load"):
         detector = load_detector("aeroblade", models=models, device=str(device), dtype=dtype, batch_size=batch)
     return detector.score([str(file) for file in files], progress=False).raise_for_errors().scores
@@ -177,12 +178,12 @@ def ways(
     def schedule(groups: Sequence[Sequence[Path]]) -> Way:
         return Way(lambda clock: published(groups, names, device, theirs, recons, clock), theirs)
 
-    found = {
+    timed = {
         "as published, file by file": schedule([[file] for file in files]),
         "as published, a folder": schedule([files]),
     }
     for dtype in dtypes:
-        found[f"recon_detect, {dtype}"] = Way(
-            lambda clock, dtype=dtype: ours(files, names, device, dtype, clock, batch), getattr(torch, dtype)
+        timed[f"recon_detect, {dtype}"] = Way(
+            partial(ours, files, names, device, dtype, batch=batch), getattr(torch, dtype)
         )
-    return found
+    return timed

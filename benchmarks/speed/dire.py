@@ -75,20 +75,20 @@ def work_of(model: PixelDiffusion, device: torch.device) -> float:
     side = model.config["sample_size"]
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         model.predict(torch.zeros(1, 3, side, side, device=device), 0)
-    return counter.get_total_flops() * 2 * len(model.schedule)
+    return float(counter.get_total_flops()) * 2 * len(model.schedule)
 
 
 def ways(
     folder: Path, images: int, device: str | None, dtypes: Sequence[str], *, compiled: bool
 ) -> tuple[dict[str, Way], PixelDiffusion, torch.device]:
-    """What to time by name, and the network that all of them use."""
+    """Functions to time by name, and the network that all of them use."""
     side = json.loads((folder / "config.json").read_text(encoding="utf-8"))["sample_size"]
     pictures = np.random.default_rng(0).integers(0, 256, (images, side, side, 3), np.uint8)
     where = find_device(device)
     model = PixelDiffusion.from_pretrained(folder).to(where).eval()
     work = work_of(model, where) * images
     theirs = torch.float16 if where.type == "cuda" else torch.float32
-    found = {"as published": Way(lambda clock: published(model, pictures, where, clock), theirs, work)}
+    timed = {"as published": Way(lambda clock: published(model, pictures, where, clock), theirs, work)}
 
     @cache
     def detector(dtype: str, compiled: bool) -> Detector:
@@ -99,5 +99,5 @@ def ways(
 
     for dtype, one in itertools.product(dtypes, (False, True) if compiled else (False,)):
         name = f"recon_detect, {dtype}{', compiled' if one else ''}"
-        found[name] = Way(partial(ours, dtype=dtype, compiled=one), getattr(torch, dtype), work)
-    return found, model, where
+        timed[name] = Way(partial(ours, dtype=dtype, compiled=one), getattr(torch, dtype), work)
+    return timed, model, where

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -42,7 +43,7 @@ def peak(device: torch.device, dtype: torch.dtype) -> float:
 
 
 def hardware(device: torch.device) -> str:
-    """In words, with the version of torch that used it."""
+    """Hardware in words, with the version of torch that used it."""
     kind = f"{os.cpu_count()} cores {platform.machine()}, {torch.get_num_threads()} threads"
     if device.type == "cuda":
         kind = torch.cuda.get_device_name(device)
@@ -111,7 +112,7 @@ def best_of(
     for _ in range(rounds):
         for name, way in ways.items():
             clock = Clock(device)
-            taken = seconds(lambda way=way, clock=clock: way(clock), device)
+            taken = seconds(partial(way, clock), device)
             if name not in best or taken < best[name][0]:
                 best[name] = taken, clock
     return best

@@ -1,4 +1,4 @@
-"""Says what separates two folders of images without looking at what they show, before and after matching.
+"""Reports what separates two folders of images besides their content, before and after matching.
 
 python docs/examples/audit.py photographs/ generated/ matched/
 """
@@ -16,10 +16,10 @@ labels = {"real": photographs, "generated": generated}
 sources = [replace(source, label=label) for label, path in labels.items() for source in find_sources([path])]
 
 rows = list(measured(sources))
-found = Audit.of(rows)
-print(found.verdict)
+before = Audit.of(rows)
+print(before.verdict)
 
-matched = match(rows, found)
+matched = match(rows, before)
 write_manifest(matched, matched.sources, Path(folder), written=False)
 print(f"{folder}: {matched.transform}")
 print(audit(matched.sources, transform=matched.transform).verdict)

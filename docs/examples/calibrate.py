@@ -1,4 +1,4 @@
-"""Finds a threshold on photographs, and judges an image by it.
+"""Estimates a threshold on photographs, and compares an image with it.
 
 python docs/examples/calibrate.py photographs/ picture.png
 """

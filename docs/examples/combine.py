@@ -1,4 +1,4 @@
-"""Combines two methods, names the generator, and compares the images in question with the photographs.
+"""Combines two methods, names the decoder family, and tests whether the images are like the photographs.
 
 python docs/examples/combine.py photographs/ generated/ inbox/
 """

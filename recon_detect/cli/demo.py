@@ -50,7 +50,8 @@ def demo(
     print(
         f"\nEach picture is scored twice: the photograph, and what the decoder of {detector.run_info.models[0].name} "
         "makes of it,\nthe last step of every latent diffusion model. A decoded picture is reconstructed better as it "
-        "is than\nmirrored, turned or moved, so its score is well above 0; a photograph's is not: docs/methods.md."
+        "is than\nmirrored, turned or moved, so its score is well above 0; a photograph's is not: "
+        "docs/methods/grain.md."
     )
 
 

@@ -1,4 +1,4 @@
-"""How many images fit at once."""
+"""Batch sizes: the number of images that fit into memory at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("recon_detect")
 
-# Peak bytes per pixel in float32, measured on the CPU (docs/performance.md): activations at full resolution rule.
+# Peak bytes per pixel in float32, measured on the CPU (docs/results/speed.md): activations at full resolution rule.
 _TINY_BYTES_PER_PIXEL = 850
 _FULL_BYTES_PER_PIXEL = 3500
 _WHOLE_BYTES_PER_PIXEL = 100

@@ -49,11 +49,11 @@ def manifest(path: Path, unknown: Counter[str]) -> Iterator[tuple[str, str | Non
         if path_column is None:
             got = ", ".join(columns) or "none"
             raise UsageError(f"{path}: expected a column {' or '.join(_PATH_COLUMNS)}; got {got}")
-        if name := _value(row, _PATH_COLUMNS):
-            said = _value(row, _LABEL_COLUMNS)
-            label = LABELS.get(said) or numbers.get(said)
-            if said and label is None:
-                unknown[said] += 1
+        if _value(row, _PATH_COLUMNS):
+            name = _value(row, _LABEL_COLUMNS)
+            label = LABELS.get(name) or numbers.get(name)
+            if name and label is None:
+                unknown[name] += 1
             label_column = next((columns[c] for c in _LABEL_COLUMNS if c in columns), None)
             about = {key: value for key, value in row.items() if key not in (path_column, label_column)}
             yield str(row[path_column]).strip(), label, about

@@ -84,7 +84,7 @@ def shown(path: str | Path) -> str:
 
 
 def _no_path(text: str) -> str | None:
-    """What a text that cannot be a path is; None where it may be one."""
+    """Describes a text that cannot be a path; None where it may be one."""
     if "\0" in text:
         return "a name with a NUL byte, which no file has"
     if text[:5].lower() == "data:" and not os.path.lexists(text):

@@ -1,4 +1,4 @@
-"""What to score: files, folders, globs, list files, manifests, and images of every kind that callers hold."""
+"""Sources of images: files, folders, globs, list files, manifests, and images that callers hold."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def find_sources(inputs: Iterable[str | Path], left_out: Counter[str] | None = N
     Each input is a file of any suffix, a folder (searched recursively for image suffixes), a glob pattern, a list file
     (``.txt``: one path a line) or a manifest (``.csv`` or ``.jsonl``, with ``path`` and perhaps ``label``). A path that
     exists is that file, whatever its name. Paths in list files and manifests are relative to the file that names them.
-    Labels come from the manifest, or from the nearest folder inside what was given that is named as in docs/images.md;
-    'real' and 'generated' are what they become.
+    Labels come from the manifest, or from the nearest folder inside what was given that is named as in
+    docs/guide/images.md; 'real' and 'generated' are what they become.
 
     Args:
         inputs: The paths.
@@ -102,8 +102,8 @@ def as_sources(images: ImageLike | Source | Iterable[ImageLike | Source]) -> Ite
         elif getattr(image, "ndim", 0) == 4:
             yield from (Source(part, f"image {number}.{place}") for place, part in enumerate(_batch(image)))
         else:
-            name = getattr(image, "name", None) if hasattr(image, "read") else None
-            yield Source(image, name if isinstance(name, str) else f"image {number}")
+            opened = getattr(image, "name", None) if hasattr(image, "read") else None
+            yield Source(image, opened if isinstance(opened, str) else f"image {number}")
 
 
 def _several(images: Any) -> Iterable[Any]:

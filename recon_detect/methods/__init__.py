@@ -35,7 +35,7 @@ METHODS: dict[str, str] = {
 }
 
 # Stands for the method that fits the models: with those of the package, or none named, an answer within seconds; with
-# others the method that won the comparison in docs/methods.md.
+# others the method that won the comparison in docs/results/detection.md.
 DEFAULT_METHOD = "default"
 _QUICK, _THOROUGH = "glance", "grain"
 
@@ -46,7 +46,7 @@ def find_method(method: str | Method, models: tuple[str, ...] | None = None) -> 
     Args:
         method: A name in `METHODS`; ``"default"``; ``module:NAME`` or ``path/to/file.py:NAME``, see `load_method`; or a
             `Method`.
-        models: What decides which method is the default.
+        models: Models of the run; they decide which method is the default.
 
     Raises:
         UnknownName: No such method.

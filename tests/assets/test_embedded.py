@@ -93,6 +93,7 @@ def test_nulls_of_all_of_them_come_with_the_package():
     assert all(null.variance > (0, 0) and null.freedom >= 1 for row in nulls.rows for null in row)
 
 
+@pytest.mark.slow
 def test_the_first_command_asks_nobody_and_names_its_models(pictures, tmp_path):
     """In a process of its own: no cache, no folder of weights, and a hub that is not there."""
     empty = {
@@ -101,7 +102,7 @@ def test_the_first_command_asks_nobody_and_names_its_models(pictures, tmp_path):
         "HF_ENDPOINT": "http://127.0.0.1:9",
     }
     command = [sys.executable, "-c", MEASURED, "score", str(pictures), "--output", str(tmp_path / "scores.jsonl")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=200, env=os.environ | empty, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | empty, check=True)
     assert all(f"{name} (float32)" in done.stderr for name in MODEL_SETS["embedded"])
     assert re.search(r"2 images, 0 failed; glance \(encoder_features\)", done.stderr)
     run = json.loads((tmp_path / "scores.jsonl.run.json").read_text(encoding="utf-8"))

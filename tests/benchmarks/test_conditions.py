@@ -7,7 +7,7 @@ from PIL import Image
 from benchmarks.common import conditions
 from recon_detect.errors import InputError
 
-ALL = [*conditions.SINGLE, *(name for family in conditions.FAMILIES.values() for name in family.conditions())]
+ALL = [*conditions.SINGLE, *(name for family in conditions.CURVES.values() for name in family.conditions())]
 
 
 @pytest.fixture
@@ -91,12 +91,12 @@ def test_a_second_jpeg_differs_from_the_first(image):
 def test_families_and_their_strengths():
     jpeg = ["jpeg-90", "jpeg-75", "jpeg-60", "jpeg-50"]
     assert conditions.expand(["png", "jpeg", "jpeg-75", "turn"]) == ["png", *jpeg, "turn"]
-    assert conditions.family_of("jpeg-33") == ("jpeg", 33)
-    assert conditions.family_of("screenshot-0.8+jpeg-90") == ("screenshot-jpeg", 0.8)
-    assert conditions.family_of("jpeg-75+offgrid-7+jpeg-50") == ("double-jpeg", 50)
-    assert conditions.family_of("mirror") is None and conditions.family_of("jpeg-75+mirror") is None
-    for name, family in conditions.FAMILIES.items():
-        assert [conditions.family_of(c) for c in family.conditions()] == [(name, s) for s in family.strengths]
+    assert conditions.curve_of("jpeg-33") == ("jpeg", 33)
+    assert conditions.curve_of("screenshot-0.8+jpeg-90") == ("screenshot-jpeg", 0.8)
+    assert conditions.curve_of("jpeg-75+offgrid-7+jpeg-50") == ("double-jpeg", 50)
+    assert conditions.curve_of("mirror") is None and conditions.curve_of("jpeg-75+mirror") is None
+    for name, family in conditions.CURVES.items():
+        assert [conditions.curve_of(c) for c in family.conditions()] == [(name, s) for s in family.strengths]
 
 
 @pytest.mark.parametrize("wrong", ["jpg-75", "resize-x", "png+sharpen"])

@@ -66,7 +66,7 @@ def test_a_run_is_read_back(run):
 
 
 def test_thresholds_on_halves(data, monkeypatch):
-    monkeypatch.setattr(calibration, "SPLITS", 10)
+    monkeypatch.setattr(calibration, "SPLITS", 5)
     monkeypatch.setattr(calibration, "scores_of", lambda encoding, name: data / f"scores-{encoding}")
     start(monkeypatch, calibration, "--data", data, "--output", data / "out.csv")
     found = {(line["score"], line["images"], line["strata"]): line for line in table(data / "out.csv")}
@@ -117,7 +117,7 @@ def test_whose_decoder(data, monkeypatch, capsys):
     "module, table", [(attribution, "x.csv"), (classifiers, "x.csv"), (calibration, "evidence-png.csv")]
 )
 def test_missing_scores_are_told_how_to_come_by(module, table, data, monkeypatch):
-    monkeypatch.setattr("benchmarks.common.scored.RESULTS", data)
+    monkeypatch.setattr("benchmarks.common.scores.RESULTS", data)
     scores = ["--scores", data / "x.scores.jsonl.partial"] if table == "x.csv" else []
     with pytest.raises(SystemExit, match=f"benchmarks.detection .*--output .*{table} leaves them"):
         start(monkeypatch, module, "--data", data, *scores)

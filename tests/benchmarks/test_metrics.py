@@ -63,7 +63,7 @@ def test_intervals_hold_the_figures_and_are_reproducible(scores):
 ])  # fmt: skip
 def test_intervals_are_those_of_a_plain_bootstrap(scores, column, figure):
     draw = np.random.default_rng(1)
-    plain = [figure(*(draw.choice(of, len(of)) for of in scores)) for _ in range(2000)]
+    plain = [figure(*(draw.choice(of, len(of)) for of in scores)) for _ in range(500)]
     assert np.allclose(metrics.intervals(*scores, metrics.RATES)[column], np.quantile(plain, [0.025, 0.975]), atol=0.03)
 
 

@@ -261,6 +261,6 @@ def console(page: Path, folder: Path) -> list[str]:
     """What a browser says of a page, which it has to have understood to its end."""
     command = [CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr",
                f"--user-data-dir={folder / 'profile'}", "--dump-dom", page.as_uri()]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0 and "</footer>" in done.stdout
     return [line for line in done.stderr.splitlines() if "CONSOLE" in line]

@@ -1,6 +1,6 @@
 import csv
 import sys
-import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from PIL import Image
 from benchmarks.speed import __main__ as speed
 from benchmarks.speed import aeroblade as speed_aeroblade
 from benchmarks.speed import dire as speed_dire
+from benchmarks.speed import timing
 from benchmarks.speed.timing import Clock, best_of, peak
 from recon_detect import load_detector
 
@@ -26,6 +27,9 @@ def files(tmp_path, picture):
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
+    # Ten products of large matrices take longer than everything that is timed here.
+    monkeypatch.setattr(speed, "peak", lambda device, dtype: 1e15)
+
     def benchmark(*arguments):
         output = tmp_path / "speed.csv"
         monkeypatch.setattr(sys, "argv", ["speed", *map(str, arguments), "--rounds", "1", "--output", str(output)])
@@ -43,24 +47,36 @@ def test_bfloat16_is_timed_where_there_are_instructions_for_it(monkeypatch):
         assert speed.dtypes_of("bfloat16,float32", CPU) == ["bfloat16", "float32"]
 
 
-def test_clock_adds_up_stages_and_keeps_what_was_raised():
+@pytest.fixture
+def advance(monkeypatch):
+    """Moves a clock that stands still otherwise, so that no test depends on how busy the machine is."""
+    now = [0.0]
+    monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+
+    def move(seconds):
+        now[0] += seconds
+
+    return move
+
+
+def test_clock_adds_up_stages_and_keeps_what_was_raised(advance):
     clock = Clock(CPU)
     for _ in range(2):
         with clock("sleep"):
-            time.sleep(0.01)
+            advance(0.25)
     with pytest.raises(ValueError), clock("failing"):
         raise ValueError
     assert clock.timed(lambda a, b=1: a + b, "sum")(1, b=2) == 3
-    assert 0.02 <= clock.stages["sleep"] < 0.5 and {"failing", "sum"} <= set(clock.stages)
+    assert clock.stages["sleep"] == 0.5 and {"failing", "sum"} <= set(clock.stages)
 
 
-def test_best_of_takes_the_shortest_of_rounds_in_turn():
+def test_best_of_takes_the_shortest_of_rounds_in_turn(advance):
     order = []
 
     def way(name):
         def once(clock):
             order.append(name)
-            time.sleep(0.03 if order.count(name) == 1 else 0.001)
+            advance((3, 1, 2)[order.count(name) - 1])
             with clock(f"{name} {order.count(name)}"):
                 pass
 
@@ -68,7 +84,7 @@ def test_best_of_takes_the_shortest_of_rounds_in_turn():
 
     best = best_of(3, {"a": way("a"), "b": way("b")}, CPU)
     assert order == ["a", "b"] * 3
-    assert all(taken < 0.03 and f"{name} 1" not in clock.stages for name, (taken, clock) in best.items())
+    assert all(taken == 1 and set(clock.stages) == {f"{name} 2"} for name, (taken, clock) in best.items())
 
 
 def test_peak_is_that_of_a_product(monkeypatch):
@@ -109,9 +125,9 @@ def test_all_layers_and_their_sum_are_computed_as_published(files, shared_weight
 def test_stages_of_this_package_are_timed_and_its_scores_unchanged(files, tiny_model, shared_weights):
     clock, way = Clock(CPU), (files, (str(tiny_model),), CPU, "float32")
     with speed_aeroblade.stages_of(clock):
-        timed = speed_aeroblade.ours(*way, clock, None)
+        timed = speed_aeroblade.ours(*way, clock, batch=None)
     assert set(clock.stages) == {"load", "read", "encode", "decode", "distance"}
-    assert np.array_equal(timed, speed_aeroblade.ours(*way, Clock(CPU), None))
+    assert np.array_equal(timed, speed_aeroblade.ours(*way, Clock(CPU), batch=None))
 
 
 def test_aeroblade_is_measured_to_the_end(run, tiny_model, shared_weights, monkeypatch):
@@ -157,4 +173,4 @@ def test_dire_is_measured_to_the_end(run, monkeypatch):
     for line in table.values():
         assert float(line["invert_s"]) > 0 < float(line["sample_s"]) and line["peak_memory_gb"] == "0.12"
         assert line["teraflop_an_image"] == table["as published"]["teraflop_an_image"]
-    assert all(0 < float(line["share_of_peak"]) < 2 for line in table.values())
+    assert all(0 <= float(line["share_of_peak"]) < 1 for line in table.values())

@@ -62,3 +62,54 @@ def test_markdown_of_a_table(folder):
 def test_a_set_of_models_has_its_name():
     assert layouts.models_of({"models": "taesd+taesdxl+taesd3+taef1"}) == "tiny"
     assert layouts.models_of({"models": "taesd+x"}) == "taesd, x"
+
+
+def detection_lines(method, models, generated):
+    return [
+        {"method": method, "distance": "l2", "models": models, "dtype": "float32", "group": group, "real": 9,
+         "generated": n, "auroc": 0.9, "auroc_low": 0.8, "auroc_high": 0.95}
+        for group, n in (("all", generated), ("autoencoder: SD kl-f8", 2))
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def two_files(folder, monkeypatch):
+    """Results of two runs that share the images but not the models."""
+    results = folder / "benchmarks" / "results"
+    monkeypatch.setattr(layouts, "RESULTS", results)
+    for name, models, text in (("a", "mini-sd", "mini-sd in bfloat16"), ("b", "taesd", "taesd in float32")):
+        write_table(results / f"detection-{name}.csv", f"set, crop; {text}; torch 1", detection_lines("m", models, 7))
+    return results
+
+
+def test_rows_of_several_files_stand_under_their_own_conditions(two_files):
+    table = layouts.comparison("detection-*.csv")
+    assert table.head[-1] == "conditions" and [(row[2], row[-1]) for row in table.rows] == [
+        ("mini-sd", "a"),
+        ("taesd", "b"),
+    ]
+    shared, *explained = table.note.split(". (")
+    assert shared.endswith("Conditions: against 9 photographs; set, crop; torch 1") and "float" not in shared
+    assert explained == ["a) mini-sd in bfloat16", "b) taesd in float32."]
+    assert table.head[4:6] == ["SD kl-f8 (n = 2)", "all (n = 7)"]
+
+
+def test_what_files_count_differently_is_said_in_each_row(two_files):
+    write_table(two_files / "detection-b.csv", "set, crop; torch 1", detection_lines("m", "taesd", 5))
+    table = layouts.comparison("detection-*.csv")
+    assert table.head[5] == "all (n)" and [row[5] for row in table.rows] == [
+        f"0.900 [0.80, 0.95] ({n})" for n in (7, 5)
+    ]
+    assert [row[-1] for row in table.rows] == ["a", ""]
+
+
+def test_one_condition_needs_no_letters(two_files):
+    table = layouts.comparison("detection-a.csv")
+    assert table.head[-1] == "all (n = 7)" and "(a)" not in table.note
+
+
+def test_pages_below_docs_are_filled(folder, monkeypatch):
+    page = folder / "docs" / "results" / "detection.md"
+    page.parent.mkdir()
+    page.write_text("<!-- figure: robustness-x.csv; auroc; method=a -->?<!-- / -->")
+    assert run(monkeypatch) == 0 and "0.910" in page.read_text()

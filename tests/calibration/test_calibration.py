@@ -23,7 +23,7 @@ from recon_detect.calibration import (
 )
 from recon_detect.calibration.strata import cell_of, strata_of
 from recon_detect.errors import CalibrationError, UsageError
-from recon_detect.models.registry import AUTOENCODERS
+from recon_detect.models.registry import AUTOENCODERS, same_weights
 from recon_detect.results import INCONCLUSIVE, LIKELY_GENERATED, LIKELY_REAL
 from tests.calibration.scored import rows
 
@@ -260,6 +260,15 @@ def test_another_detector_is_refused_with_what_differs(run, tiny_model, kl_model
     copied.check(dataclasses.replace(run, models=(dataclasses.replace(model, sha256=there),)))
     # Neither device nor versions decide.
     found.check(dataclasses.replace(run, device="cuda", versions={}))
+
+
+@pytest.mark.parametrize("row", AUTOENCODERS.values(), ids=lambda row: row.name)
+def test_weights_of_every_model_can_be_compared(run, row):
+    """Those of the package have no file on the hub."""
+    for sha256 in row.sums:
+        models = (dataclasses.replace(run.models[0], sha256=sha256),)
+        calibrate(rows([0.0]), dataclasses.replace(run, models=models)).check(dataclasses.replace(run, models=models))
+        assert same_weights(sha256) == row.sums[0]
 
 
 def test_shares_and_labels_are_checked(run):

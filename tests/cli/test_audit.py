@@ -133,7 +133,7 @@ def test_a_shortcut_can_fail_a_pipeline(audit, tmp_path):
         (("data", "--crop", "64"), "belong to --match FOLDER"),
         (("data", "--match", "out", "--encoding", "gif"), "encoding 'gif': expected png, or jpeg or webp"),
         (("data", "--fail-on", "generated"), "expected 'shortcut'"),
-        (("data/real",), "expected 5 or more readable images of each class; got 6 real and 0 generated"),
+        (("data/real",), "expected 5 or more readable images of each class; got 0 real and 0 generated"),
         (("nowhere",), "got 0 real and 0 generated"),
     ],
 )
@@ -149,9 +149,7 @@ def test_a_killed_run_goes_on_where_it_stopped(audit, tmp_path):
     command = [sys.executable, "-m", "recon_detect", "audit", folder, "--measurements", output, "--workers", "1"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
-        for _ in range(1200):
-            if partial.exists() and partial.read_text().count("\n") > 5:
-                break
+        while process.poll() is None and not (partial.exists() and partial.read_text().count("\n") > 5):
             time.sleep(0.01)
     finally:
         process.send_signal(signal.SIGKILL)

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -67,6 +68,41 @@ def test_labels_give_an_auroc(score, tmp_path, picture):
     assert "(n = 1 real, 1 generated" in score(tmp_path).err
 
 
+def test_a_killed_run_goes_on_where_it_stopped(cli, tiny_model, tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    for number in range(60):
+        Image.fromarray(generator.integers(0, 256, (256, 256, 3), np.uint8)).save(folder / f"{number:02}.png")
+    options = [
+        "--method",
+        "aeroblade",
+        "--models",
+        tiny_model,
+        "--distance",
+        "l2",
+        "--device",
+        "cpu",
+        "--batch-size",
+        "1",
+    ]
+    cli("score", folder, *options, "-o", tmp_path / "whole.csv")
+    partial = tmp_path / "out.csv.partial"
+    command = [*COMMAND, "score", folder, *options, "-o", tmp_path / "out.csv"]
+    for lines in (10, 25):
+        process = subprocess.Popen(list(map(str, command)), stderr=subprocess.DEVNULL)
+        while not partial.exists() or partial.read_bytes().count(b"\n") < lines:
+            assert process.poll() is None
+            time.sleep(0.002)
+        process.kill()
+        process.wait()
+    assert not (tmp_path / "out.csv").exists()
+    done = cli("score", folder, *options, "-o", tmp_path / "out.csv")
+    assert "of 60 images are done already" in done.err
+    assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert not partial.exists()
+
+
 def test_an_interrupted_published_run_starts_over(cli, kl_model, tmp_path, picture):
     """Its noise depends on the files before; going on would give other scores than an undisturbed run."""
     (tmp_path / "images").mkdir()
@@ -97,11 +133,14 @@ def test_interrupt_ends_with_130(tiny_model, tmp_path):
     for number in range(200):
         Image.fromarray(np.zeros((256, 256, 3), np.uint8)).save(tmp_path / f"{number}.png", compress_level=0)
     model = ["--method", "aeroblade", "--models", tiny_model, "--distance", "l2"]
-    command = [*COMMAND, "score", tmp_path, *model, "--batch-size", "1"]
     # A shell starts background jobs with interrupts ignored, and a test run may be one.
-    heeding = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    heeding = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from recon_detect.cli import main; main()"
+    )
+    command = [sys.executable, "-c", heeding, "score", tmp_path, *model, "--batch-size", "1"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(list(map(str, command)), **pipes, **heeding) as process:
+    with subprocess.Popen(list(map(str, command)), **pipes) as process:
         process.stdout.readline()
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate()
@@ -315,6 +354,8 @@ def test_a_calibration_that_was_interrupted_goes_on(cli, tiny_model, tmp_path, p
     assert len(set(after) - set(before)) == 1 and len(after) == 12
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_default_is_calibrated_and_judges_with_the_models_of_the_package(cli, offline, tmp_path, picture):
     """Two commands of the README, one after the other."""
     (tmp_path / "photos").mkdir()
@@ -326,7 +367,7 @@ def test_the_default_is_calibrated_and_judges_with_the_models_of_the_package(cli
     assert "3 photographs: " in done.err and "needs 299" in done.err and not list(tmp_path.glob("cal*"))
     done = cli(*real, "--fpr", 0.5, "--confidence", 0.8)
     assert "3 photographs; this threshold needs 3" in done.err and "glance on 3 photographs" in done.out
-    judge = ("score", tmp_path / "photos", "--calibration", calibration, "--fail-on", "generated")
+    judge = ("score", tmp_path / "photos" / "0.png", "--calibration", calibration, "--fail-on", "generated")
     assert all("verdict" in json.loads(line) for line in cli(*judge).out.splitlines())
 
 

@@ -134,7 +134,7 @@ def test_closing_stops_the_threads():
     stream = outcomes(slow(), Recorder())
     next(stream)
     stream.close()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while any(t.name.startswith("recon_detect") for t in threading.enumerate()) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not [t.name for t in threading.enumerate() if t.name.startswith("recon_detect")]

@@ -54,7 +54,6 @@ def ask(hub, tmp_path):
             env=env | environment,
             capture_output=True,
             text=True,
-            timeout=60,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout

@@ -20,14 +20,12 @@ if TYPE_CHECKING:
     from recon_detect.evidence import Evidence
 
 # The poses that are compared: mirrored, and moved by odd numbers of pixels, off the grids of 8, 4 and 2 pixels on which
-# the decoders write. A move by 4 would be half on the grid of FLUX.1 and SD3 (docs/methods.md, figure) ...
+# the decoders write. A move by 4 would be half on the grid of FLUX.1 and SD3 (docs/methods/grain.md, figure) ...
 POSES = ("identity", "hflip", "shift3,3", "shift5,5", "shift3,5")
 # ... and those of them in which a grain is looked for: as the image is, or mirrored, each with its share of the prior.
 PRIOR = {"identity": 0.8, "hflip": 0.2}
 # Added to an error before its logarithm: below it, in smooth images, a contrast is noise.
 FLOOR = 0.003
-# Images with fewer textured blocks tell nothing.
-ENOUGH = 4
 # One photograph in a hundred is beyond it: what is beyond is worth a remark.
 REMARKABLE = 2.33
 
@@ -72,7 +70,7 @@ def standardised(e: Evidence, nulls: Nulls, scale: float, poses: Sequence[str] =
 
 
 def corrected(z: NDArray[np.float64], share: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    """What is left of z after 1 / `share` tests like it (Sidak, 1967): Phi(result) = Phi(z) ** (1 / share).
+    """Corrects z for 1 / `share` tests like it (Sidak, 1967): Phi(result) = Phi(z) ** (1 / share).
 
     Written in whichever tail is small, so that nothing is rounded to infinity.
     """

@@ -6,10 +6,10 @@ from scipy import ndimage, stats
 
 from recon_detect import load_detector
 from recon_detect.errors import UsageError
-from recon_detect.evidence.texture import BLOCK
+from recon_detect.evidence.texture import BLOCK, ENOUGH
 from recon_detect.methods.grain import nulls
 from recon_detect.methods.grain import search as module
-from recon_detect.methods.grain.contrasts import ENOUGH, FLOOR, PRIOR, REMARKABLE, corrected
+from recon_detect.methods.grain.contrasts import FLOOR, PRIOR, REMARKABLE, corrected
 from recon_detect.methods.grain.crops import SCALES
 from recon_detect.methods.grain.search import DECISIVE, PLACES, SHARES, STAGES
 from tests.methods.conftest import SCALE

@@ -1,0 +1,95 @@
+"""Overviews across result files: the table of README, and the table of all methods."""
+
+from __future__ import annotations
+
+import re
+
+from benchmarks.common.data import RESULTS, read_table
+from benchmarks.report.layouts import Table
+from recon_detect.methods import METHODS, find_method
+from recon_detect.models.needs import Need
+
+CLEAN = "detection-all-tiny-bfloat16-crop320-png-cpu.csv"
+GLANCE = "detection-glance-encoder_features-embedded-bfloat16-crop320-png-cpu.csv"
+DIRE = "detection-dire-l1-mini-ddpm-float32-crop0-png-cpu.csv"
+JPEG = "detection-all-tiny-bfloat16-crop320-jpeg-75-cpu.csv"
+SAMPLES = ("robustness-default-crop320.csv", "robustness-glance-crop320.csv", "robustness-published-crop320.csv")
+SPEED = "speed-methods-cpu.csv"
+
+# The rows of README: both defaults, the contrast that they use, and the published methods that separate best.
+SUMMARY = ("glance", "grain", "contrast", "rdd", "hfi", "aeroblade")
+
+
+def lookup(file: str, **values: str) -> dict[str, str] | None:
+    """The first line of a result file that has these values; None if there is none."""
+    lines = read_table(RESULTS / file)[1]
+    return next((line for line in lines if values.items() <= line.items()), None)
+
+
+def clean(method: str) -> dict[str, str] | None:
+    """The result of a method on all clean images."""
+    return lookup(GLANCE if method == "glance" else CLEAN, method=method, group="all")
+
+
+def after(method: str, condition: str) -> dict[str, str] | None:
+    """The result of a method after a condition: on all images where that was run, else on a sample."""
+    every = lookup(JPEG, method=method, group="all") if condition == "jpeg-75" else None
+    samples = (lookup(file, method=method, condition=condition) for file in SAMPLES)
+    return every or next(filter(None, samples), None)
+
+
+def area(line: dict[str, str] | None) -> str:
+    """An AUROC and the number of images of both classes."""
+    return f"{float(line['auroc']):.2f} ({line['real']} + {line['generated']})" if line else "not measured"
+
+
+def summary() -> Table:
+    """Six methods: clean, compressed and resized; and their speed, once it is measured for all of them."""
+    rows = []
+    speeds = [lookup(SPEED, method=method, size="320") for method in SUMMARY]
+    for method in SUMMARY:
+        line = clean(method)
+        recall = f"{float(line['tpr_at_5_fpr']):.2f}" if line else ""
+        rows.append(
+            [f"`{method}`", area(line), recall, area(after(method, "jpeg-75")), area(after(method, "resize-0.75"))]
+        )
+    head = ["method", "clean", "TPR at 5 % FPR", "JPEG 75", "resized to 3/4"]
+    note = (
+        "AUROC (photographs + generated images); bfloat16; `glance` with the embedded models, the others with the four "
+        "tiny autoencoders."
+    )
+    if all(speeds):
+        head.append("seconds per image")
+        rows = [[*row, f"{float(speed['seconds']):.1f}"] for row, speed in zip(rows, speeds, strict=True) if speed]
+        note += " Seconds: a photograph of 320 px on one core, float32."
+    return Table(head, rows, note)
+
+
+def year(paper: str) -> str:
+    """The year of a paper: of its arXiv number, or the one that it names."""
+    if match := re.search(r"arXiv:(\d\d)\d\d\.", paper):
+        return f"20{match[1]}"
+    match = re.search(r"\b20\d\d\b", paper)
+    return match[0] if match else ""
+
+
+def linked(paper: str) -> str:
+    """A paper with links to arXiv."""
+    return re.sub(r"arXiv:(\d{4}\.\d{5})", r"[arXiv:\1](https://arxiv.org/abs/\1)", paper)
+
+
+def methods() -> Table:
+    """Every method of the registry, and what it reaches on the clean images."""
+    rows = []
+    for name in METHODS:
+        method = find_method(name)
+        line = clean(name) or (lookup(DIRE, method=name, group="all") if name == "dire" else None)
+        needs = ", ".join(need for need in Need if need in method.needs) or "pixels alone"
+        paper = method.paper
+        year_of = "" if paper.startswith("this project") else year(paper)
+        rows.append([f"`{name}`", method.title, linked(paper), year_of, needs, area(line)])
+    note = (
+        "AUROC (photographs + generated images) on the clean images of the development set, with the four tiny "
+        "autoencoders in bfloat16; `glance` with the embedded models; `dire` only on samples of its own embedded model."
+    )
+    return Table(["name", "what it computes", "paper", "year", "needs", "AUROC here"], rows, note)
