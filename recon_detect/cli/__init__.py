@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import signal
@@ -58,6 +59,7 @@ def main() -> None:
     level, streams = _logger.level, (sys.stdout, sys.stderr)
     if os.environ.get(DEBUG_VARIABLE):
         debug()
+    _accept_any_name(sys.stdout)
     code: int | str | None = 0
     try:
         with _signals():
@@ -163,6 +165,12 @@ def _explain(error: Exception) -> int:
         if message:
             print(shown_lines(f"recon-detect: {message}"), file=sys.stderr)
     return code
+
+
+def _accept_any_name(stream: object) -> None:
+    """Has no name of a file fail on the way out: pipes get UTF-8, as JSON is, and terminals escapes."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace", encoding=None if stream.isatty() else "utf-8")
 
 
 def _flushed(code: int | str | None) -> int | str | None:

@@ -157,7 +157,7 @@ def _calibrate(
         check_photographs(len(calibration.strata[ALL].scores), replace(fitting, combine=None))
         calibration.write(output)
         failed = sum(row.error is not None for row in journal.rows())
-        journal.finish()
+        journal.finish(others=True)  # copies that another --combine asked for, and will again
     _report(calibration, failed, output)
     return 0
 

@@ -162,10 +162,8 @@ def _score(
     paths: list[str], options: dict[str, Any], outputs: Outputs, calibration: str | None, fail_on: str | None
 ) -> int:
     """Scores, writes and prints; returns the exit code."""
-    from recon_detect.calibration import find_calibration
     from recon_detect.cli.sources import Sources
     from recon_detect.cli.tables import print_summary, print_table
-    from recon_detect.detector import load_detector
     from recon_detect.output import Journal
     from recon_detect.output.checks import check_file, check_folder
     from recon_detect.results import LIKELY_GENERATED
@@ -176,9 +174,7 @@ def _score(
     check_file(outputs.file)
     check_folder(outputs.maps)
     sources = Sources(paths)
-    detector = load_detector(**options)
-    if calibration:
-        detector = detector.with_calibration(find_calibration(calibration, detector.run_info.methods[0].name))
+    detector = _load(options, calibration)
     # Published scores depend on the files before: an interrupted run of them starts over.
     run, limits = detector.run_info, detector.settings.limits
     resume, file = run.compat is None, outputs.file
@@ -189,8 +185,9 @@ def _score(
         else nullcontext() as journal,
     ):
         if journal and (before := _before(journal, sources, outputs)):
-            print(f"{file}: already complete: {before['images']} images, {before['failed']} failed", file=sys.stderr)
-            found, failed = before["likely_generated"], before["failed"]
+            images, found, failed = (before[name] for name in ("images", "likely_generated", "failed"))
+            if not outputs.quiet:
+                print(f"{file}: already complete: {images} images, {failed} failed", file=sys.stderr)
         else:
             tally = _run(detector, sources, journal, outputs)
             found, failed = tally.verdicts[LIKELY_GENERATED], tally.failed
@@ -199,6 +196,17 @@ def _score(
             if not outputs.quiet:
                 print_summary(tally, run, file)
     return FOUND if fail_on and found else SOME_FAILED if failed else 0
+
+
+def _load(options: dict[str, Any], calibration: str | None) -> Detector:
+    """The detector, with the calibration of its first method."""
+    from recon_detect.calibration import find_calibration
+    from recon_detect.detector import load_detector
+
+    detector = load_detector(**options)
+    if calibration is None:
+        return detector
+    return detector.with_calibration(find_calibration(calibration, detector.run_info.methods[0].name))
 
 
 def _before(journal: Journal, sources: Sources, outputs: Outputs) -> dict[str, Any] | None:

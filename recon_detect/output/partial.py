@@ -53,6 +53,7 @@ class PartialFile:
         resume: Go on after the entries that are there already; False starts over.
 
     Attributes:
+        resumed: Whether there were entries when it was opened.
         changed: Number of entries whose file has changed since, or which were to be tried again.
 
     Raises:
@@ -77,9 +78,11 @@ class PartialFile:
             self.output.parent.mkdir(parents=True, exist_ok=True)
             stack.enter_context(Lock(self.output))
             stack.callback(self._remove_empty)
-            self.resumed = self.path.exists() and self._load()
+            if self.path.exists():
+                self._load()
+            self.resumed = bool(self._places)
             if not self.resume:
-                self.resumed, self._end = False, 0
+                self._end = 0
                 self._places.clear()
             self._file: IO[bytes] = stack.enter_context(self.path.open("ab"))
             self._file.truncate(self._end)
@@ -174,8 +177,15 @@ class PartialFile:
             raise UsageError(f"{self.output}: {what}; choose another output, or replace it with --overwrite")
         return description
 
-    def finish(self, **summary: Any) -> None:
-        """Moves the entries into place, and head and summary beside them as ``NAME.run.json``."""
+    def finish(self, *, others: bool = False, **summary: Any) -> None:
+        """Moves the entries into place, and head and summary beside them as ``NAME.run.json``.
+
+        Args:
+            others: Keep entries of images that `lacks` was not asked of, behind the others.
+            **summary: What to say of the entries.
+        """
+        if others:
+            self._wanted |= {name: place.stamp for name, place in self._places.items() if name not in self._wanted}
         with replacing(self.output) as path:
             self._complete(path)
         files = {"files": digest_of(self._wanted)} if self._wanted else {}
@@ -210,13 +220,13 @@ class PartialFile:
         failed = entry.get("error") is not None
         self._places[path_of(entry["path"])] = _Place(offset, entry.get("file", _UNKNOWN), failed)
 
-    def _load(self) -> bool:
-        """Finds the whole entries that are there; whether there is a whole head."""
+    def _load(self) -> None:
+        """Finds the whole entries that are there, behind a whole head."""
         damaged = []
         with self.path.open("rb") as file:
             head = file.readline(_LONGEST_HEAD)
             if not head.endswith(b"\n") and json_line(self.head).encode().startswith(head):
-                return False  # killed while it wrote its head
+                return  # killed while it wrote its head
             self._check_head(_parsed(head) if head.endswith(b"\n") else None)
             self._end = len(head)
             for number, line in enumerate(file, start=2):
@@ -230,7 +240,6 @@ class PartialFile:
         if damaged:
             log.warning("%s: %d damaged lines (the first is line %d); their images are scored again",
                         self.path, len(damaged), damaged[0])  # fmt: skip
-        return True
 
     def _check_head(self, head: Entry | None) -> None:
         if head is None or "run" not in head:

@@ -1,6 +1,7 @@
 """How commands end: exit codes, signals, pipes, outputs that cannot be written, names that nobody expects."""
 
 import csv
+import io
 import json
 import logging
 import os
@@ -15,7 +16,7 @@ import pytest
 from conftest import read_jsonl
 from PIL import Image
 
-from recon_detect.cli import CLOSED_PIPE, INTERNAL, NO_SPACE
+from recon_detect.cli import CLOSED_PIPE, INTERNAL, NO_SPACE, main
 from recon_detect.detector import Detector
 from recon_detect.names import path_of
 from recon_detect.output import Journal
@@ -148,6 +149,16 @@ def test_names_that_are_not_utf8_and_would_move_the_cursor_are_one_row_each(scor
     # What an output says can be scored again: it is a manifest.
     again = score(tmp_path / "out.csv", code=3)
     assert "4 images, 1 failed" in again.err and len(again.out.splitlines()) == 4
+
+
+def test_json_lines_are_utf8_whatever_the_locale_says(options, tmp_path, picture, monkeypatch):
+    Image.fromarray(picture(16, 16)).save(tmp_path / "ä絵.png")
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setattr(sys, "argv", ["recon-detect", "score", *map(str, (tmp_path / "ä絵.png", *options))])
+    with pytest.raises(SystemExit, match="0"):
+        main()
+    assert json.loads(stream.buffer.getvalue().decode("utf-8"))["path"] == str(tmp_path / "ä絵.png")
 
 
 def test_what_a_terminal_would_obey_is_escaped_in_tables_and_messages(score, tmp_path, picture, monkeypatch):
