@@ -86,6 +86,7 @@ def make(photographs: list[Path], output: Path, options: argparse.Namespace) -> 
         run,
         fpr=options.fpr,
         strata=("compression",),
+        near_copies=True,  # each form of the photographs is a stratum
         data=f"{len(photographs)} openly licensed photographs of Debian packages (assets/photographs.py), middle "
         f"crops of {options.crop} px, each as {', '.join(FORMS)}",
     )

@@ -80,7 +80,7 @@ def trials(
     for seed in range(SPLITS):
         first, second = halves(rows, seed)
         fitted = [row for name in before for row in by_form[name] if row.path in first]
-        calibration = calibrate(fitted, run, combine=judged.combine, fit_share=0.3, **options)
+        calibration = calibrate(fitted, run, combine=judged.combine, fit_share=0.3, near_copies=True, **options)
         tried = [row for name in after for row in by_form[name] if row.path in second]
         hits = flagged(calibration, tried)
         real = np.array([row.label == "real" for row in tried])

@@ -188,7 +188,11 @@ def outcome(data: bytes) -> str:
 
 def _work(connection: Connection, seconds: float, address_space: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
-    while (data := connection.recv()) is not None:
+    while True:
+        try:
+            data = connection.recv()
+        except EOFError:
+            return
         begin = time.process_time()
         # Twice the limit, for each file is decoded twice. Beyond it the system ends the process with SIGXCPU.
         resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(begin + 2 * seconds), resource.RLIM_INFINITY))
@@ -223,7 +227,7 @@ class Worker:
         theirs.close()
 
     def __call__(self, data: bytes) -> Answer:
-        """Decodes a file in the worker, which is started again where it did not survive."""
+        """Decodes one file; never raises."""
         try:
             self._connection.send(data)
             if self._connection.poll(60 * self._seconds):  # of waiting, as in a deadlock, no processor time is used

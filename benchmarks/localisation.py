@@ -17,7 +17,7 @@ import argparse
 import platform
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -146,7 +146,7 @@ def _photographs(data: Path, crop: int) -> list[dict[str, str]]:
 
 
 def measure(
-    options: argparse.Namespace, detector: Detector, rows: list[dict[str, str]], done: set[str]
+    options: argparse.Namespace, detector: Detector, rows: list[dict[str, str]], done: Collection[str]
 ) -> Iterator[dict[str, Any]]:
     """The scores of every map of each image that has none yet."""
     transform = Transform(options.crop or None, options.encoding)

@@ -29,7 +29,7 @@ from typing import ClassVar
 class ReconDetectError(Exception):
     """The root of the tree above."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: ClassVar[int] = 70
 
 
 class UsageError(ReconDetectError, ValueError):
@@ -100,3 +100,5 @@ class OutOfMemory(DeviceError):
 
 class NumericalError(ReconDetectError):
     """A reconstruction that is not finite, in float32 too."""
+
+    exit_code: ClassVar[int] = 3

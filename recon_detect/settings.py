@@ -76,6 +76,11 @@ class Settings:
         if self.alpha not in ALPHA:
             raise UsageError(f"alpha={self.alpha!r}: expected one of {', '.join(ALPHA)}")
 
+    @property
+    def limits(self) -> dict[str, int]:
+        """Settings that decide which images become errors, and change no score: a resumed run has the same."""
+        return {"max_pixels": self.max_pixels, "max_bytes": self.max_bytes}
+
 
 @dataclass(frozen=True, slots=True)
 class Fitting:
@@ -90,6 +95,8 @@ class Fitting:
             model; see `fit_combiner`. It is fitted to a part of the images, and the thresholds to the others.
         pca: Principal components that a classifier keeps.
         tune: Whether a classifier's parameters are chosen by cross-validation.
+        near_copies: Whether near copies of a picture, such as its JPEG, count as pictures of their own: where forms of
+            the same pictures are strata of their own. Copies with equal pixels always count once.
         fit_share: Share of the images that a combination is fitted to.
         probability: ``"platt"``, ``"isotonic"``, or ``"temperature"`` of scores that are log odds.
         prior: Share of generated images among those that will be judged, for probabilities.
@@ -102,6 +109,7 @@ class Fitting:
     combine: str | None = None
     pca: int | None = None
     tune: bool = False
+    near_copies: bool = False
     fit_share: float = 0.5
     probability: str = "platt"
     prior: float = 0.5

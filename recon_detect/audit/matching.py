@@ -7,7 +7,6 @@ import hashlib
 import json
 import math
 import os
-import re
 from collections import defaultdict
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from recon_detect import names
 from recon_detect._version import __version__
 from recon_detect.atomic import replacing
 from recon_detect.audit.verdict import FEWEST, GENERATED, REAL, Audit, Measured
@@ -118,10 +118,13 @@ def write_manifest(matched: Matched, images: Sequence[Source], folder: Path, *, 
     table = []
     for image in images:
         width, height = (side, side) if written else sizes[image.id]
-        place = {"path": os.path.relpath(str(image.image), folder), "label": image.label}
+        place = {"path": names.written(os.path.relpath(str(image.image), folder)), "label": image.label}
         table.append(place | dict(image.about) | {"width": int(width or 0), "height": int(height or 0)})
     columns = list(dict.fromkeys(name for line in table for name in line))
-    with replacing(folder / "manifest.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with (
+        replacing(folder / "manifest.csv") as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
+    ):
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(table)
@@ -152,10 +155,9 @@ def read_transform(path: Path) -> Transform | None:
 
 
 def _write_image(transform: Transform, folder: Path, settings: Settings, row: Measured) -> Source | None:
-    stem = re.sub(r"[^\w.-]", "_", Path(row.path).stem)[:80]
     # Equal names in different folders do not collide, and other pixels or another transform are another file.
-    key = hashlib.sha256(f"{row.path} {row.values['sha256']} {transform}".encode()).hexdigest()[:8]
-    path = folder / "images" / str(row.label) / f"{stem}.{key}{transform.suffix}"
+    stem = names.short_stem(Path(row.path).stem, f"{row.path} {row.values['sha256']} {transform}")
+    path = folder / "images" / str(row.label) / f"{stem}{transform.suffix}"
     if not path.exists():
         try:
             data = transform.encoded(Path(row.path), settings)

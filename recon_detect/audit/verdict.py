@@ -16,6 +16,7 @@ from recon_detect.audit.features import CATEGORY, FEATURES, FLAG, PIXELS, Featur
 from recon_detect.engine.prefetch import ahead
 from recon_detect.errors import InputError, UsageError
 from recon_detect.images import as_sources
+from recon_detect.names import shown, written
 from recon_detect.settings import DEFAULTS, Settings
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Measured:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values of the row."""
-        return {"path": self.path, "label": self.label, **self.values, "error": self.error}
+        return {"path": written(self.path), "label": self.label, **self.values, "error": self.error}
 
     @classmethod
     def from_dict(cls, row: dict[str, Any], source: Source) -> Measured:
@@ -78,7 +79,7 @@ def _measured(settings: Settings, transform: Transform | None, source: Source) -
         image = transform.encoded(source.image, settings) if transform else source.image
         return Measured(source.id, source.label, measure(image, settings), about=about)
     except (InputError, MemoryError) as error:
-        return Measured(source.id, source.label, error=f"{type(error).__name__}: {error}", about=about)
+        return Measured(source.id, source.label, error=shown(f"{type(error).__name__}: {error}"), about=about)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +190,7 @@ class Audit:
             skipped=skipped,
             real=counts[REAL],
             generated=counts[GENERATED],
-            errors={row.path: row.error for row in rows if row.error},
+            errors={written(row.path): row.error for row in rows if row.error},
             unlabelled=sum(row.label is None and not row.error for row in rows),
             repeated=_repeated(usable),
             transform=transform,

@@ -119,11 +119,14 @@ class Calibration:
         return self.strata[ALL if stratum == UNLIKE else stratum]
 
     def judge(self, row: Row) -> Verdict | None:
-        """Judges an image; None of one without a score."""
+        """Judges an image; None of one without a score. One without enough texture is inconclusive, its p-value 1."""
         if not row.scores or not math.isfinite(score := float(self.scores([row])[0])):
             return None
         name = self.stratum_of(row)
         stratum = self.held_against(name)
+        combined = score if self.combiner else None
+        if row.undecidable:
+            return Verdict(INCONCLUSIVE, combined, 1.0, None, name, stratum.threshold)
         verdict = INCONCLUSIVE
         if stratum.threshold is not None and score > stratum.threshold:
             verdict = LIKELY_GENERATED
@@ -132,7 +135,7 @@ class Calibration:
         origin = self.attribution.attribute(row) if self.attribution and verdict == LIKELY_GENERATED else None
         return Verdict(
             verdict,
-            score if self.combiner else None,
+            combined,
             conformal_p_value(stratum.scores, score),
             probability_of(self.odds, score, self.prior) if self.odds else None,
             name,
@@ -147,12 +150,7 @@ class Calibration:
         Raises:
             CalibrationError: Another detector; names what differs.
         """
-        before, now = map(_comparable, (self.run, run))
-        if different := [
-            f"{name} was {_shown(self.run, name)}, is {_shown(run, name)}"
-            for name in dict.fromkeys((*before, *now))
-            if before.get(name) != now.get(name)
-        ]:
+        if different := differences(self.run, run):
             raise CalibrationError(
                 f"the calibration is of another detector: {'; '.join(different)}. "
                 "Score with those settings, or calibrate anew"
@@ -243,6 +241,16 @@ def judged_scores(rows: Sequence[Row], method: str, combiner: Combiner | None) -
         return combiner.scores(rows)
     scores = [row.scores[method].value if method in row.scores else math.nan for row in rows]
     return np.array(scores, dtype=np.float64)
+
+
+def differences(before: RunInfo, now: RunInfo) -> list[str]:
+    """Descriptions of what decides scores and differs between two runs; copies of the same weights do not differ."""
+    first, second = _comparable(before), _comparable(now)
+    return [
+        f"{name} was {_shown(before, name)}, is {_shown(now, name)}"
+        for name in dict.fromkeys((*first, *second))
+        if first.get(name) != second.get(name)
+    ]
 
 
 def _comparable(run: RunInfo) -> JsonObject:

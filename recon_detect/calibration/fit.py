@@ -15,6 +15,7 @@ from recon_detect.calibration.attribution import ByContrast, ByTypicality
 from recon_detect.calibration.bounds import needed, smallest_rate, upper_threshold
 from recon_detect.calibration.calibration import Calibration, Stratum, judged_scores
 from recon_detect.calibration.combiner import Combiner, combinations, fit_combiner
+from recon_detect.calibration.distinct import decidable, distinct
 from recon_detect.calibration.probability import PROBABILITIES, fit_probability
 from recon_detect.calibration.strata import ALL, FACETS, strata_of
 from recon_detect.errors import UnknownName, UsageError
@@ -76,15 +77,16 @@ def calibrate(rows: Iterable[Row], run: RunInfo, *, pixel_models: Collection[str
     """Fits a calibration to scored images with labels.
 
     Args:
-        rows: Labelled ``"real"`` or ``"generated"``; photographs alone will do. Changed copies (`augmented`) are only
-            fitted to, and only if their originals are. Generated images with a `Row.generator` are told apart, where
+        rows: Labelled ``"real"`` or ``"generated"``; photographs alone will do. Each picture counts once, and those
+            without enough texture not at all. Changed copies (`augmented`) are only fitted to, and only if their
+            originals are. Generated images with a `Row.generator` are told apart, where
             there are two kinds of it with five images each.
         run: Run of the rows; its first method is calibrated, unless they are combined.
         pixel_models: Models of the run that are diffusion models of pixels.
         **options: Fields of `Fitting`, such as ``fpr`` and ``combine``.
 
     Raises:
-        UsageError: See `fitting_of`; or no photographs with scores.
+        UsageError: See `fitting_of`; no photographs with scores; or one picture with both labels.
     """
     fitting = fitting_of(options)
     method = run.methods[0].name
@@ -94,10 +96,11 @@ def calibrate(rows: Iterable[Row], run: RunInfo, *, pixel_models: Collection[str
         key=lambda row: row.path,
     )
     copies = [row for row in scored if COPY in row.path]
-    originals = [row for row in scored if COPY not in row.path]
-    real, generated = ([row for row in originals if row.label == label] for label in ("real", "generated"))
+    labelled = [row for row in scored if COPY not in row.path and row.label in ("real", "generated")]
+    pictures = distinct(decidable(labelled), near_copies=fitting.near_copies)
+    real, generated = ([row for row in pictures if row.label == label] for label in ("real", "generated"))
     if not real:
-        raise UsageError("no photographs with scores: a calibration needs images labelled real")
+        raise UsageError("no photographs with scores: a calibration needs images labelled real, with some texture")
     attribution = _attribution(real, generated, method, fitting.fpr, pixel_models)
     combiner, real, generated = _combined(real, generated, copies, fitting)
     fake = np.sort(_finite(judged_scores(generated, method, combiner)))

@@ -10,6 +10,7 @@ from PIL import Image, TiffImagePlugin
 from recon_detect.errors import UnreadableImage, UsageError
 
 _BACKGROUNDS = {"white": 255, "black": 0}
+_BAND = 512
 _UNSIGNED, _FLOATING = 1, 3  # SampleFormat of TIFF
 _WHITE_IS_ZERO, _BLACK_IS_ZERO = 0, 1  # PhotometricInterpretation of TIFF
 
@@ -68,6 +69,16 @@ def values_to_rgb(array: np.ndarray[Any, Any], alpha: str) -> tuple[np.ndarray[A
         unit = np.repeat(unit, 3, axis=2)
         notes.append("grey to RGB")
     return unit, notes
+
+
+def to_bytes(pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """(H, W, 3) uint8 of pixels in uint8 or in float32 from 0 to 1, in bands of rows: of large images copies count."""
+    if pixels.dtype == np.uint8:
+        return pixels
+    rounded = np.empty(pixels.shape, np.uint8)
+    for top in range(0, len(pixels), _BAND):
+        rounded[top : top + _BAND] = (pixels[top : top + _BAND] * 255).round()
+    return rounded
 
 
 def with_channels(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

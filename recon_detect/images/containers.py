@@ -10,7 +10,7 @@ from itertools import islice
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 # What decides pixels (PNG, third edition, section 5.6), and the orientation.
-_PNG_PICTURE = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf")
+_PNG_PICTURE = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"eXIf")
 _PNG_TEXT = (b"tEXt", b"zTXt", b"iTXt")
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _SOS, _EOI, _APP0, _APP14, _APP15, _COMMENT = 0xDA, 0xD9, 0xE0, 0xEE, 0xEF, 0xFE
@@ -21,7 +21,8 @@ _WEBP_STILL = (b"VP8X", b"ALPH", b"VP8 ", b"VP8L")
 def picture_alone(data: bytes) -> bytes | None:
     """The same picture in a file of its own, or None where it cannot be taken out of the format.
 
-    Metadata is left out but for the names of text entries, which audits look for. Of an animation the first frame stays.
+    Metadata is left out but for the names of text entries, which audits look for; of an animation the first frame
+    stays.
     """
     try:
         if data.startswith(_PNG):
@@ -46,14 +47,14 @@ def _png(data: bytes) -> bytes:
     while at + 8 <= len(data):
         (length,) = struct.unpack_from(">I", data, at)
         name, end = data[at + 4 : at + 8], at + 12 + length
+        if end > len(data) and name != b"IDAT":
+            break
         if name in _PNG_PICTURE and (name != b"eXIf" or _sum_fits(data, at, end)):
             parts.append(data[at:end])
         elif name in _PNG_TEXT and (keyword := data[at + 8 : at + 8 + min(length, 80)].partition(b"\0")[0]):
             parts.append(_chunk(b"tEXt", keyword + b"\0"))
         at = end
-        if name == b"IEND":
-            break
-    return b"".join(parts)
+    return b"".join([*parts, _chunk(b"IEND", b"")])
 
 
 def _sum_fits(data: bytes, start: int, end: int) -> bool:

@@ -50,7 +50,7 @@ def _walk(folder: Path, label: str | None, seen: set[tuple[int, int]], left_out:
             return
         seen.add(place)
         with os.scandir(folder) as entries:
-            listed = sorted(((entry.name, entry.is_dir()) for entry in entries))
+            listed = sorted((entry.name, entry.is_dir()) for entry in entries)
     except OSError as error:
         left_out[f"unreadable folder {folder} ({error.strerror})"] += 1
         return

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from recon_detect.errors import InputError, UnreadableImage, UsageError
-from recon_detect.images.colour import array_of, to_rgb, values_to_rgb, with_channels
+from recon_detect.images.colour import array_of, to_bytes, to_rgb, values_to_rgb, with_channels
 from recon_detect.images.decode import Admit, Decoded, check_pixels, decode, decode_opened
 from recon_detect.images.duplicates import difference_hash
 from recon_detect.images.heard import collected, printable
@@ -80,7 +80,7 @@ class Picture:
 
     def bytes(self) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """The pixels as (H, W, 3) uint8."""
-        return self.pixels if self.pixels.dtype == np.uint8 else (self.pixels * 255).round().astype(np.uint8)
+        return to_bytes(self.pixels)
 
     def stored(self) -> torch.Tensor:
         """The pixels as (3, H, W), RGB, in their own type and range."""

@@ -5,13 +5,10 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from recon_detect.errors import WeightsCorrupt, WeightsError
 from recon_detect.images.kinds import kind_of
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 _FETCH = "download the file itself again"
 
@@ -32,8 +29,8 @@ def check_safetensors(path: Path) -> None:
         raise WeightsCorrupt(f"{path}: cut off in its header: {_FETCH}")
 
 
-def read_pickled(path: Path) -> Mapping[str, Tensor]:
-    """The tensors of a checkpoint of torch, in its present or its old format; nothing else is read from it.
+def read_pickled(path: Path) -> Mapping[str, Any]:
+    """The tensors and plain values of a checkpoint of torch, by name, in its present or its old format.
 
     Raises:
         WeightsError: No such file, no checkpoint (says what it is), or something else than tensors in it.

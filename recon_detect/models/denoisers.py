@@ -13,7 +13,7 @@ from recon_detect.models import hub
 from recon_detect.models.backbones import quiet_transformers
 from recon_detect.models.inversion import ddim_inversion, ddim_sampling, noise_error, respaced
 from recon_detect.models.torchvision_guard import hide_broken_torchvision
-from recon_detect.models.weights import Weights, find_component
+from recon_detect.models.weights import Weights, find_component, folder_of
 from recon_detect.settings import Inversion
 from recon_detect.tensors.devices import autocast
 
@@ -147,7 +147,7 @@ def load_denoiser(
     ).input_ids
     with torch.inference_mode():
         prompt = encoder.eval()(tokens).last_hidden_state
-    origin = "folder" if Path(model).expanduser().is_dir() else "hub"
+    origin = "folder" if folder_of(model).is_dir() else "hub"
     weights = Weights(model, folders["unet"], _UNET, origin, hub.sha256_of(folders["unet"] / _UNET))
     lowered = torch.bfloat16 if dtype == "bfloat16" else torch.float32
     return Denoiser(

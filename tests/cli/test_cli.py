@@ -54,7 +54,7 @@ def test_results_and_maps_in_files(score, image_folder, tmp_path, suffix):
 
 
 def test_what_the_library_warns_of_is_told_once(score, image_folder, monkeypatch):
-    monkeypatch.setattr("recon_detect.detector.has_bfloat16", lambda device: False)
+    monkeypatch.setattr("recon_detect.models.loading.has_bfloat16", lambda device: False)
     for _ in range(2):
         told = score(image_folder, "--dtype", "bfloat16", code=3).err
         assert told.count("recon-detect: warning: this CPU has no bfloat16") == 1

@@ -7,13 +7,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from recon_detect.evidence.texture import textured_blocks
-from recon_detect.methods.grain.contrasts import ENOUGH, PRIOR, REMARKABLE, corrected, pooled, standardised
+from recon_detect.evidence.texture import ENOUGH, textured_blocks
+from recon_detect.methods.grain.contrasts import (
+    PRIOR,
+    REMARKABLE,
+    corrected,
+    pooled,
+    standardised,
+    without_doubtful_decoder,
+)
 from recon_detect.methods.grain.crops import crop
 from recon_detect.methods.grain.nulls import file_of
 from recon_detect.methods.method import Method, MethodResult
 from recon_detect.models.needs import Need
 from recon_detect.models.registry import family_of
+from recon_detect.results import NO_TEXTURE
 
 if TYPE_CHECKING:
     from recon_detect.evidence import Evidence
@@ -48,13 +56,14 @@ def glance(e: Evidence, nulls: Nulls) -> MethodResult:
                 "box": list(boxes[row]),
             }
     score = np.where(enough, pooled(per_model), 0.0)
+    details = list(map(without_doubtful_decoder, score.tolist(), details))
     remarks = [_in_words(value, of_image) for value, of_image in zip(score.tolist(), details, strict=True)]
     return MethodResult(per_model, score, details, remarks)
 
 
 def _in_words(score: float, details: dict[str, Any]) -> str:
     if not details:
-        return "not enough texture to tell"
+        return NO_TEXTURE
     mirrored = ", mirrored" if details["mirrored"] else ""
     return f"grain of the {details['decoder']} decoder{mirrored}" if score >= REMARKABLE else ""
 

@@ -6,7 +6,7 @@ from scipy import stats
 from recon_detect import load_detector
 from recon_detect.evidence.distances import FEATURES
 from recon_detect.methods import find_method
-from recon_detect.methods.grain import nulls
+from recon_detect.methods.grain import contrasts, nulls
 from recon_detect.methods.grain.contrasts import FLOOR, PRIOR
 from recon_detect.methods.grain.glance import GLANCE_SIDE, POSES
 from tests.methods.conftest import SCALE
@@ -49,6 +49,13 @@ def test_only_the_most_textured_part_is_looked_at(detector, textured):
     )
     assert whole[0].details["box"] == [96, 96, 96 + GLANCE_SIDE, 96 + GLANCE_SIDE]
     assert whole.scores[0] == pytest.approx(part.scores[0], rel=1e-4)
+
+
+def test_a_decoder_is_named_only_where_the_score_is_remarkable(detector, tiny_model, textured, monkeypatch):
+    for threshold in (-9.0, 9.0):
+        monkeypatch.setattr(contrasts, "REMARKABLE", threshold)
+        details = detector.score(textured(96, 96), progress=False)[0].details
+        assert details.get("decoder") == (str(tiny_model) if threshold < 0 else None) and "box" in details
 
 
 def test_without_texture_there_is_nothing_to_tell(detector):
