@@ -45,7 +45,7 @@ def _blocks(x: Tensor) -> tuple[int, int]:
 
 
 def enough_texture(share: float, x: Tensor) -> bool:
-    """True where an image of the size of x (B, 3, H, W) has a `share` of textured blocks that is enough for a score."""
+    """True where an image of the size of x (B, 3, H, W) carries evidence, by its share of textured blocks."""
     rows, columns = _blocks(x)
     return round(share * rows * columns) >= min(ENOUGH, rows * columns)
 
