@@ -56,7 +56,7 @@ def reconstructed(module: Any, x: Tensor, moved: float = 0.0) -> tuple[Tensor, T
     return z, (module.decode(z + torch.randn_like(z) * z.std() * moved).sample + 1) / 2
 
 
-class Pool:
+class ActivationPool:
     """Inputs and outputs of each convolution of the teacher, for some hundred crops; renewed one by one."""
 
     def __init__(self, teacher: Any, crops: Crops) -> None:
@@ -106,7 +106,7 @@ class Pool:
         return x, y[:, :, top : top + length, left : left + length].clone()
 
 
-def gradients(student: nn.Module, pool: Pool) -> list[float]:
+def gradients(student: nn.Module, pool: ActivationPool) -> list[float]:
     """Gradients of every convolution on the teacher's activations; returns the fidelity of each in decibels."""
     by_layer = []
     for name, layer in convolutions(student).items():
@@ -165,7 +165,7 @@ def main() -> None:
     run = Run(
         options.runs / Path(options.teacher).name, {"student": student}, Optimisers(student, options.rate, ADAM_RATE)
     )
-    pool = Pool(teacher, Crops(photographs, np.random.default_rng([options.seed, run.done]), CROP))
+    pool = ActivationPool(teacher, Crops(photographs, np.random.default_rng([options.seed, run.done]), CROP))
     for _ in range(POOL_START if run.done < options.rounds else 0):
         pool.renew()
     for done in run.rounds(options.rounds, REPORT):

@@ -84,7 +84,7 @@ def test_each_layer_is_held_to_the_same_layer_of_the_teacher(photographs, teache
 
     images = [Image.open(path).convert("RGB") for path in sorted(photographs.glob("*.png"))]
     module = AutoencoderTiny.from_pretrained(teacher).to(PRECISION).requires_grad_(False)
-    pool = autoencoders.Pool(module, Crops(images, np.random.default_rng(0), 64))
+    pool = autoencoders.ActivationPool(module, Crops(images, np.random.default_rng(0), 64))
     pool.renew()
     student = AutoencoderTiny.from_pretrained(teacher)
     assert min(autoencoders.gradients(student, pool)) > 40
