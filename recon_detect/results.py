@@ -235,7 +235,8 @@ class Row:
     @property
     def undecidable(self) -> bool:
         """True where the image has too little texture for any score to mean much."""
-        return NO_TEXTURE in self.notes
+        # Rows of earlier versions have no such note by most methods.
+        return NO_TEXTURE in self.notes or self.texture == 0
 
     @property
     def first(self) -> Score:

@@ -104,8 +104,9 @@ def test_no_score_decides_on_a_blank_image(run):
     for score, verdict in ((999.0, LIKELY_GENERATED), (-999.0, LIKELY_REAL)):
         (row,) = rows([score])
         assert calibration.judge(row).verdict == verdict
-        judged = calibration.judge(replace(row, notes=(NO_TEXTURE,)))
-        assert (judged.verdict, judged.p_value, judged.probability) == (INCONCLUSIVE, 1.0, None)
+        for blank in (replace(row, notes=(NO_TEXTURE,)), replace(row, texture=0.0)):
+            judged = calibration.judge(blank)
+            assert (judged.verdict, judged.p_value, judged.probability) == (INCONCLUSIVE, 1.0, None)
 
 
 def test_blank_images_are_no_drift(run):
