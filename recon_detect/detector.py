@@ -274,7 +274,7 @@ class Detector:
         Raises:
             UsageError: Options that cannot be right, or no photographs with scores.
         """
-        fitting = fitting_of(options)
+        fitting = fitting_of(**options)
         by_generator = generated if isinstance(generated, Mapping) else {None: generated}
         rows: list[Row] = []
         for label, name, images in [("real", None, real), *(("generated", *kind) for kind in by_generator.items())]:

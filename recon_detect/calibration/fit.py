@@ -26,8 +26,8 @@ from recon_detect.settings import FITTING, Fitting
 Rows = list[Row]
 
 
-def fitting_of(options: Mapping[str, Any]) -> Fitting:
-    """Options of `calibrate` by name, checked as far as possible before anything is scored.
+def fitting_of(**options: Any) -> Fitting:
+    """The options of `calibrate`, checked as far as possible before anything is scored.
 
     Raises:
         UsageError: An unknown option, a share outside (0, 1), an unknown name, or options that exclude each other.
@@ -88,7 +88,7 @@ def calibrate(rows: Iterable[Row], run: RunInfo, *, pixel_models: Collection[str
     Raises:
         UsageError: See `fitting_of`; no photographs with scores; or one picture with both labels.
     """
-    fitting = fitting_of(options)
+    fitting = fitting_of(**options)
     method = run.methods[0].name
     # In an order of their own: no sum depends on that in which they were scored.
     scored = sorted(

@@ -140,7 +140,7 @@ def _calibrate(
     from recon_detect.output import Journal
     from recon_detect.output.checks import check_file
 
-    fitting = fitting_of(options)
+    fitting = fitting_of(**options)
     check_file(output)
     photographs, others = labelled(real, generated)
     least = check_photographs(len(photographs), fitting)
