@@ -359,6 +359,15 @@ def test_names_that_are_not_utf8_go_into_every_format_and_come_back(tmp_path):
     assert (tmp_path / "out.jsonl").read_text().replace("\n", "").isprintable()
 
 
+def test_what_a_method_says_in_odd_characters_is_written(tmp_path):
+    odd = dataclasses.replace(row("a.png"), notes=("\udcff",), error="\udcff", label="\udcff")
+    odd.scores["rdd"].details["text"] = "\udcff"
+    for suffix in ("jsonl", "csv", "parquet"):
+        write(tmp_path / f"out.{suffix}", odd)
+    assert pq.read_table(tmp_path / "out.parquet")["notes"].to_pylist() == [r"\udcff"]
+    assert read_jsonl(tmp_path / "out.jsonl")[0]["notes"] == ["\udcff"]
+
+
 def test_cells_that_a_spreadsheet_would_run_are_text_where_that_is_asked_for(tmp_path):
     names = ["=HYPERLINK(1)", "+1", "-1", "@SUM(1)", "\t=1", "\r=1", "a=1"]
     for safe in (False, True):
