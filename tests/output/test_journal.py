@@ -42,7 +42,8 @@ def test_json_lines_hold_the_rows_as_they_are(tmp_path):
     rows = [row("ä.png"), row("b.png", error="UnreadableImage: x")]
     write(tmp_path / "out.jsonl", *rows)
     assert read_jsonl(tmp_path / "out.jsonl") == [entry.to_dict(RUN.fingerprint) for entry in rows]
-    assert json.loads((tmp_path / "out.jsonl.run.json").read_text()) == json.loads(json.dumps(RUN.to_dict()))
+    counts = {"images": 2, "failed": 1, "likely_generated": 0}
+    assert json.loads((tmp_path / "out.jsonl.run.json").read_text()) == json.loads(json.dumps(RUN.to_dict() | counts))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out.jsonl", "out.jsonl.run.json"]
 
 
@@ -238,7 +239,7 @@ def test_complete_results_are_known_and_others_refused(tmp_path):
     filled(path, images)
     with Journal(path, RUN) as journal:
         assert journal.finished(images) is None and not any(map(journal.lacks, images))
-        journal.finish(images=2)
+        journal.finish()
     with Journal(path, RUN) as journal:
         assert journal.finished(images)["images"] == 2
         with pytest.raises(UsageError, match=r"results of other images.*--overwrite"):
