@@ -34,7 +34,7 @@ TOLERANCE = 1e-6
 
 @dataclass(slots=True)
 class Tally:
-    """What happened to the runs into one format."""
+    """Counts of the runs into one format, and how far their scores are from those of the undisturbed run."""
 
     kills: int = 0
     in_journal: list[int] = field(default_factory=list)

@@ -219,6 +219,7 @@ def _before(journal: Journal, sources: Sources, outputs: Outputs) -> dict[str, A
 
     if not outputs.overwrite and (before := journal.finished(sources)):
         if not (outputs.retry_failed and before["failed"]):
+            _check_maps(before, sources, outputs)
             return before
         if journal.output.suffix.lower() != ".jsonl":
             raise UsageError(f"{journal.output}: complete, and only .jsonl can be added to; score all with --overwrite")
@@ -242,12 +243,25 @@ def _before(journal: Journal, sources: Sources, outputs: Outputs) -> dict[str, A
     return None
 
 
+def _check_maps(before: dict[str, Any], sources: Sources, outputs: Outputs) -> None:
+    """Whether a complete output has its maps too.
+
+    Raises:
+        UsageError: Some are missing.
+    """
+    from recon_detect.output.heatmap import heatmap_path
+
+    if outputs.maps:
+        made = sum(heatmap_path(source.id, outputs.maps).exists() for source in sources)
+        if missing := max(before["images"] - before["failed"] - made, 0):
+            raise UsageError(f"{outputs.file}: complete, but {missing} maps are missing; score again with --overwrite")
+
+
 def _run(detector: Detector, sources: Sources, journal: Journal | None, outputs: Outputs) -> Tally:
     """Scores into files, or as lines of JSON."""
     from recon_detect.cli.tables import Tally
     from recon_detect.output import save_heatmap
     from recon_detect.output.writers import json_line
-    from recon_detect.results import LIKELY_GENERATED
 
     fingerprint, tally = detector.run_info.fingerprint, Tally()
     progress = False if outputs.quiet else None
@@ -260,6 +274,5 @@ def _run(detector: Detector, sources: Sources, journal: Journal | None, outputs:
                 if outputs.as_json and not journal:
                     print(json_line(row.to_dict(fingerprint)), end="", flush=True)
     if journal:
-        found = tally.verdicts[LIKELY_GENERATED]
-        journal.finish(images=tally.images, failed=tally.failed, likely_generated=found)
+        journal.finish()
     return tally

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from recon_detect.names import written
 from recon_detect.results import Row
 
 # Begins the note of a copy.
@@ -31,4 +32,4 @@ class Seen:
             self._paths[key] = row.path
         # A row of an earlier start may name a picture that is not among the images any more.
         others = tuple(note for note in row.notes if not note.startswith(_SAME_PIXELS))
-        return replace(row, notes=(*others, f"{_SAME_PIXELS}{first}") if first else others)
+        return replace(row, notes=(*others, f"{_SAME_PIXELS}{written(first)}") if first else others)

@@ -9,7 +9,7 @@ from typing import Any
 from recon_detect.errors import UsageError
 from recon_detect.output.partial import Entry, PartialFile
 from recon_detect.output.writers import WRITERS
-from recon_detect.results import Row, RunInfo
+from recon_detect.results import LIKELY_GENERATED, Row, RunInfo
 
 
 class Journal(PartialFile):
@@ -70,8 +70,18 @@ class Journal(PartialFile):
                 if row.error is None and row.path not in self._places and still_valid(row):
                     self.add(row)
 
-    def _complete(self, path: Path) -> None:
-        WRITERS[self.output.suffix.lower()](path, self.rows(), self.run, self.csv_safe)
+    def _complete(self, path: Path) -> dict[str, int]:
+        counts = {"images": 0, "failed": 0, "likely_generated": 0}
+
+        def counted() -> Iterator[Row]:
+            for row in self.rows():
+                counts["images"] += 1
+                counts["failed"] += row.error is not None
+                counts["likely_generated"] += row.verdict is not None and row.verdict.verdict == LIKELY_GENERATED
+                yield row
+
+        WRITERS[self.output.suffix.lower()](path, counted(), self.run, self.csv_safe)
+        return counts
 
     def _whole(self, line: bytes) -> Entry | None:
         entry = super()._whole(line)

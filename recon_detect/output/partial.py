@@ -177,27 +177,28 @@ class PartialFile:
             raise UsageError(f"{self.output}: {what}; choose another output, or replace it with --overwrite")
         return description
 
-    def finish(self, *, others: bool = False, **summary: Any) -> None:
-        """Moves the entries into place, and head and summary beside them as ``NAME.run.json``.
+    def finish(self, *, others: bool = False) -> None:
+        """Moves the entries into place, and head and counts beside them as ``NAME.run.json``.
 
         Args:
             others: Keep entries of images that `lacks` was not asked of, behind the others.
-            **summary: What to say of the entries.
         """
         if others:
             self._wanted |= {name: place.stamp for name, place in self._places.items() if name not in self._wanted}
         with replacing(self.output) as path:
-            self._complete(path)
+            counts = self._complete(path)
         files = {"files": digest_of(self._wanted)} if self._wanted else {}
         with replacing(self._head_path) as path:
-            path.write_text(json.dumps(self.head | summary | files, indent=2) + "\n", encoding="utf-8")
+            path.write_text(json.dumps(self.head | counts | files, indent=2) + "\n", encoding="utf-8")
         self._file.close()
         self._reader.close()
         self.path.unlink()
 
-    def _complete(self, path: Path) -> None:
+    def _complete(self, path: Path) -> dict[str, int]:
+        """Writes the complete file; gives counts of its entries."""
         with path.open("w", encoding="utf-8") as file:
             file.writelines(map(json_line, self.current()))
+        return {}
 
     @property
     def _head_path(self) -> Path:

@@ -60,7 +60,13 @@ def flat(row: Row, run: str) -> dict[str, Any]:
     scores, per_model, details, notes = (entry.pop(name) for name in ("scores", "per_model", "details", "notes"))
     by_model = {f"{method}.{model}": value for method, values in per_model.items() for model, value in values.items()}
     text = json.dumps(details, ensure_ascii=False) if details else ""
-    return {**entry, **scores, **by_model, "details": text, "notes": "; ".join(notes)}
+    values = {**entry, **scores, **by_model, "details": text, "notes": "; ".join(notes)}
+    return {name: _encodable(value) if isinstance(value, str) else value for name, value in values.items()}
+
+
+def _encodable(text: str) -> str:
+    """Text that UTF-8 takes, whatever a method or a file put into it."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def write_jsonl(path: Path, rows: Iterable[Row], run: RunInfo, csv_safe: bool = False) -> None:
@@ -80,7 +86,7 @@ def write_csv(path: Path, rows: Iterable[Row], run: RunInfo, csv_safe: bool = Fa
         csv_safe: Put ``'`` before text that a spreadsheet would take for a formula.
     """
     fingerprint = run.fingerprint
-    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(columns_of(run)))
         writer.writeheader()
         for row in rows:

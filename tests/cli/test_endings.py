@@ -218,6 +218,7 @@ def test_complete_results_are_not_scored_again_nor_replaced(score, photos, tmp_p
         assert "already complete: 4 images, 1 failed" in score(photos, "-o", output, code=3).err
         assert "results of other images" in score(photos / "0.png", "-o", output, code=2).err
         assert "with other limits" in score(photos, "-o", output, "--max-pixels", 9, code=2).err
+        assert "3 maps are missing" in score(photos, "-o", output, "--maps", tmp_path / "maps", code=2).err
         assert "only .jsonl can be added to" in score(photos, "-o", output, "--retry-failed", code=2).err
     assert output.read_bytes() == content and sorted(tmp_path.glob("out*")) == [output, tmp_path / "out.csv.run.json"]
     score(photos, "-o", output, "--overwrite", "--max-pixels", 9, code=3)

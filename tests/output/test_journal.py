@@ -42,7 +42,8 @@ def test_json_lines_hold_the_rows_as_they_are(tmp_path):
     rows = [row("ä.png"), row("b.png", error="UnreadableImage: x")]
     write(tmp_path / "out.jsonl", *rows)
     assert read_jsonl(tmp_path / "out.jsonl") == [entry.to_dict(RUN.fingerprint) for entry in rows]
-    assert json.loads((tmp_path / "out.jsonl.run.json").read_text()) == json.loads(json.dumps(RUN.to_dict()))
+    counts = {"images": 2, "failed": 1, "likely_generated": 0}
+    assert json.loads((tmp_path / "out.jsonl.run.json").read_text()) == json.loads(json.dumps(RUN.to_dict() | counts))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out.jsonl", "out.jsonl.run.json"]
 
 
@@ -238,7 +239,7 @@ def test_complete_results_are_known_and_others_refused(tmp_path):
     filled(path, images)
     with Journal(path, RUN) as journal:
         assert journal.finished(images) is None and not any(map(journal.lacks, images))
-        journal.finish(images=2)
+        journal.finish()
     with Journal(path, RUN) as journal:
         assert journal.finished(images)["images"] == 2
         with pytest.raises(UsageError, match=r"results of other images.*--overwrite"):
@@ -357,6 +358,15 @@ def test_names_that_are_not_utf8_go_into_every_format_and_come_back(tmp_path):
     assert columns[0] == columns[1] == columns[2] and columns[0][0] == r"\xe9\xff.png"
     assert [path_of(path) for path in columns[0]] == names
     assert (tmp_path / "out.jsonl").read_text().replace("\n", "").isprintable()
+
+
+def test_what_a_method_says_in_odd_characters_is_written(tmp_path):
+    odd = dataclasses.replace(row("a.png"), notes=("\udcff",), error="\udcff", label="\udcff")
+    odd.scores["rdd"].details["text"] = "\udcff"
+    for suffix in ("jsonl", "csv", "parquet"):
+        write(tmp_path / f"out.{suffix}", odd)
+    assert pq.read_table(tmp_path / "out.parquet")["notes"].to_pylist() == [r"\udcff"]
+    assert read_jsonl(tmp_path / "out.jsonl")[0]["notes"] == ["\udcff"]
 
 
 def test_cells_that_a_spreadsheet_would_run_are_text_where_that_is_asked_for(tmp_path):
