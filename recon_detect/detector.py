@@ -124,10 +124,10 @@ class Detector:
         if self.device.type == "cpu":
             keep_freed_memory()
         self.models = load_models(self.methods, settings, self.device, published=bool(compat))
+        self.settings = self._reading = settings
         if all(Need.TRAINED_SIZE in bound.method.needs for bound in self.methods):
             # Brought to that size before they are batched, images of any size fill a batch.
-            settings = replace(settings, middle_square=settings.middle_square or self.models.side)
-        self.settings = settings
+            self._reading = replace(settings, middle_square=settings.middle_square or self.models.side)
         tiled = Distances(self.models.distances, self.models.lpips).tiled
         self._sizer = BatchSizer(self.device, self.models.reconstructors, settings.batch_size, tiled=tiled)
         self.run_info = RunInfo(
@@ -245,7 +245,7 @@ class Detector:
             noise = [partial(_noise, g) for g in generators] if generators else None
             return rows_of(self.methods, self.evidence(x, noise=noise), items, maps=maps)
 
-        with closing(run(as_sources(images), compute, self.settings, self.device, self._sizer)) as outcomes:
+        with closing(run(as_sources(images), compute, self._reading, self.device, self._sizer)) as outcomes:
             for outcome in outcomes:
                 row = outcome.result if outcome.result is not None else error_row(outcome.item, outcome.error)
                 yield replace(row, verdict=self.calibration.judge(row)) if self.calibration else row
@@ -283,7 +283,7 @@ class Detector:
             if augment and fitting.combine:
                 chosen = {row.path for row in scored if is_fitted_to(row, fitting.fit_share)}
                 originals = (source for source in as_sources(again) if source.id in chosen)
-                copies = augmented(originals, augment, self.settings)
+                copies = augmented(originals, augment, self._reading)
                 scored += self._labelled(copies, label, journal, progress)
             rows += [replace(row, generator=name) for row in scored]
         pixel_models = {model.name for model in self.models.reconstructors if model.side}
@@ -335,7 +335,7 @@ class Detector:
             before, after = (batch.reconstruction(0, view=TRAINED, passes=passes).cpu().numpy() for passes in (0, 1))
             return list(zip(before, after, strict=True))
 
-        with closing(run(as_sources(images), compute, self.settings, self.device, self._sizer)) as outcomes:
+        with closing(run(as_sources(images), compute, self._reading, self.device, self._sizer)) as outcomes:
             for outcome in outcomes:
                 image, after = outcome.result or (None, None)
                 error = f"{type(outcome.error).__name__}: {outcome.error}" if outcome.error else None
