@@ -345,7 +345,7 @@ def test_a_calibration_that_was_interrupted_goes_on(cli, tiny_model, tmp_path, p
     assert len(json.loads(calibration.read_text())["strata"]["all"]["scores"]) == 12
     # Scores beside the output are used again, but for a file that has changed.
     with monkeypatch.context() as patch:
-        patch.setattr("recon_detect.detector.Detector._compute", lambda *_: pytest.fail("scored again"))
+        patch.setattr("recon_detect.detector.rows_of", lambda *_, **__: pytest.fail("scored again"))
         cli(*command[:-1], 0.4)
     Image.fromarray(picture(seed=50)).save(tmp_path / "photographs" / "3.png")
     before = json.loads(calibration.read_text())["strata"]["all"]["scores"]

@@ -20,6 +20,7 @@ from recon_detect.cli import CLOSED_PIPE, INTERNAL, NO_SPACE, main
 from recon_detect.detector import Detector
 from recon_detect.names import path_of
 from recon_detect.output import Journal
+from recon_detect.rows import rows_of
 
 COMMAND = [sys.executable, "-m", "recon_detect"]
 ROOT = Path(__file__).parents[2]
@@ -214,7 +215,7 @@ def test_complete_results_are_not_scored_again_nor_replaced(score, photos, tmp_p
     score(photos, "-o", output, code=3)
     content = output.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(Detector, "_compute", lambda *_: pytest.fail("scored again"))
+        patch.setattr("recon_detect.detector.rows_of", lambda *_, **__: pytest.fail("scored again"))
         assert "already complete: 4 images, 1 failed" in score(photos, "-o", output, code=3).err
         assert "results of other images" in score(photos / "0.png", "-o", output, code=2).err
         assert "with other limits" in score(photos, "-o", output, "--max-pixels", 9, code=2).err
@@ -230,19 +231,22 @@ def test_complete_results_are_not_scored_again_nor_replaced(score, photos, tmp_p
 
 def test_what_failed_is_tried_again_where_that_is_asked_for(score, photos, tmp_path, monkeypatch):
     broken, output = photos / "1.png", tmp_path / "out.jsonl"
-    failing = Detector._compute
+    scored = []
 
-    def out_of_memory(self, evidence, items, maps):
+    def out_of_memory(methods, evidence, items, *, maps):
         if str(broken) in [item.source.id for item in items]:
             raise MemoryError
-        return failing(self, evidence, items, maps)
+        return rows_of(methods, evidence, items, maps=maps)
+
+    def noting(methods, evidence, items, *, maps):
+        scored.extend(item.source.id for item in items)
+        return rows_of(methods, evidence, items, maps=maps)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Detector, "_compute", out_of_memory)
+        patch.setattr("recon_detect.detector.rows_of", out_of_memory)
         score(photos, "-o", output, code=3)
     assert "1 failed" in score(photos, "-o", output, code=3).err
-    scored = []
-    monkeypatch.setattr(Detector, "_compute", lambda *a: scored.extend(i.source.id for i in a[2]) or failing(*a))
+    monkeypatch.setattr("recon_detect.detector.rows_of", noting)
     assert "2 of 3 images are done already" in score(photos, "-o", output, "--retry-failed").err
     assert scored == [str(broken)]
     assert [(row["path"][-5:], row["error"]) for row in read_jsonl(output)] == [(f"{n}.png", None) for n in range(3)]
