@@ -173,7 +173,14 @@ def step_error(predict: NoisePredictor, x: Tensor, schedule: Schedule, *, step: 
     """Mean square (B,) of what one step there and back changes after `step` steps of inversion; `step` + 2 evaluations.
 
     The stepwise error of SeDID (Ma et al., 2023, arXiv:2307.06272).
+
+    Raises:
+        UsageError: The schedule has no such step.
     """
+    if step >= len(schedule.times):
+        raise UsageError(
+            f"expected more than {step} inversion steps, got {len(schedule.times)}: raise --inversion-steps"
+        )
     x = ddim_inversion(predict, x, schedule, steps=step) if step else x
     alpha_bar, alpha_bar_next = list(_edges(schedule))[step]
     there = _ddim_step(predict, x, schedule.times[step], alpha_bar, alpha_bar_next)
