@@ -1,1 +1,1 @@
-"""What the package ships, and how it is made: photographs, null distributions, calibrations, students."""
+"""Makers of the data that the package ships: photographs, null distributions, calibrations, students."""

@@ -2,7 +2,7 @@
 
     python -m assets.photographs --packages . --output photographs/
     python -m assets.calibration --photographs photographs/
-    python -m assets.calibration --data ../shared/eval  # what it says of images that benchmarks.detection has scored
+    python -m assets.calibration --data ../shared/eval  # verdicts on images that benchmarks.detection has scored
 
 Each photograph in four forms, each of which is a stratum of its own: PNG, JPEG 75, JPEG 50, WebP 80. Of middle crops of
 320 px: what is larger has more blocks to average over, and passes the threshold more seldom.
@@ -86,6 +86,7 @@ def make(photographs: list[Path], output: Path, options: argparse.Namespace) -> 
         run,
         fpr=options.fpr,
         strata=("compression",),
+        near_copies=True,  # each form of the photographs is a stratum
         data=f"{len(photographs)} openly licensed photographs of Debian packages (assets/photographs.py), middle "
         f"crops of {options.crop} px, each as {', '.join(FORMS)}",
     )

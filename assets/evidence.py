@@ -4,7 +4,7 @@
 
 One safetensors file per image and condition, with tensors ``SCALE/MODEL/VIEW/PASSES/DISTANCE`` of means over blocks of
 32 px of the error map, turned back upright, from which `benchmarks.ablation` computes every combination without a
-network. Files that are there are kept: a run that was killed goes on.
+network. Existing files stay: a run that was killed continues.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from recon_detect.evidence import Evidence
 from recon_detect.evidence.texture import block_means
 from recon_detect.evidence.views import VIEWS
 from recon_detect.methods.grain.contrasts import POSES
-from recon_detect.methods.grain.crops import SIDE, crop
+from recon_detect.methods.grain.crops import CROP_SIDE, crop
 from recon_detect.models.lpips import load_lpips
 
 DISTANCES = ("lpips_vgg_2", "lpips_vgg_1", "bandpass_l2", "highpass_l2", "l2", "l1")
-# How the map of a view that begins so is laid over the image again.
+# View that lays the map of a view back over the image, by the beginning of its name.
 BACK = {"hflip": "hflip", "rot90": "rot270", "rot180": "rot180"}
 
 
@@ -61,8 +61,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, required=True, help="folder for the evidence (gigabytes)")
     parser.add_argument("--models", default="tiny")
     parser.add_argument("--crop", type=int, default=320)
-    parser.add_argument("--side", type=int, default=SIDE, help="of what is looked at, after scaling")
-    parser.add_argument("--scales", default="1", help="looks at these scales, separated by commas; fractions as 4/3")
+    parser.add_argument("--side", type=int, default=CROP_SIDE, help="side of the crop in pixels, after scaling")
+    parser.add_argument("--scales", default="1", help="scales of the crops, separated by commas; fractions as 4/3")
     parser.add_argument("--distances", default=",".join(DISTANCES))
     parser.add_argument(
         "--views", default=";".join(POSES), help="separated by semicolons; 'ablation' for all that it compares"
@@ -79,7 +79,7 @@ def main() -> None:
     part, parts = map(int, options.part.split("/"))
 
     rows = large_enough(read_manifest(options.data), options.crop)
-    # In random order, so that a part of the work is a sample of the whole.
+    # The order is random, so that a part of the work is a sample of the whole.
     order = np.random.default_rng(0).permutation(len(rows))[: options.images][part::parts]
     detector = load_detector("aeroblade", models=options.models.split(","), dtype=options.dtype, device="cpu")
     lowered = torch.bfloat16 if options.dtype == "bfloat16" else torch.float32

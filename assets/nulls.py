@@ -43,7 +43,7 @@ from recon_detect.models.registry import AUTOENCODERS, MODEL_SETS
 
 @dataclass(frozen=True)
 class Pool:
-    """Of a method: its models, the poses that it compares, the scales that it looks at, and the distances by channels.
+    """Models of a method, with the poses and scales that it compares, and the distances by channels.
 
     Autoencoders with 16 channels keep finer detail than those with 4, so their grain is finer (docs/methods/grain.md).
     """
@@ -186,7 +186,7 @@ def main() -> None:
                   f"above 1.645: {np.mean(best > 1.645):.3f}, above 2.326: {np.mean(best > 2.326):.3f}, largest "
                   f"{best.max():.2f}")  # fmt: skip
     photographs = max(len(images) for images in evidence.values())
-    # What `assets.searches` adds holds for other contrasts: it is to be measured again.
+    # Fields that `assets.searches` adds hold for other contrasts, and have to be measured again.
     table = {model: row | {"searches": {}} for model, row in table.items()}
     content = {"source": options.source, "photographs": photographs, options.method: table}
     with replacing(nulls.file_of(options.method)) as temporary:

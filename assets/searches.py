@@ -4,7 +4,7 @@ r"""Fits how the best of each search of the grain is distributed over photograph
 
 To be run after `assets.nulls`, on the same photographs. Every stage of the search looks for the largest of many
 contrasts that are not independent; how large that is in photographs is measured by making the same search in them. The
-trials are kept, and a run that was killed goes on where it stopped.
+trials are stored, and a run that was killed continues where it stopped.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ def searched(detector: Any, x: torch.Tensor) -> dict[str, list[float]]:
     """The best of each search in one image (1, 3, H, W), by stage, in the order of the models."""
     null = nulls.find_nulls(GRAIN.name, MODELS)
     crops = Crops(detector.evidence(x).using(GRAIN.distance, MODELS), null)
-    found = {}
+    by_stage = {}
     for stage in SEARCHES:
         best = {trial.model: trial.best_pose()[0] for trial in STAGES[stage](crops, np.arange(1))}
-        found[stage] = [best[model] for model in range(len(MODELS))]
-    return found
+        by_stage[stage] = [best[model] for model in range(len(MODELS))]
+    return by_stage
 
 
 def read(path: Path) -> Trials:
@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--conditions", default="png,jpeg-75+offgrid-7")
     parser.add_argument("--crop", type=int, default=512)
     parser.add_argument("--dtype", default="float32")
-    parser.add_argument("--trials", type=Path, required=True, help="where the trials are kept")
+    parser.add_argument("--trials", type=Path, required=True, help="file of the trials")
     options = parser.parse_args()
     paths = [row["path"] for row in read_manifest(options.data)]
     wanted = [(f"{condition}:{path}", condition, path) for path in paths for condition in options.conditions.split(",")]

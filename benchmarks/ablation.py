@@ -1,4 +1,4 @@
-"""Which contrast, distance and combination separates best, from evidence that was computed once.
+"""Separation by every contrast, distance and combination, from evidence that was computed once.
 
     python -m assets.evidence --data ../shared/eval --conditions jpeg-75 --views ablation --output evidence/
     python -m benchmarks.ablation --data ../shared/eval --evidence evidence/ --condition jpeg-75
@@ -38,7 +38,7 @@ DISTANCES = (
     "l1",
 )
 FLOORS = (0.0, 0.001, 0.003, 0.01)
-# How the blocks of 32 px are brought together: the error of the whole, or the contrasts of all blocks.
+# Pooling of the blocks of 32 px: the error of the whole, or the contrasts of all blocks.
 POOLINGS: dict[str, Callable[[np.ndarray], float]] = {
     "error of all": lambda contrasts: float(contrasts[0]),
     "mean of blocks": lambda contrasts: float(contrasts[1:].mean()),

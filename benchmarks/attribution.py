@@ -1,4 +1,4 @@
-"""Whose decoder an image is said to be of, against the truth.
+"""Attribution of images to decoders, compared with the truth.
 
     python -m benchmarks.attribution --data ../shared/eval --scores benchmarks/results/x.scores.jsonl.partial
 
@@ -34,7 +34,7 @@ SIXFOLD = 6
 
 
 def untrained(rows: list[Entry], method: str) -> list[str]:
-    """Of every image, held against photographs of another fold."""
+    """Predicts the decoder of every image from photographs of another fold."""
     predicted = [""] * len(rows)
     decoders = [row["decoder"] for row in rows]
     for training, test in StratifiedKFold(2, shuffle=True, random_state=0).split(rows, decoders):
@@ -47,7 +47,7 @@ def untrained(rows: list[Entry], method: str) -> list[str]:
 
 
 def trained(rows: list[Entry], method: str) -> list[str]:
-    """Of every generated image, by the classes of the other folds."""
+    """Predicts the decoder of every generated image from the classes of the other folds."""
     predicted = [""] * len(rows)
     decoders = np.array([row["decoder"] for row in rows])
     for training, test in StratifiedKFold(SIXFOLD, shuffle=True, random_state=0).split(rows, decoders):
@@ -59,7 +59,7 @@ def trained(rows: list[Entry], method: str) -> list[str]:
 
 
 def strangers(rows: list[Entry], method: str) -> list[str]:
-    """Of every generated image, by the classes of the other families."""
+    """Predicts the decoder of every generated image from the classes of the other families."""
     predicted = [""] * len(rows)
     for family in DECODERS:
         others = [row for row in rows if row["decoder"] != family]
@@ -88,7 +88,7 @@ def draw(matrices: dict[str, tuple[list[str], np.ndarray]], path: Path) -> None:
             ax.text(j, i, shown[i, j], ha="center", va="center", color="white" if share > 0.6 else "black")
         ax.set_xticks(range(len(labels)), labels, rotation=30, ha="right")
         ax.set_yticks(range(len(shown)), [label for label, there in zip(labels, present, strict=True) if there])
-        ax.set(title=title, xlabel="told", ylabel="true")
+        ax.set(title=title, xlabel="predicted", ylabel="true")
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=110, format="png")
     plt.close(figure)
@@ -119,7 +119,7 @@ def answers_of(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
-    parser.add_argument("--scores", type=Path, required=True, help="what benchmarks.detection kept")
+    parser.add_argument("--scores", type=Path, required=True, help="scores of benchmarks.detection")
     parser.add_argument("--method", default="contrast", help="whose scores of each model are compared")
     parser.add_argument("--name", default="png", help="for the names of the results")
     parser.add_argument("--output", type=Path, default=RESULTS)

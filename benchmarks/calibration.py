@@ -1,4 +1,4 @@
-r"""Whether thresholds keep what they promise: calibrated on half of the photographs, tried on the other half.
+r"""Error rates at thresholds that are calibrated on half of the photographs, measured on the other half.
 
     for e in png jpeg-75; do
         python -m benchmarks.detection --data ../shared/eval --methods contrast,aedr,hfi --models tiny --encoding $e \
@@ -35,7 +35,7 @@ SPLITS = 200
 
 @dataclass(frozen=True)
 class Judged:
-    """What is calibrated: methods, and how they are combined."""
+    """Methods that are calibrated, and their combination."""
 
     name: str
     methods: tuple[str, ...]
@@ -73,14 +73,14 @@ def flagged(calibration: Calibration, rows: Sequence[Row]) -> np.ndarray[Any, An
 def trials(
     rows: dict[str, list[Entry]], run: RunInfo, judged: Judged, form: str, **options: Any
 ) -> Iterator[dict[str, float]]:
-    """What came out of each split."""
+    """Results of each split."""
     run = replace(run, methods=tuple(m for name in judged.methods for m in run.methods if m.name == name))
     by_form = {name: [Row.from_dict(row) for row in only(of, judged.methods)] for name, of in rows.items()}
     before, after = FORMS[form]
     for seed in range(SPLITS):
         first, second = halves(rows, seed)
         fitted = [row for name in before for row in by_form[name] if row.path in first]
-        calibration = calibrate(fitted, run, combine=judged.combine, fit_share=0.3, **options)
+        calibration = calibrate(fitted, run, combine=judged.combine, fit_share=0.3, near_copies=True, **options)
         tried = [row for name in after for row in by_form[name] if row.path in second]
         hits = flagged(calibration, tried)
         real = np.array([row.label == "real" for row in tried])

@@ -1,4 +1,4 @@
-r"""Whether what a classifier learns from some generators and data sets holds for others.
+r"""Classifiers that are trained on some generators and data sets, measured on others.
 
     python -m benchmarks.detection --data ../shared/eval --methods contrast,aedr,hfi --models tiny \
         --output benchmarks/results/x.csv
@@ -139,7 +139,7 @@ def crossed_table(rows: list[Entry], scorer: str, features: str) -> Iterator[dic
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
-    parser.add_argument("--scores", type=Path, required=True, help="what benchmarks.detection kept")
+    parser.add_argument("--scores", type=Path, required=True, help="scores of benchmarks.detection")
     parser.add_argument("--name", default="png", help="for the names of the results")
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""How well a method separates photographs from generated images, per decoder family, on a data set with a manifest.
+"""Separation of photographs and generated images by method and decoder family, on a data set with a manifest.
 
     python -m benchmarks.detection --data ../shared/eval --models taesd --crop 320
 
@@ -81,7 +81,7 @@ def conditions_of(run: RunInfo, options: argparse.Namespace, sample: str, small:
 
 
 def name_of(detector: Detector, options: argparse.Namespace) -> str:
-    """Of the results: what they are computed by, and from what."""
+    """Name of the results: hardware, settings and data."""
     by = computed_name(detector.run_info, options.methods)
     return f"detection-{by}-crop{options.crop}-{options.encoding}-{detector.device.type}"
 

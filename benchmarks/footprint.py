@@ -1,4 +1,4 @@
-"""What the package costs before and while it works: start-up times and memory.
+"""Costs of the package before and while it works: start-up times and memory.
 
     python -m benchmarks.footprint --models taesd
 

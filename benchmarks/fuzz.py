@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -188,7 +188,11 @@ def outcome(data: bytes) -> str:
 
 def _work(connection: Connection, seconds: float, address_space: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
-    while (data := connection.recv()) is not None:
+    while True:
+        try:
+            data = connection.recv()
+        except EOFError:
+            return
         begin = time.process_time()
         # Twice the limit, for each file is decoded twice. Beyond it the system ends the process with SIGXCPU.
         resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(begin + 2 * seconds), resource.RLIM_INFINITY))
@@ -201,7 +205,7 @@ def _work(connection: Connection, seconds: float, address_space: int) -> None:
 
 
 class Answer(NamedTuple):
-    """What became of a file, the processor's seconds for both decodings, and the worker's peak memory so far in kB."""
+    """The outcome of a file, processor seconds for both decodings, and the worker's peak memory so far in kB."""
 
     result: str
     seconds: float = 0.0
@@ -223,7 +227,7 @@ class Worker:
         theirs.close()
 
     def __call__(self, data: bytes) -> Answer:
-        """Decodes a file in the worker, which is started again where it did not survive."""
+        """Decodes one file; never raises."""
         try:
             self._connection.send(data)
             if self._connection.poll(60 * self._seconds):  # of waiting, as in a deadlock, no processor time is used

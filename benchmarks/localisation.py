@@ -1,4 +1,4 @@
-"""How well error maps and contrast maps point at the part of a photograph that was changed, where masks are known.
+"""Localisation of changed parts of photographs by error maps and contrast maps, where masks are known.
 
     python -m benchmarks.localisation --plant ../shared/eval --data planted/ --models taesd
     python -m benchmarks.localisation --data planted/ --models taesd,taesdxl
@@ -17,7 +17,7 @@ import argparse
 import platform
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ from recon_detect.output.heatmap import colour
 
 # Windows that contrast maps are averaged over, in pixels: single pixels of a quotient are noise.
 WINDOW = BLOCK
-# What a heat map of a contrast shows in its brightest colour: the turned error is twice the upright one.
+# Contrast of the brightest colour of a heat map: the turned error is twice the upright one.
 BRIGHTEST = float(np.log(2))
 Maps = dict[str, torch.Tensor]
 
@@ -81,7 +81,7 @@ def score(error_map: torch.Tensor, mask: np.ndarray[Any, Any]) -> dict[str, floa
 
 
 def read_mask(path: Path, transform: Transform) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Where a picture was changed, under the same crop as the picture: (H, W).
+    """Mask (H, W) of the changed part of a picture, under the same crop as the picture.
 
     Raises:
         UsageError: The crop is changed everywhere or nowhere, so that there is nothing to rank.
@@ -114,7 +114,7 @@ def region(height: int, width: int, draw: np.random.Generator) -> np.ndarray[Any
 
 
 def plant(data: Path, output: Path, model: str, images: int, crop: int, device: str | None) -> None:
-    """Writes a set of photographs with a region decoded anew, its masks and its manifest. What is there is kept."""
+    """Writes a set of photographs with a region decoded anew, its masks and its manifest. Existing files stay."""
     detector = load_detector("aeroblade", models=[model], distance="l2", device=device)
     name = f"planted: region decoded anew by {model.rpartition('/')[2]}"
     rows = []
@@ -140,13 +140,13 @@ def plant(data: Path, output: Path, model: str, images: int, crop: int, device: 
 
 
 def _photographs(data: Path, crop: int) -> list[dict[str, str]]:
-    """In random order, the same each time."""
+    """Photographs in a random order that is the same each time."""
     rows = large_enough([row for row in read_manifest(data) if row["label"] == "real"], crop)
     return [rows[i] for i in np.random.default_rng(0).permutation(len(rows))]
 
 
 def measure(
-    options: argparse.Namespace, detector: Detector, rows: list[dict[str, str]], done: set[str]
+    options: argparse.Namespace, detector: Detector, rows: list[dict[str, str]], done: Collection[str]
 ) -> Iterator[dict[str, Any]]:
     """The scores of every map of each image that has none yet."""
     transform = Transform(options.crop or None, options.encoding)
@@ -174,7 +174,7 @@ def measure(
                     of,
                     find_distance(e.distance).map_scale,
                 )
-        scores = {model: {name: score(found, mask) for name, found in of.items()} for model, of in maps.items()}
+        scores = {model: {name: score(values, mask) for name, values in of.items()} for model, of in maps.items()}
         yield {"path": row["path"], "error": None, "changed": float(mask.mean()), "scores": scores}
 
 
@@ -209,7 +209,7 @@ def arguments() -> argparse.ArgumentParser:
         "--crop", type=int, default=0, help="of images and masks at the centre; 0: whole, and 512 to plant"
     )
     parser.add_argument("--encoding", default="png", help="png, jpeg-75, ...: what the images go through")
-    parser.add_argument("--pictures", type=int, default=4, help="so many images beside their masks and maps, as PNG")
+    parser.add_argument("--pictures", type=int, default=4, help="images to save beside their masks and maps, as PNG")
     parser.add_argument("--device", default=None)
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--output", type=Path, default=RESULTS / "localisation.csv")

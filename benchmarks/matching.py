@@ -1,4 +1,4 @@
-"""What a common re-encoding leaves of a difference in compression: planted in photographs, and looked for by the audit.
+"""Traces of compression that survive a common re-encoding: planted in photographs, and looked for by the audit.
 
     python -m benchmarks.matching --data ../shared/eval
 

@@ -1,4 +1,4 @@
-"""How a tiny autoencoder's error depends on where the image lies on its grid: the figure of docs/methods/grain.md.
+"""Error of a tiny autoencoder by the position of the image on its grid: the figure of docs/methods/grain.md.
 
     python -m benchmarks.phases --data ../shared/eval --dtype bfloat16
 
@@ -23,7 +23,7 @@ from benchmarks.common.families import FAMILIES
 from recon_detect import Detector, load_detector, open_picture
 from recon_detect.atomic import replacing
 from recon_detect.methods.grain.contrasts import log_errors
-from recon_detect.methods.grain.crops import GRID
+from recon_detect.methods.grain.crops import DECODER_GRID
 from recon_detect.models.registry import MODEL_SETS, family_of
 from recon_detect.output.heatmap import colour
 
@@ -33,10 +33,10 @@ CELL, GAP, TITLE = 24, 24, 20
 
 def profile(image: torch.Tensor, detector: Detector, model: str) -> np.ndarray:
     """Log error (8, 8) by row and column of the phase, less its mean."""
-    side = (min(image.shape[-2:]) // GRID - 1) * GRID
+    side = (min(image.shape[-2:]) // DECODER_GRID - 1) * DECODER_GRID
     rows = []
-    for top in range(GRID):
-        windows = torch.stack([image[:, top : top + side, left : left + side] for left in range(GRID)])
+    for top in range(DECODER_GRID):
+        windows = torch.stack([image[:, top : top + side, left : left + side] for left in range(DECODER_GRID)])
         bound = detector.methods[0]
         assert bound.nulls is not None
         number = bound.models.index(model)
@@ -48,7 +48,9 @@ def profile(image: torch.Tensor, detector: Detector, model: str) -> np.ndarray:
 
 def panel(values: np.ndarray, title: str, scale: float) -> Image.Image:
     """One decoder: the darker the lower the error."""
-    cells = Image.fromarray(colour(values + scale, 2 * scale)).resize((GRID * CELL,) * 2, Image.Resampling.NEAREST)
+    cells = Image.fromarray(colour(values + scale, 2 * scale)).resize(
+        (DECODER_GRID * CELL,) * 2, Image.Resampling.NEAREST
+    )
     framed = Image.new("RGB", (cells.width + GAP, cells.height + TITLE + GAP), "white")
     framed.paste(cells, (GAP // 2, TITLE + GAP // 2))
     ImageDraw.Draw(framed).text((GAP // 2, GAP // 4), title, fill="black")
@@ -76,7 +78,7 @@ def main() -> None:
                 with torch.inference_mode():
                     profiles.append(profile(image, detector, model))
             mean, deviation = np.mean(profiles, axis=0), np.std(profiles, axis=0).mean()
-            for top, left in np.ndindex(GRID, GRID):
+            for top, left in np.ndindex(DECODER_GRID, DECODER_GRID):
                 line = {"model": model, "images": label or "photographs", "n": len(profiles), "left": left, "top": top}
                 lines.append(line | {"log_error": round(mean[top, left], 5), "deviation": round(deviation, 5)})
             panels.append(panel(mean, f"{model}, {len(profiles)} {label or 'photographs'}", 0.08))

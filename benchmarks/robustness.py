@@ -41,20 +41,20 @@ def line(method: str, scores: np.ndarray, decoders: list[str], rows: list[Manife
     """One method under one condition."""
     real = np.array([row["label"] == "real" for row in rows])
     family = np.array([row["autoencoder"] for row in rows])
-    found: dict[str, Any] = {"real": int(real.sum()), "generated": int((~real).sum())}
-    found |= summary(scores, rows) | {f"{name} n": int((family == name).sum()) for name in FAMILIES}
+    values: dict[str, Any] = {"real": int(real.sum()), "generated": int((~real).sum())}
+    values |= summary(scores, rows) | {f"{name} n": int((family == name).sum()) for name in FAMILIES}
     nominal = Need.NULLS in find_method(method).needs
     for rate in (0.05, 0.01):
         threshold = norm.isf(rate)
-        found[f"fpr_at_nominal_{rate:g}"] = np.mean(scores[real] > threshold) if nominal else ""
-        found[f"tpr_at_nominal_{rate:g}"] = np.mean(scores[~real] > threshold) if nominal else ""
+        values[f"fpr_at_nominal_{rate:g}"] = np.mean(scores[real] > threshold) if nominal else ""
+        values[f"tpr_at_nominal_{rate:g}"] = np.mean(scores[~real] > threshold) if nominal else ""
     hits = [
         decoder == FAMILIES[row["autoencoder"]]
         for decoder, row, value in zip(decoders, rows, scores, strict=True)
         if decoder and row["autoencoder"] in FAMILIES and value > norm.isf(0.05)
     ]
-    found["decoder_right"] = np.mean(hits) if hits else ""
-    return {name: round(float(v), 4) if isinstance(v, float | np.floating) else v for name, v in found.items()}
+    values["decoder_right"] = np.mean(hits) if hits else ""
+    return {name: round(float(v), 4) if isinstance(v, float | np.floating) else v for name, v in values.items()}
 
 
 def report(entries: list[dict[str, Any]], rows: list[ManifestRow], conditions: list[str]) -> list[dict[str, Any]]:

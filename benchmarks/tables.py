@@ -52,7 +52,7 @@ LAYOUTS: dict[str, Callable[[str, Lines], Table]] = {
 
 
 def table(file: str, method: str | None) -> Table:
-    """What a block asks for."""
+    """Table that a block asks for."""
     if "*" in file:
         return comparison(file)
     conditions, lines = read_table(RESULTS / file)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import logging
-import math
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence, Sized
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,16 +22,19 @@ from recon_detect.calibration.fit import fitting_of
 from recon_detect.engine.loader import Item
 from recon_detect.engine.memory import BatchSizer
 from recon_detect.engine.run import run
-from recon_detect.errors import NumericalError, UsageError
+from recon_detect.errors import UsageError
 from recon_detect.evidence import TRAINED, Evidence, Noise, PublishedEvidence
-from recon_detect.evidence.distances import Distances, find_distance
-from recon_detect.evidence.texture import textured_share
+from recon_detect.evidence.distances import Distances
 from recon_detect.images import Source, as_sources
 from recon_detect.images.augment import augmented
 from recon_detect.methods import DEFAULT_METHOD, Method, Need, find_methods
 from recon_detect.methods.bound import BoundMethod, bind
 from recon_detect.models.loading import load_models
+from recon_detect.models.weights import current_lookup
+from recon_detect.output.copies import Seen
+from recon_detect.pickling import Recipe
 from recon_detect.results import Row, RunInfo, ScoreResult
+from recon_detect.rows import error_row, rows_of
 from recon_detect.settings import DEFAULTS, Settings
 from recon_detect.tensors.devices import find_device, keep_freed_memory, versions
 
@@ -93,7 +96,7 @@ def load_detector(
 
 
 def _check(methods: Sequence[Method], distance: str | None, compat: str | None) -> None:
-    """Whether a distance and a mode are those of the methods."""
+    """Checks that a distance and a mode are those of the methods."""
     if distance and not any(chosen.takes_distance for chosen in methods):
         raise UsageError(f"{methods[0].name} compares in a way of its own: leave out distance={distance!r}")
     if compat not in (None, "published") or (compat and (len(methods) > 1 or not methods[0].published_models)):
@@ -115,15 +118,16 @@ class Detector:
 
     def __init__(self, methods: Sequence[BoundMethod], compat: str | None, settings: Settings) -> None:
         self.methods = tuple(methods)
+        self._lookup = current_lookup()
         self.calibration: Calibration | None = None
         self.device = find_device(settings.device)
         if self.device.type == "cpu":
             keep_freed_memory()
         self.models = load_models(self.methods, settings, self.device, published=bool(compat))
+        self.settings = self._reading = settings
         if all(Need.TRAINED_SIZE in bound.method.needs for bound in self.methods):
             # Brought to that size before they are batched, images of any size fill a batch.
-            settings = replace(settings, middle_square=settings.middle_square or self.models.side)
-        self.settings = settings
+            self._reading = replace(settings, middle_square=settings.middle_square or self.models.side)
         tiled = Distances(self.models.distances, self.models.lpips).tiled
         self._sizer = BatchSizer(self.device, self.models.reconstructors, settings.batch_size, tiled=tiled)
         self.run_info = RunInfo(
@@ -138,6 +142,17 @@ class Detector:
             versions=versions(),
             inversion=settings.inversion if self.models.invert else None,
         )
+
+    def __copy__(self) -> Detector:
+        """Makes another detector with the same networks."""
+        other = object.__new__(Detector)
+        other.__dict__ |= self.__dict__
+        return other
+
+    def __reduce__(self) -> tuple[Callable[[Recipe], Detector], tuple[Recipe]]:
+        """Pickles, and copies deeply, what it is made of; the weights are loaded again."""
+        recipe = Recipe(self.methods, self.settings, self.calibration, self._lookup, self.run_info)
+        return _load_again, (recipe,)
 
     def score(self, images: Images, *, maps: bool = False, progress: bool | None = None) -> ScoreResult:
         """Scores one image or many.
@@ -168,19 +183,12 @@ class Detector:
             progress: Show a progress bar on stderr; None shows it on a terminal.
 
         Yields:
-            The rows that the journal has already, then those of the images that it lacks, in input order. Closing the
-            iterator cancels what is not computed yet.
+            A row for each image in input order, of the journal where that has it already. Closing the iterator cancels
+            what is not computed yet.
         """
         sample = Sample()
-        missing = (source for source in as_sources(images) if journal is None or source.id not in journal.done)
-        with closing(self.stream(missing, maps=maps)) as scored, _bar(images, progress) as bar:
-            for row in journal.rows() if journal else ():
-                sample.add(row)
-                bar.update()
-                yield row
-            for row in scored:
-                if journal:
-                    journal.add(row)
+        with closing(self._missing(images, journal, maps)) as rows, _bar(images, progress) as bar:
+            for row in rows:
                 sample.add(row)
                 bar.update()
                 yield row
@@ -188,11 +196,43 @@ class Detector:
         for warning in difference.warnings if difference else ():
             log.warning("%s", warning)
 
+    def _missing(self, images: Images, journal: Journal | None, maps: bool) -> Generator[Row, None, None]:
+        """Rows in input order: those of the journal, and those that it lacks, which are scored and go there."""
+        waiting: deque[str] = deque()
+        seen = Seen()
+        index = 0
+
+        def missing() -> Iterator[Source]:
+            for source in as_sources(images):
+                waiting.append(source.id)
+                if journal is None or journal.lacks(source):
+                    yield source
+
+        with closing(self._scored(missing(), maps)) as scored:
+            for row in scored:
+                while journal and waiting[0] != row.path:
+                    yield seen.noted(journal.row(waiting.popleft(), index))
+                    index += 1
+                waiting.popleft()
+                row = seen.noted(replace(row, index=index))
+                if journal:
+                    journal.add(row)
+                index += 1
+                yield row
+        if journal:
+            yield from (seen.noted(journal.row(name, place)) for place, name in enumerate(waiting, start=index))
+
     def stream(self, images: Images, *, maps: bool = False) -> Generator[Row, None, None]:
         """Scores like `score`, row by row as they are ready, for inputs that do not fit into memory.
 
         Rows come in input order. Closing the iterator cancels what is not computed yet.
         """
+        seen = Seen()
+        with closing(self._scored(images, maps)) as scored:
+            yield from map(seen.noted, scored)
+
+    def _scored(self, images: Images, maps: bool) -> Generator[Row, None, None]:
+        """Rows of images in input order, each by itself."""
         first = self.methods[0].method
         if maps and Need.AUTOENCODERS not in first.needs:
             raise UsageError(f"{first.name} has no error map: put a method that reconstructs first")
@@ -203,12 +243,11 @@ class Detector:
 
         def compute(x: Tensor, items: Sequence[Item]) -> list[Row]:
             noise = [partial(_noise, g) for g in generators] if generators else None
-            return self._compute(self.evidence(x, noise=noise), items, maps)
+            return rows_of(self.methods, self.evidence(x, noise=noise), items, maps=maps)
 
-        outcomes = run(as_sources(images), compute, self.settings, self.device, self._sizer)
-        with closing(outcomes):
+        with closing(run(as_sources(images), compute, self._reading, self.device, self._sizer)) as outcomes:
             for outcome in outcomes:
-                row = outcome.result if outcome.result is not None else _error_row(outcome.item, outcome.error)
+                row = outcome.result if outcome.result is not None else error_row(outcome.item, outcome.error)
                 yield replace(row, verdict=self.calibration.judge(row)) if self.calibration else row
 
     def calibrate(
@@ -235,36 +274,35 @@ class Detector:
         Raises:
             UsageError: Options that cannot be right, or no photographs with scores.
         """
-        fitting = fitting_of(options)
+        fitting = fitting_of(**options)
         by_generator = generated if isinstance(generated, Mapping) else {None: generated}
-        earlier = {row.path: row for row in journal.rows()} if journal else {}
         rows: list[Row] = []
         for label, name, images in [("real", None, real), *(("generated", *kind) for kind in by_generator.items())]:
             again = list(images) if isinstance(images, Iterator) else images
-            scored = [*self._labelled(again, label, earlier, journal, progress)]
+            scored = [*self._labelled(again, label, journal, progress)]
             if augment and fitting.combine:
                 chosen = {row.path for row in scored if is_fitted_to(row, fitting.fit_share)}
                 originals = (source for source in as_sources(again) if source.id in chosen)
-                copies = augmented(originals, augment, self.settings)
-                scored += self._labelled(copies, label, earlier, journal, progress)
+                copies = augmented(originals, augment, self._reading)
+                scored += self._labelled(copies, label, journal, progress)
             rows += [replace(row, generator=name) for row in scored]
         pixel_models = {model.name for model in self.models.reconstructors if model.side}
         return calibrate(rows, self.run_info, pixel_models=pixel_models, **options)
 
     def _labelled(
-        self, images: Images, label: str, earlier: Mapping[str, Row], journal: Journal | None, progress: bool | None
+        self, images: Images, label: str, journal: Journal | None, progress: bool | None
     ) -> Generator[Row, None, None]:
         """Rows of images of one class: those that there are already, and the others, which go to the journal."""
         there: list[Row] = []
 
         def missing() -> Iterator[Source]:
             for source in as_sources(images):
-                if row := earlier.get(source.id):
-                    there.append(row)
-                else:
+                if journal is None or journal.lacks(source):
                     yield source
+                else:
+                    there.append(journal.row(source.id))
 
-        with closing(self.stream(missing())) as scored, _bar(images, progress) as bar:
+        with closing(self._scored(missing(), maps=False)) as scored, _bar(images, progress) as bar:
             for row in scored:
                 labelled = replace(row, label=label)
                 if journal:
@@ -297,8 +335,7 @@ class Detector:
             before, after = (batch.reconstruction(0, view=TRAINED, passes=passes).cpu().numpy() for passes in (0, 1))
             return list(zip(before, after, strict=True))
 
-        outcomes = run(as_sources(images), compute, self.settings, self.device, self._sizer)
-        with closing(outcomes):
+        with closing(run(as_sources(images), compute, self._reading, self.device, self._sizer)) as outcomes:
             for outcome in outcomes:
                 image, after = outcome.result or (None, None)
                 error = f"{type(outcome.error).__name__}: {outcome.error}" if outcome.error else None
@@ -308,36 +345,13 @@ class Detector:
         """The evidence of a batch (B, 3, H, W) in [-1, 1] on the detector's device: for research and new methods."""
         return PublishedEvidence(x, self.models, noise) if noise else Evidence(x, self.models)
 
-    def _compute(self, evidence: Evidence, items: Sequence[Item], maps: bool) -> list[Row]:
-        by_method = {bound.method.name: bound.apply(evidence) for bound in self.methods}
-        textures = textured_share(evidence.image()).tolist()
-        first = self.methods[0]
-        rows = []
-        for position, item in enumerate(items):
-            scores = {name: of_method[position] for name, of_method in by_method.items()}
-            missing = [name for name, score in scores.items() if not math.isfinite(score.value)]
-            if len(missing) == len(scores):
-                rows.append(_error_row(item, NumericalError("no finite score: the image may have no texture at all")))
-                continue
-            retried = [name for image, name in sorted(evidence.retried) if image == position]
-            rows.append(
-                Row(
-                    index=item.index,
-                    path=item.source.id,
-                    scores=scores,
-                    label=item.source.label,
-                    provenance=item.picture.provenance if item.picture else None,
-                    texture=round(textures[position], 4),
-                    notes=(
-                        *(score.remark for score in scores.values() if score.remark),
-                        *(f"{name} repeated in float32" for name in retried),
-                        *(f"{name} has no finite score" for name in missing),
-                    ),
-                    map=first.error_map(evidence, scores[first.method.name], position) if maps else None,
-                    map_scale=find_distance(first.distance).map_scale if maps else None,
-                )
-            )
-        return rows
+
+def _load_again(recipe: Recipe) -> Detector:
+    """Loads a detector that was pickled; see `Recipe`."""
+    with recipe.looking():
+        detector = Detector(recipe.methods, recipe.run.compat, recipe.settings)
+    recipe.check(detector.run_info)
+    return detector.with_calibration(recipe.calibration) if recipe.calibration else detector
 
 
 def _bar(images: Images, progress: bool | None) -> tqdm[Any]:
@@ -349,13 +363,3 @@ def _bar(images: Images, progress: bool | None) -> tqdm[Any]:
 
 def _noise(generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:
     return torch.randn(shape, generator=generator)
-
-
-def _error_row(item: Item, error: Exception | None) -> Row:
-    return Row(
-        index=item.index,
-        path=item.source.id,
-        label=item.source.label,
-        provenance=item.picture.provenance if item.picture else None,
-        error=f"{type(error).__name__}: {error}",
-    )

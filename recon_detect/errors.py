@@ -9,7 +9,7 @@ ReconDetectError
 │   ├── ImageTooLarge          above the limit of pixels or bytes
 │   └── ImageTooSmall          smaller than the distance can look at
 ├── WeightsError               pretrained weights
-│   ├── WeightsMissing         nowhere on this machine and not to be had from the hub
+│   ├── WeightsMissing         neither on this machine nor on the hub
 │   │   └── HubUnreachable     the hub was needed and did not answer, or offline mode is on
 │   └── WeightsCorrupt         the file is not what its checksum says
 ├── DeviceError                a device that is not there
@@ -29,7 +29,7 @@ from typing import ClassVar
 class ReconDetectError(Exception):
     """The root of the tree above."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: ClassVar[int] = 70
 
 
 class UsageError(ReconDetectError, ValueError):
@@ -41,8 +41,8 @@ class UsageError(ReconDetectError, ValueError):
 class UnknownName(UsageError):
     """A name that is not in its registry."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
-        names = sorted(known)
+    def __init__(self, kind: str, name: str, choices: Iterable[str]) -> None:
+        names = sorted(choices)
         close = difflib.get_close_matches(name, names, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         super().__init__(f"unknown {kind} {name!r}; known: {', '.join(names)}.{hint}")
@@ -77,7 +77,7 @@ class WeightsError(ReconDetectError):
 
 
 class WeightsMissing(WeightsError):
-    """Weights that are nowhere on this machine and not to be had from the hub."""
+    """Weights that are neither on this machine nor on the hub."""
 
 
 class HubUnreachable(WeightsMissing):
@@ -100,3 +100,5 @@ class OutOfMemory(DeviceError):
 
 class NumericalError(ReconDetectError):
     """A reconstruction that is not finite, in float32 too."""
+
+    exit_code: ClassVar[int] = 3

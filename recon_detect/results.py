@@ -1,4 +1,4 @@
-"""What comes out: one row per image, and what is needed to reproduce it."""
+"""Results: one row per image, and what is needed to reproduce it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from recon_detect.errors import ReconDetectError, UnknownName
+from recon_detect.errors import InputError, UnknownName
 from recon_detect.images import Provenance
+from recon_detect.names import path_of, written
 from recon_detect.settings import Inversion
 
-# Schema 2 had no `Row.texture`; rows of both are read.
+# Schema 2 had no `Row.texture`, and schema 3 at first no `Provenance.phash`; rows without them are read.
 SCHEMA = 3
+# The remark on an image that tells nothing (`evidence.texture.enough_texture`).
+NO_TEXTURE = "not enough texture to tell"
 LIKELY_GENERATED, INCONCLUSIVE, LIKELY_REAL = "likely generated", "inconclusive", "likely real"
 
 
@@ -74,7 +77,7 @@ class RunInfo:
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
 
     def decisive(self) -> dict[str, Any]:
-        """What decides the scores, as JSON values; ``"images"`` is EXIF orientation, alpha and seed."""
+        """The settings that decide the scores, as JSON values; ``"images"`` is EXIF orientation, alpha and seed."""
         optional = {
             "inversion": asdict(self.inversion) if self.inversion else None,
             "middle_square": self.middle_square,
@@ -97,7 +100,7 @@ class RunInfo:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> RunInfo:
         """Reads what `to_dict` gave: the first line of partial results, or the run of a calibration."""
-        values = {name: value for name, value in content.items() if name not in ("schema", "run")}
+        values = {f.name: content[f.name] for f in fields(cls) if f.name in content}
         methods = tuple(MethodInfo(**method | {"models": tuple(method["models"])}) for method in content["methods"])
         models = tuple(ModelInfo(**model) for model in content["models"])
         inversion = Inversion(**content["inversion"]) if content.get("inversion") else None
@@ -230,8 +233,14 @@ class Row:
     generator: str | None = field(default=None, kw_only=True)
 
     @property
+    def undecidable(self) -> bool:
+        """True where the image has too little texture for any score to mean much."""
+        # Rows of earlier versions have no such note by most methods.
+        return NO_TEXTURE in self.notes or self.texture == 0
+
+    @property
     def first(self) -> Score:
-        """What the first method says; NaN where there is an error."""
+        """The score of the first method; NaN where there is an error."""
         return next(iter(self.scores.values()), _NO_SCORE)
 
     @property
@@ -246,16 +255,16 @@ class Row:
 
     @property
     def details(self) -> dict[str, Any]:
-        """What the first method found besides its score."""
+        """The details of the first method, besides its score."""
         return self.first.details
 
     def to_dict(self, run: str) -> dict[str, Any]:
-        """JSON values of the row: null instead of NaN; `run` is the fingerprint of the run."""
+        """JSON values of the row: null instead of NaN, the path as `written`; `run` is the fingerprint of the run."""
         source = self.provenance
         origin = {name: getattr(source, name) if source else None for name in _PROVENANCE}
         return {
             "schema": SCHEMA,
-            "path": self.path,
+            "path": written(self.path),
             "score": _finite(self.score),
             "scores": {name: _finite(score.value) for name, score in self.scores.items()},
             "per_model": {
@@ -290,10 +299,10 @@ class Row:
             )
             for name, value in content["scores"].items()
         }
-        origin = {name: content[name] for name in _PROVENANCE}
+        origin = {name: content.get(name, "") if name == "phash" else content[name] for name in _PROVENANCE}
         return cls(
             index,
-            content["path"],
+            path_of(content["path"]),
             scores,
             content["label"],
             Provenance(**origin) if origin["width"] is not None else None,
@@ -376,7 +385,7 @@ class ScoreResult(Sequence[Row]):
         if self.errors:
             index, message = next(iter(self.errors.items()))
             more = f" (and {len(self.errors) - 1} more)" if len(self.errors) > 1 else ""
-            raise ReconDetectError(f"{self.rows[index].path}: {message}{more}")
+            raise InputError(f"{self.rows[index].path}: {message}{more}")
         return self
 
     def __getitem__(self, index: Any) -> Any:

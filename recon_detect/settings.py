@@ -13,7 +13,7 @@ ALPHA = ("white", "black", "drop")
 
 @dataclass(frozen=True, slots=True)
 class Inversion:
-    """How far a diffusion model inverts an image.
+    """Extent to which a diffusion model inverts an image.
 
     Attributes:
         steps: Evaluations each way, 20 in DIRE; a stride through the training schedule must give as many.
@@ -28,7 +28,7 @@ class Inversion:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How images are read and how the loop runs; what is scored is chosen by method, models and distance.
+    """Settings of reading and of the loop; method, models and distance choose what is scored.
 
     Attributes:
         device: ``"cuda"``, ``"cuda:1"``, ``"mps"`` or ``"cpu"``; None takes the first of these that is there.
@@ -38,13 +38,13 @@ class Settings:
         window: Images that are sorted into batches of one size at a time; the bound on what is held in memory.
         max_pixels: Images with more pixels (width times height) are refused before they are decoded.
         max_bytes: Files with more bytes are refused before they are read.
-        exif_orientation: Turn images as their EXIF tag says. Off, because the grid of the decoder is in the stored
+        exif_orientation: Turn images by their EXIF tag. Off, because the grid of the decoder is in the stored
             pixels; the tag is reported either way.
         middle_square: Score the middle square of each image, brought to this side as DIRE does, not the image as it is.
             Resizing removes most of the evidence of a decoder; diffusion models of pixels want their own size.
         alpha: ``"white"`` or ``"black"``: the background that transparent images are put on; ``"drop"`` ignores alpha.
         seed: Seed of the posterior noise, which only ``compat="published"`` draws.
-        inversion: How far diffusion models invert.
+        inversion: Extent of the inversion by diffusion models.
         classifier: Folder of the classifier of ``dire-resnet``.
         compile: Compile the networks of diffusion models with torch.compile: a minute for each size of batch, then
             faster. Worth it from some hundred images of one size on.
@@ -76,10 +76,15 @@ class Settings:
         if self.alpha not in ALPHA:
             raise UsageError(f"alpha={self.alpha!r}: expected one of {', '.join(ALPHA)}")
 
+    @property
+    def limits(self) -> dict[str, int]:
+        """Settings that decide which images become errors, and change no score: a resumed run has the same."""
+        return {"max_pixels": self.max_pixels, "max_bytes": self.max_bytes}
+
 
 @dataclass(frozen=True, slots=True)
 class Fitting:
-    """How a calibration is fitted to scores of labelled images (`recon_detect.calibration.calibrate`).
+    """Options of fitting a calibration to scores of labelled images (`recon_detect.calibration.calibrate`).
 
     Attributes:
         fpr: Share of photographs that may be called generated.
@@ -90,6 +95,8 @@ class Fitting:
             model; see `fit_combiner`. It is fitted to a part of the images, and the thresholds to the others.
         pca: Principal components that a classifier keeps.
         tune: Whether a classifier's parameters are chosen by cross-validation.
+        near_copies: Whether near copies of a picture, such as its JPEG, count as pictures of their own: where forms of
+            the same pictures are strata of their own. Copies with equal pixels always count once.
         fit_share: Share of the images that a combination is fitted to.
         probability: ``"platt"``, ``"isotonic"``, or ``"temperature"`` of scores that are log odds.
         prior: Share of generated images among those that will be judged, for probabilities.
@@ -102,6 +109,7 @@ class Fitting:
     combine: str | None = None
     pca: int | None = None
     tune: bool = False
+    near_copies: bool = False
     fit_share: float = 0.5
     probability: str = "platt"
     prior: float = 0.5

@@ -1,5 +1,6 @@
 import io
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 import recon_detect
 from recon_detect import ReconDetectError, load_detector
 from recon_detect.errors import DeviceError, UnknownName, UsageError, WeightsMissing
+from recon_detect.output import Journal
 
 
 @pytest.fixture
@@ -176,7 +178,8 @@ def test_a_method_without_an_answer_does_not_take_the_others_along(tiny_model, m
         type(detector.models.reconstructors[0]), "decode", lambda self, z, precise=False: -torch.ones(len(z), 3, 8, 8)
     )
     row = score(detector, np.zeros((8, 8, 3), np.uint8))[0]
-    assert row.score == 0 and row.error is None and row.notes == ("contrast has no finite score",)
+    assert row.score == 0 and row.error is None
+    assert row.notes == ("not enough texture to tell", "contrast has no finite score")
     assert row.to_dict("run")["scores"] == {"aeroblade": 0, "contrast": None}
 
 
@@ -224,6 +227,32 @@ def test_animated_and_jpeg_provenance_reach_the_rows(detector, picture):
     assert entry["texture"] == 1 and score(detector, np.zeros((64, 64, 3), np.uint8))[0].texture in (0, None)
 
 
+@pytest.mark.parametrize("method", ["aeroblade", ["contrast", "aedr"]])
+def test_a_blank_image_has_not_enough_texture_to_tell_by_any_method(tiny_model, picture, method):
+    detector = load_detector(method, models=tiny_model, distance="l2", device="cpu")
+    nearly = np.full((96, 96, 3), 200, np.uint8)
+    nearly[4:28] = picture(24, 96)  # three textured blocks of nine
+    flat, little, enough, small = score(detector, [nearly * 0 + 9, nearly, picture(64, 64), picture(32, 32)])
+    assert flat.notes == little.notes == ("not enough texture to tell",)
+    # A small image of textured blocks alone has all that it can have.
+    assert not enough.notes and not small.notes
+
+
+def test_a_copy_names_the_first_picture_with_its_pixels(detector, picture, tmp_path):
+    for name, seed in (("a.png", 0), ("b.bmp", 1), ("c.bmp", 0), ("d.png", 1)):
+        Image.fromarray(picture(seed=seed)).save(tmp_path / name)
+    (tmp_path / "e.png").write_bytes(b"broken")
+    notes = {Path(row.path).name: row.notes for row in score(detector, tmp_path)}
+    assert notes == {"a.png": (), "b.bmp": (), "c.bmp": (f"same pixels as {tmp_path / 'a.png'}",),
+                     "d.png": (f"same pixels as {tmp_path / 'b.bmp'}",), "e.png": ()}  # fmt: skip
+    # A run that goes on knows those that were scored before.
+    with Journal(tmp_path / "out.jsonl", detector.run_info) as journal:
+        [*detector.run([tmp_path / "a.png"], journal, progress=False)]
+    with Journal(tmp_path / "out.jsonl", detector.run_info) as journal:
+        *_, last = detector.run([tmp_path / "a.png", tmp_path / "c.bmp"], journal, progress=False)
+    assert last.notes == notes["c.bmp"]
+
+
 def test_public_names_exist():
     for name in recon_detect.__all__:
         assert getattr(recon_detect, name) is not None
@@ -246,3 +275,8 @@ def test_hundreds_of_images_keep_memory_flat(detector, picture):
     before = consume(100)
     # The images alone are 44 MB as tensors.
     assert consume(400) - before < 20_000_000
+
+
+def test_the_default_keeps_the_run_id_of_earlier_results():
+    # Journals and calibrations of the default are of this run: a byte of its null distributions would change it.
+    assert load_detector().run_info.fingerprint == "b8afd583b922"

@@ -1,4 +1,4 @@
-"""Benchmarks whose process is killed at random moments and started again end with the bytes of an undisturbed run."""
+"""Runs whose process is killed at random moments and started again end as an undisturbed run does."""
 
 import json
 import os
@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from benchmarks import kill
 from benchmarks.common.data import write_manifest
 
 ROOT = Path(__file__).parents[1]
@@ -87,3 +88,36 @@ def test_killed_at_random_and_restarted(benchmark, arguments, count, data, tiny_
         assert (broken.parent / name).read_bytes() == (whole.parent / name).read_bytes(), name
     rows = [{json.loads(line)["path"] for line in path.read_text().splitlines()[1:]} for path in journals]
     assert rows[0] == rows[1]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("suffix", kill.FORMATS)
+def test_scores_killed_at_random_have_every_image_once(suffix, tmp_path):
+    """RECON_DETECT_KILLS asks for more."""
+    kills, seed = int(os.environ.get("RECON_DETECT_KILLS", "4")), random.randrange(2**32)
+    print(f"seed {seed}")
+    tally = kill.run(kills, (suffix,), seed, tmp_path)[suffix]
+    assert tally.kills == kills and tally.completed >= 1 and max(tally.in_journal) > 0
+
+
+def test_a_comparison_finds_what_a_kill_would_cost(tmp_path):
+    rows = [{"path": f"{number}.png", "score": float(number)} for number in range(3)]
+    others = {
+        "other images": [*rows, rows[2]],
+        "in another order": rows[::-1],
+        "scores differ": [rows[0], rows[1], rows[2] | {"score": 2.00001}],
+    }
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "broken").mkdir()
+    whole, broken = tmp_path / "whole" / "out.jsonl", tmp_path / "broken" / "out.jsonl"
+    whole.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for what, got in others.items():
+        broken.write_text("".join(json.dumps(row) + "\n" for row in got))
+        with pytest.raises(AssertionError, match=what):
+            kill.compare(whole, broken, kill.Tally())
+    broken.write_bytes(whole.read_bytes())
+    kill.compare(whole, broken, kill.Tally())
+    (tmp_path / "broken" / ".out.jsonl.lock").touch()
+    with pytest.raises(AssertionError, match="left behind"):
+        kill.compare(whole, broken, kill.Tally())

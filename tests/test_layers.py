@@ -11,8 +11,8 @@ import recon_detect
 PACKAGE = Path(recon_detect.__file__).parent
 # From the lowest room to the highest.
 ROOMS = (
-    "_version", "errors", "atomic", "settings", "tensors", "images", "engine", "results", "models", "evidence",
-    "methods", "calibration", "output", "audit", "detector", "cli", "__init__", "__main__",
+    "_version", "errors", "atomic", "names", "settings", "tensors", "images", "engine", "results", "models", "evidence",
+    "methods", "calibration", "rows", "pickling", "output", "audit", "detector", "cli", "__init__", "__main__",
 )  # fmt: skip
 
 
@@ -34,7 +34,7 @@ def imports_of(path: Path, *, lazy: bool) -> set[str]:
             return
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "recon_detect":
             source = (node.module or "").removeprefix("recon_detect").removeprefix(".") or "__init__"
-            inner = {f"{source}.{alias.name}" for alias in node.names} & set(MODULES)
+            inner = {f"{source}.{alias.name}".removeprefix("__init__.") for alias in node.names} & set(MODULES)
             modules.update(inner or {source})
         for child in ast.iter_child_nodes(node):
             visit(child)

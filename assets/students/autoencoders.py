@@ -1,14 +1,13 @@
-r"""Trains a student of a tiny autoencoder: the same architecture, from random weights, to do what the teacher does.
+r"""Trains a student of a tiny autoencoder: the same architecture, from random weights, to reproduce its output.
 
     python -m assets.photographs --packages . --output photographs/
     python -m assets.students.autoencoders taesd --photographs photographs/ --runs runs/
 
-Layer by layer: each convolution learns to give what that of the teacher gives for the same input (hints of all layers,
-after FitNets, arXiv:1412.6550). Inputs are crops of photographs, and of what the teacher decodes from their latents,
-moved a little. So the weights of a student come near its teacher's: it is a copy that was learnt, and owes its teacher
-as much.
+Each convolution is trained to give the output of the teacher's for the same input (hints of all layers, after FitNets,
+arXiv:1412.6550). Inputs are crops of photographs, and the teacher's decodings of their latents with a little noise. So
+the weights of a student come close to its teacher's: it is in effect a copy, under the teacher's licence.
 
-A run that was killed goes on from its last checkpoint; more ``--rounds`` than are done go on training.
+A run that was killed continues from its last checkpoint; a larger ``--rounds`` continues a finished run.
 """
 
 from __future__ import annotations
@@ -29,9 +28,9 @@ from recon_detect.models.torchvision_guard import hide_broken_torchvision
 from recon_detect.models.weights import find_weights
 
 CROP = 128
-WINDOW = 32  # positions along a side of what is kept of a large layer
+WINDOW = 32  # positions along a side of the stored part of a large layer
 POSITIONS = 4096  # of each convolution in a round
-POOL = 200  # crops whose activations are kept, ...
+POOL = 200  # crops whose activations are stored, ...
 POOL_START = 48  # ... and that training begins with
 REPORT = 100  # rounds between checkpoints
 ADAM_RATE = 5e-3
@@ -51,18 +50,18 @@ def reconstructed(module: Any, x: Tensor, moved: float = 0.0) -> tuple[Tensor, T
     Args:
         module: An AutoencoderTiny.
         x: (B, 3, H, W).
-        moved: How far the latents are moved at random before they are decoded, in their deviations.
+        moved: Deviation of the noise on the latents before they are decoded, in deviations of the latents.
     """
     z = module.encode(x * 2 - 1).latents
     return z, (module.decode(z + torch.randn_like(z) * z.std() * moved).sample + 1) / 2
 
 
-class Pool:
-    """What goes into and comes out of each convolution of the teacher, for some hundred crops; renewed one by one."""
+class ActivationPool:
+    """Inputs and outputs of each convolution of the teacher, for some hundred crops; renewed one by one."""
 
     def __init__(self, teacher: Any, crops: Crops) -> None:
         self.teacher, self.crops = teacher, crops
-        self.kept: list[dict[str, Pair]] = []
+        self.entries: list[dict[str, Pair]] = []
         self.variance: dict[str, float] = {}
         self._oldest = 0
         self._caught: dict[str, Pair] = {}
@@ -77,18 +76,18 @@ class Pool:
             x = ((x.float().clamp(0, 1) * 255).round() / 255).to(PRECISION).contiguous(memory_format=FAST)
         reconstructed(self.teacher, x)
         entry = {name: self._window(*pair) for name, pair in self._caught.items()}
-        if not self.kept:
+        if not self.entries:
             self.variance = {name: output.float().var().item() + 1e-8 for name, (_, output) in entry.items()}
-        if len(self.kept) < POOL:
-            self.kept.append(entry)
+        if len(self.entries) < POOL:
+            self.entries.append(entry)
             return
-        self.kept[self._oldest] = entry
+        self.entries[self._oldest] = entry
         self._oldest = (self._oldest + 1) % POOL
 
     def batch(self, name: str) -> Pair:
         """Inputs and outputs of a convolution for some of the crops."""
-        count = max(1, POSITIONS // self.kept[0][name][1].shape[-1] ** 2)
-        pairs = [self.kept[index][name] for index in self.crops.generator.integers(0, len(self.kept), count)]
+        count = max(1, POSITIONS // self.entries[0][name][1].shape[-1] ** 2)
+        pairs = [self.entries[index][name] for index in self.crops.generator.integers(0, len(self.entries), count)]
         x, y = (torch.cat(parts).contiguous(memory_format=FAST) for parts in zip(*pairs, strict=True))
         return x, y
 
@@ -107,8 +106,8 @@ class Pool:
         return x, y[:, :, top : top + length, left : left + length].clone()
 
 
-def gradients(student: nn.Module, pool: Pool) -> list[float]:
-    """Those of every convolution on the teacher's activations; returns by how many decibels each is near."""
+def gradients(student: nn.Module, pool: ActivationPool) -> list[float]:
+    """Gradients of every convolution on the teacher's activations; returns the fidelity of each in decibels."""
     by_layer = []
     for name, layer in convolutions(student).items():
         x, target = pool.batch(name)
@@ -125,7 +124,7 @@ def gradients(student: nn.Module, pool: Pool) -> list[float]:
 
 
 def decibels(error: Tensor) -> float:
-    """Of a squared error."""
+    """Decibels of a squared error."""
     return round(-10 * math.log10(error.item() + 1e-9), 2)
 
 
@@ -166,7 +165,7 @@ def main() -> None:
     run = Run(
         options.runs / Path(options.teacher).name, {"student": student}, Optimisers(student, options.rate, ADAM_RATE)
     )
-    pool = Pool(teacher, Crops(photographs, np.random.default_rng([options.seed, run.done]), CROP))
+    pool = ActivationPool(teacher, Crops(photographs, np.random.default_rng([options.seed, run.done]), CROP))
     for _ in range(POOL_START if run.done < options.rounds else 0):
         pool.renew()
     for done in run.rounds(options.rounds, REPORT):

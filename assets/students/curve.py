@@ -1,4 +1,4 @@
-r"""The learning curve of a student: what its decibels, and the hours that they take, are worth in AUROC.
+r"""Learning curve of a student: AUROC by its decibels, and by the hours of training.
 
     for n in 100 350 700 1400; do
         python -m assets.students.autoencoders taesd --photographs photographs/ --runs runs-$n/ --rounds $n

@@ -29,16 +29,16 @@ from recon_detect.models.inversion import betas
 from recon_detect.models.torchvision_guard import hide_broken_torchvision
 
 RUN = "diffusion"
-SIDE = 64
+SAMPLE_SIDE = 64
 REPORT = 100
 STEPS = 1000
 PLAIN = 1500  # rounds, before coarse differences are weighed too, and pieces are muted
 MUTED = 0.4  # what is left of the mean colour of a piece, from grey
 COARSE = (4, 16, 64)  # sides of the squares that they are averaged over
-# As ADM has it: scale-shift norm, and residual blocks that halve and double the resolution.
+# Architecture of ADM: scale-shift norm, and residual blocks that halve and double the resolution.
 CONFIG: dict[str, Any] = {
     "_class_name": "UNet2DModel",
-    "sample_size": SIDE,
+    "sample_size": SAMPLE_SIDE,
     "in_channels": 3,
     "out_channels": 3,
     "block_out_channels": [32, 64, 128],
@@ -107,7 +107,7 @@ def main() -> None:
     run = Run(options.runs / RUN, {"network": network, "averaged": averaged}, Optimisers(network, 0.01, 1e-3))
     generator = np.random.default_rng([options.seed, run.done])
     scales = (1, 0.5, 0.25, 0.1875, 0.125)
-    crops = Crops(read_photographs(options.photographs), generator, SIDE, scales, turned=False)
+    crops = Crops(read_photographs(options.photographs), generator, SAMPLE_SIDE, scales, turned=False)
     signal = torch.from_numpy(np.cumprod(1 - betas("linear", STEPS))).float()
     losses = []
     for done in run.rounds(options.rounds, REPORT):

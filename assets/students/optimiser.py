@@ -19,7 +19,7 @@ _ITERATIONS = 5
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
-    """(N, rows, columns) with their singular vectors kept and their singular values near 1."""
+    """(N, rows, columns) with the same singular vectors and their singular values near 1."""
     a, b, c = _QUINTIC
     x: Tensor = matrices.to(PRECISION)
     x = x / (matrices.norm(dim=(1, 2), keepdim=True).to(PRECISION) + 1e-12)
@@ -35,7 +35,7 @@ class Muon(torch.optim.Optimizer):
     Args:
         params: Weights of two or more dimensions; the first is the rows, the others the columns.
         lr: Length of a step, as a singular value.
-        momentum: Of the gradient (Nesterov's).
+        momentum: Momentum of the gradient (Nesterov's).
     """
 
     def __init__(self, params: Iterable[Tensor], lr: float, momentum: float = 0.95) -> None:

@@ -4,7 +4,7 @@ r"""Puts what was trained into the package: weights in float16, configuration, a
     python -m assets.students.ship diffusion --runs runs/
 
 Prints the SHA-256 for the row in recon_detect/models/registry.py. `python -m benchmarks.tables` fills in how well they
-tell images apart, when `benchmarks.detection` has measured it (docs/results/detection.md).
+detect their images, when `benchmarks.detection` has measured it (docs/results/detection.md).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from recon_detect.models.registry import AUTOENCODERS, STUDENTS
 from recon_detect.models.weights import EMBEDDED, find_weights
 
 DIFFUSION = "mini-ddpm"
-# Where detection writes how well they do, and what the families are called in its tables.
+# Tables of their AUROC that detection writes, and the names of the families there.
 OF_STUDENTS = "detection-glance-encoder_features-embedded-bfloat16-crop320-png-cpu.csv"
 OF_DIFFUSION = "detection-dire-l1-mini-ddpm-float32-crop0-png-cpu.csv"
 LABELS = {family: label for label, family in FAMILIES.items()}
@@ -40,7 +40,8 @@ PHOTOGRAPHS = (
 STUDENT_CARD = """# {name}
 
 A student of `{teacher}`, {title}, with the same architecture, AutoencoderTiny.
-Trained by this project from random weights, layer by layer, to give what the teacher gives: a copy that was learnt.
+Trained by this project from random weights, layer by layer, to reproduce the output of each layer of the teacher: in
+effect, a copy of the teacher.
 
 {table}
 
@@ -51,8 +52,8 @@ docs/results/detection.md.
 DIFFUSION_CARD = """# {name}
 
 A diffusion model of pixels, 64 x 64, after ADM (arXiv:2105.05233) and far smaller. Trained by this project from random
-weights. It is there so that `dire` runs without a download; what it draws is texture and shapes, no things, and it is
-no evidence about images of other models.
+weights. With it, `dire` runs without a download. It draws textures and shapes, no objects, and gives no evidence about
+images of other models.
 
 {table}
 
@@ -87,14 +88,14 @@ def ship_student(folder: Path) -> Path:
     last = last_of(folder)
     facts = {
         "teacher": f"{row.files[0].repo}, revision {row.files[0].revision}, licence {row.licence}",
-        "data": f"{PHOTOGRAPHS}; and what the teacher decodes from their latents, moved a little",
+        "data": f"{PHOTOGRAPHS}; and the teacher's decodings of their latents with a little noise",
         "recipe": f"`python -m assets.students.autoencoders {teacher}`, {last['round']} rounds, seed 0",
         "time": f"{last['seconds'] / 3600:.1f} h on one core of a CPU",
         "near the teacher, on 24 crops of 128 px": f"latents {last['latents']} dB, decoder alone {last['decoder']} dB, "
         f"both {last['both']} dB; the teacher is {last['teacher to image']} dB from the image",
         "likeness of weights": f"cosine {likeness(state, original):.3f} with the teacher's, median over the layers",
-        "licence": f"{row.licence}, of the teacher ({row.files[0].repo}): learnt from what the teacher "
-        "computes at each layer, its weights are close to the teacher's",
+        "licence": f"{row.licence}, of the teacher ({row.files[0].repo}): trained to reproduce each layer "
+        "of the teacher, its weights are close to the teacher's",
     }
     config = json.loads((weights.folder / "config.json").read_text(encoding="utf-8"))
     card = STUDENT_CARD.format(

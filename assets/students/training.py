@@ -1,4 +1,4 @@
-"""What the trainings share: crops of photographs, optimisers, checkpoints that a run goes on from."""
+"""Parts that the trainings share: crops of photographs, optimisers, checkpoints to resume from."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class Crops:
     Attributes:
         photographs: To crop from.
         generator: Source of chance.
-        side: Of the crops, in pixels.
+        side: Side of the crops in pixels.
         scales: By one of which a piece is reduced.
-        turned: Whether crops are turned by quarters too, or mirrored alone.
+        turned: Turn crops by quarters too, instead of mirroring alone.
     """
 
     photographs: list[Image.Image]
@@ -87,7 +87,7 @@ class Optimisers:
         }
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """What `state` gave."""
+        """Restores what `state` gave."""
         for member, optimiser in enumerate(self.members):
             current = optimiser.state_dict()
             for key, value in state.items():
@@ -103,10 +103,10 @@ class Run:
 
     Attributes:
         folder: For the checkpoint and the log.
-        modules: What is trained or averaged, by name.
-        optimisers: Of it.
+        modules: Trained or averaged modules, by name.
+        optimisers: Optimisers of the modules.
         done: Rounds.
-        seconds: Of training.
+        seconds: Seconds of training.
     """
 
     folder: Path
@@ -128,7 +128,7 @@ class Run:
         self.optimisers.restore(_under(state, "optimiser"))
 
     def rounds(self, until: int, every: int) -> Iterator[int]:
-        """The rounds that are left; after every so many, and the last, a checkpoint."""
+        """Remaining rounds; writes a checkpoint at intervals and after the last."""
         while self.done < until:
             started = time.monotonic()
             yield self.done

@@ -1,4 +1,4 @@
-"""What both classes go through before they are scored: the same crop, then the same processing and encoding.
+"""Preparation of both classes before they are scored: the same crop, then the same processing and encoding.
 
 A condition is a chain of steps joined by ``+``, such as ``resize-0.75+jpeg-75``; ``png`` does nothing. What is random
 in a step is drawn from a seed that is the image's own: it is treated alike under whatever name, in any order.
@@ -60,7 +60,7 @@ def _noise(image: Image.Image, deviation: float, seed: int) -> Image.Image:
 
 
 def _display_values() -> list[int]:
-    """What a display of gamma 2.2 is sent for each value of an sRGB image (IEC 61966-2-1), rounded to 8 bits."""
+    """Values sent to a display of gamma 2.2 for each value of an sRGB image (IEC 61966-2-1), rounded to 8 bits."""
     value = np.arange(256) / 255
     light = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
     display: list[int] = (255 * light ** (1 / 2.2)).round().astype(int).tolist()
@@ -68,7 +68,7 @@ def _display_values() -> list[int]:
 
 
 def _screenshot(image: Image.Image, factor: float, seed: int) -> Image.Image:
-    """As a viewer shows it: brought to the size on the screen bilinearly, and to the values that the display gets."""
+    """Screenshot of a viewer: resized bilinearly to the screen, with the values that the display gets."""
     shown = image.resize(_scaled(image, factor), Image.Resampling.BILINEAR)
     return shown.point(_display_values() * 3)
 
@@ -91,10 +91,10 @@ class Curve:
     """Conditions that differ in their strength alone: a curve.
 
     Attributes:
-        title: What is done.
-        axis: What the strength is.
+        title: Name of the change.
+        axis: Label of the strength.
         chain: The condition of a strength.
-        strengths: From weak to strong.
+        strengths: Strengths, from weak to strong.
         none: The strength at which nothing happens, where there is one.
     """
 
@@ -105,7 +105,7 @@ class Curve:
     none: float | None = None
 
     def conditions(self) -> list[str]:
-        """From weak to strong."""
+        """Conditions of a kind, from weak to strong."""
         return [self.chain.format(strength) for strength in self.strengths]
 
     def strength_of(self, condition: str) -> float | None:
@@ -128,7 +128,7 @@ CURVES = {
         "JPEG 75, cropped off its grid, JPEG again", "second quality", "jpeg-75+offgrid-7+jpeg-{:g}", (90, 75, 50)
     ),
 }  # fmt: skip
-# What has no strength, or one alone.
+# Conditions without a strength, or with one alone.
 SINGLE = ("png", "offgrid-7", "mirror", "turn")
 
 

@@ -1,4 +1,4 @@
-"""Where data and results lie, and how their tables are read and written."""
+"""Folders of data and results, and reading and writing of their tables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RESULTS = Path(__file__).parents[1] / "results"
 
 
 def journal_of(output: Path) -> Path:
-    """Where the scores that a table is of are kept (`recon_detect.output.PartialFile`)."""
+    """Path of the journal with the scores behind a table (`recon_detect.output.PartialFile`)."""
     return output.with_suffix(".scores.jsonl.partial")
 
 
@@ -34,7 +34,7 @@ def read_manifest(data: Path) -> list[dict[str, str]]:
 
 
 def write_manifest(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """What `read_manifest` reads, with the columns of the first row."""
+    """Writes what `read_manifest` reads, with the columns of the first row."""
     with replacing(folder / "manifest.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()

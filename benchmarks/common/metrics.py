@@ -1,4 +1,4 @@
-"""What the benchmarks report, each defined once. Scores rise towards generated, which is the positive class."""
+"""Metrics of the benchmarks, each defined once. Scores rise towards generated, which is the positive class."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def average_precision(real: Scores, generated: Scores) -> float:
 
 
 def allowed(real: int, rate: float) -> int:
-    """How many photographs may be called generated at a false-positive rate."""
+    """Number of photographs that may be called generated at a false-positive rate."""
     return int((np.arange(1, real + 1) / real <= rate).sum())
 
 
@@ -74,7 +74,7 @@ def intervals(
     the sums of counts down the ranks.
     """
     generator = np.random.default_rng(seed)
-    # From the highest score down.
+    # Descending scores.
     ranked = np.sort(-real)
     above, at_least = (np.searchsorted(np.sort(-generated), ranked, side) for side in ("left", "right"))
     figures: dict[str, list[Scores]] = {name: [] for name in ("auroc", *map(name_of, rates))}

@@ -1,4 +1,4 @@
-"""Which images of a data set are scored: all of them, or a sample with every decoder family in its share."""
+"""Choice of the images of a data set: all, or a sample with every decoder family in its share."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import torch
 from benchmarks.common.data import ManifestRow
 
 ALL = sys.maxsize
-# What two cores without a GPU get through in an hour or two where an image takes minutes.
+# Two cores without a GPU score this many in an hour or two where an image takes minutes.
 SAMPLE = 20
 # Methods that look on until something is found.
 SEARCHING = ("grain",)
 
 
 def add_argument(parser: argparse.ArgumentParser, default: str) -> None:
-    """Adds ``--images``; `default` says what `number_of` takes where it is not given."""
-    text = "so many, photographs and generated images in turn and each decoder family in its share, or 'all'"
+    """Adds ``--images``; `default` describes what `number_of` takes where it is not given."""
+    text = "number of images, half of them photographs, with each decoder family in its share; or 'all'"
     parser.add_argument("--images", type=_number, default=None, metavar="N", help=f"{text}; default: {default}")
 
 
@@ -34,7 +34,7 @@ def _number(text: str) -> int:
 
 
 def number_of(images: int | None, device: torch.device, *, long: bool) -> int:
-    """How many images are scored, where `images` are asked for: a `SAMPLE` of what is `long`, on a CPU."""
+    """Number of images to score, where `images` are asked for: a `SAMPLE` of what is `long`, on a CPU."""
     return images or (SAMPLE if long and device.type == "cpu" else ALL)
 
 

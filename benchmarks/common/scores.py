@@ -1,4 +1,4 @@
-"""Scores of images: computed once, kept in a journal, read again with what the manifest says of each image.
+"""Scores of images: computed once, stored in a journal, read again with the manifest's entry of each image.
 
 What is reused has to be what would be computed, to the last bit: a table must not show where its run was interrupted.
 A score depends a little on the images that share its batch (by about 1e-5), so the batches are those of the list of
@@ -47,7 +47,7 @@ class Input:
     condition: str
 
     def source(self) -> tuple[Source, str]:
-        """What is opened, and the sum of its pixels; a file that cannot be read becomes a row that says so."""
+        """Source to open, with the sum of its pixels; a file that cannot be read becomes a row that says so."""
         try:
             data = prepare(self.path, self.crop, self.condition)
         except InputError:
@@ -172,5 +172,5 @@ def only(rows: Sequence[Entry], methods: Sequence[str]) -> list[Entry]:
 
 
 def scores_of(encoding: str, name: str = "evidence") -> Path:
-    """Where ``benchmarks.detection --output results/NAME-ENCODING.csv`` keeps scores."""
+    """Path of the scores of ``benchmarks.detection --output results/NAME-ENCODING.csv``."""
     return journal_of(RESULTS / f"{name}-{encoding}.csv")

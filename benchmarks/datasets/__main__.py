@@ -1,4 +1,4 @@
-"""Data sets of the field: lists them, says how to get one, checks what is there, and writes its manifest.
+"""Data sets of the field: lists them, names their sources, checks what is there, and writes its manifest.
 
     python -m benchmarks.datasets
     python -m benchmarks.datasets genimage
@@ -32,7 +32,7 @@ def overview() -> str:
 
 
 def report(dataset: Dataset, root: Path, split: str | None) -> str:
-    """What of a set is there, part by part."""
+    """Reports the present files of a set, part by part."""
     lines = []
     for part, count, good in check(dataset, root, split):
         of = f" of {part.images:,}" if part.images is not None and split in (None, dataset.splits[0]) else ""
@@ -74,7 +74,7 @@ def main() -> int:
     parser.add_argument("--root", type=Path, default=None, help="where the set lies")
     parser.add_argument("--split", default=None)
     parser.add_argument("--output", type=Path, default=None, help="the manifest.csv to write")
-    parser.add_argument("--images", type=int, default=None, help="at most so many photographs, and of each generator")
+    parser.add_argument("--images", type=int, default=None, help="largest number of photographs, and of each generator")
     try:
         return run(parser.parse_args())
     except ReconDetectError as error:

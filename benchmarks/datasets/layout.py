@@ -1,4 +1,4 @@
-"""From folders on disk to the rows that the benchmarks read."""
+"""Rows that the benchmarks read, from folders on disk."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _row(source: Source) -> ManifestRow:
 
 
 def how_to_get(dataset: Dataset) -> str:
-    """Where it is, under which licence, and how it has to lie on disk."""
+    """Source, licence and layout on disk of a data set."""
     folders = "\n".join(
         f"  {part.folders[0]}  {part.generator.replace('*', 'generators by folder') or 'photographs'}"
         for part in dataset.parts
@@ -107,7 +107,7 @@ def verify(dataset: Dataset, folder: Path) -> Iterator[tuple[str, bool]]:
 
 
 def sample(rows: Sequence[ManifestRow], images: int | None) -> list[ManifestRow]:
-    """At most so many photographs and images of each generator, chosen by the hash of their names; in order."""
+    """Limits photographs and images of each generator to a number, chosen by the hash of their names; in order."""
     if images is None:
         return list(rows)
     by_generator: dict[str, list[ManifestRow]] = {}

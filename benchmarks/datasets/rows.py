@@ -22,9 +22,9 @@ class Part:
 
     Attributes:
         folders: Glob patterns of folders below the root, ``{split}`` filled in; images are searched through below them.
-        generator: What made them; ``"*"`` takes the name of each folder; empty for photographs.
+        generator: Their generator; ``"*"`` takes the name of each folder; empty for photographs.
         autoencoder: Its decoder.
-        images: How many there should be in the default split.
+        images: Expected number in the default split.
     """
 
     folders: tuple[str, ...]
@@ -44,15 +44,15 @@ class Dataset:
 
     Attributes:
         name: For the command line.
-        title: Of the set.
-        paper: Where it is described.
-        licence: Of the images as their page or paper says it; None where that was not found.
-        url: Where to get it.
-        how: What to do with what is there, until the layout is as expected.
-        parts: What is in it.
+        title: Title of the set.
+        paper: Description.
+        licence: Licence of the images as on their page or in the paper; None where neither has one.
+        url: Source.
+        how: Steps from the download to the expected layout.
+        parts: Its parts.
         splits: Names that ``{split}`` may take, the default one first.
         sums: Published checksums of archives by file name, as ``md5:...`` or ``sha256:...``.
-        note: What to know before using it.
+        note: Caveats.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Dataset:
         return tuple(dict.fromkeys(part.generator for part in self.parts if part.generator))
 
     def images(self, label: str) -> int | None:
-        """How many images of a class there should be; None where that is not known."""
+        """Expected number of images of a class; None where it is not known."""
         numbers = [part.images for part in self.parts if part.label == label]
         counted = [number for number in numbers if number is not None]
         return sum(counted) if len(counted) == len(numbers) else None
@@ -89,7 +89,7 @@ def _genimage() -> Iterable[Part]:
         ("VQDM", "imagenet_ai_0419_vqdm", "VQ-VAE (VQDM)", 6000),
         ("BigGAN", "imagenet_ai_0419_biggan", PIXELS, 6000),
     ):
-        # As the paper's page has it, and as the archives unpack.
+        # Layouts of the paper's page, and of the unpacked archives.
         places = (f"{name}/{{split}}/", f"*/{archive}/{{split}}/", f"{archive}/{{split}}/")
         yield Part(tuple(place + "ai" for place in places), name, decoder, images)
         yield Part(tuple(place + "nature" for place in places), images=images)

@@ -82,7 +82,7 @@ def svg(figure: Figure) -> str:
     buffer = io.StringIO()
     with matplotlib.rc_context(_STYLE):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    # From the element on: the prologue names a document type at a foreign address.
+    # The prologue, which names a document type at a foreign address, is left out.
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     names = {colour: f"--c{number}" for number, colour in enumerate(_DARK)}
@@ -123,7 +123,7 @@ def _panels(count: int, draw: Callable[[Axes, int], None], side: float = 2.5, ac
 def roc(methods: Sequence[Classes], areas: Mapping[str, float]) -> Figure:
     """ROC curves with a logarithmic false-positive rate: what counts is at the left.
 
-    Steps, not interpolated, the best method first. Nothing can be said left of one photograph.
+    Steps, not interpolated, the best method first. The curve begins at one photograph.
     """
     first = min(1 / len(method.real) for method in methods)
 
@@ -136,7 +136,7 @@ def roc(methods: Sequence[Classes], areas: Mapping[str, float]) -> Figure:
                     label=f"{method.name}  {areas[method.name]:.3f}")  # fmt: skip
         rates = np.geomspace(first / 2, 1, 200)
         ax.plot(rates, rates, color=FAINT, lw=1, ls=(0, (2, 2)), label="chance  0.500")
-        # Of few photographs the axis begins to the right of them, and the layout would make room for what is outside.
+        # With few photographs the axis begins to the right of them, and the layout would make room for marks outside.
         for rate in (rate for rate in RATES if rate > first / 2):
             ax.axvline(rate, color=FAINT, lw=0.8, alpha=0.7)
             ax.annotate(f"{rate:.0%}", (rate, 1.01), xycoords=("data", "axes fraction"), ha="center", fontsize=8)
@@ -149,7 +149,7 @@ def roc(methods: Sequence[Classes], areas: Mapping[str, float]) -> Figure:
 
 
 def densities(methods: Sequence[Classes], thresholds: Mapping[str, float | None]) -> Figure:
-    """How the scores of both classes are distributed, by method; outliers at the edges."""
+    """Distributions of the scores of both classes, by method; outliers at the edges."""
 
     def draw(ax: Axes, number: int) -> None:
         method = methods[number]
@@ -172,7 +172,7 @@ def densities(methods: Sequence[Classes], thresholds: Mapping[str, float | None]
 
 
 def reliability(methods: Mapping[str, Sequence[tuple[float, int, int]]]) -> Figure:
-    """How often an image is generated that is said to be so with a probability, with 95 % intervals (Wilson)."""
+    """Share of generated images by predicted probability, with 95 % intervals (Wilson)."""
     names = list(methods)
 
     def draw(ax: Axes, number: int) -> None:
@@ -186,7 +186,7 @@ def reliability(methods: Mapping[str, Sequence[tuple[float, int, int]]]) -> Figu
                aspect="equal")  # fmt: skip
         ax.grid(True)
         if number == 0:
-            ax.set(xlabel="probability told", ylabel="share generated")
+            ax.set(xlabel="predicted probability", ylabel="share generated")
 
     return _panels(len(names), draw)
 

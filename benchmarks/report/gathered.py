@@ -17,7 +17,7 @@ from benchmarks.report.layouts import Lines
 from recon_detect.results import MethodInfo, RunInfo
 
 PHOTOGRAPHS = "photographs"
-# What a table is, by columns that no other kind has; the first that fits.
+# Kinds of tables, by columns that no other kind has; the first that fits.
 KINDS = {
     "detection": ("method", "group", "auroc"),
     "robustness": ("method", "condition", "auroc"),
@@ -43,8 +43,8 @@ class Result:
         kind: One of `KINDS`; empty of a table that a report does not show.
         conditions: Under which its numbers hold.
         lines: By column.
-        run: What scored the images, where the scores were kept.
-        rows: Of a detection: its images without errors, with ``family`` and ``made_by`` where the data is at hand.
+        run: Run that scored the images, where the scores are stored.
+        rows: Rows of a detection: its images without errors, with ``family`` and ``made_by`` where the data is at hand.
     """
 
     path: Path
@@ -56,21 +56,21 @@ class Result:
 
     @property
     def data(self) -> str:
-        """What was scored and how it was prepared: the beginning of the conditions."""
+        """Data and their preparation: the beginning of the conditions."""
         return ", ".join(self.conditions.partition(";")[0].split(", ")[: 3 if self.kind == "detection" else 2])
 
     @property
     def form(self) -> str:
-        """In few words."""
+        """Short form of the conditions."""
         return self.data.rpartition(", ")[2].removeprefix("both classes as ")
 
     @property
     def methods(self) -> tuple[MethodInfo, ...]:
-        """Whose scores were kept."""
+        """Names of the methods with scores."""
         return self.run.methods if self.run else ()
 
     def scores(self, method: str) -> tuple[Scores, Scores]:
-        """Of photographs and of generated images."""
+        """Scores of photographs and of generated images."""
         values = [(row["label"], row["scores"].get(method)) for row in self.rows]
         real, generated = (
             np.array([value for of, value in values if of == label and value is not None], dtype=np.float64)
@@ -103,6 +103,6 @@ def _joined(rows: Iterable[Entry], data: Path | None) -> Iterable[Entry]:
 
 
 def read_audits(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
-    """What ``recon-detect audit`` said of data sets, as it writes it: ``audit*.json``."""
+    """Reads the results of ``recon-detect audit`` on data sets: ``audit*.json``."""
     contents = [(path, json.loads(path.read_text(encoding="utf-8"))) for path in sorted(folder.glob("audit*.json"))]
     return [(path, content) for path, content in contents if "verdict" in content]

@@ -1,4 +1,4 @@
-"""How each kind of result is laid out as a table: for README and docs, for reports, for papers."""
+"""Layouts of each kind of result as a table: for README and docs, for reports, for papers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Lines = list[dict[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Cells as text, in which backticks mark code; what is said under the table; and its title."""
+    """Cells as text, in which backticks mark code; the note under the table; and its title."""
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -23,7 +23,7 @@ class Table:
     title: str = ""
 
     def markdown(self) -> str:
-        """As GitHub and most journals' tools read it."""
+        """Markdown as GitHub and most journals' tools read it."""
         lines = [self.head, ["---"] * len(self.head), *self.rows]
         text = "".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |\n" for line in lines)
         return f"{text}\n{self.note}\n"
@@ -173,7 +173,7 @@ def plain(conditions: str, lines: Lines, title: str = "") -> Table:
 
 
 def thresholds(conditions: str, lines: Lines) -> Table:
-    """What was promised, what came of it over all splits, and in the first by itself."""
+    """Rates that were promised, rates over all splits, and rates in the first alone."""
     rows = [
         [
             line["score"],
@@ -193,11 +193,11 @@ def thresholds(conditions: str, lines: Lines) -> Table:
     head = [
         "score",
         "images",
-        "strata (found)",
+        "strata",
         f"{promised}: mean [95 % of splits]",
         "splits above it beyond chance",
         "true positives",
-        "drift told",
+        "splits with a drift warning",
         "probability: Brier score, calibration error",
         "first split: false positives [95 %]",
         "true positives",

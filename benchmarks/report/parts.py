@@ -1,4 +1,4 @@
-"""What a report is made of."""
+"""Parts of a report."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A thumbnail: a data URI, what it is, and what is said of it."""
+    """A thumbnail: a data URI, its title and its caption."""
 
     uri: str
     alt: str

@@ -12,15 +12,15 @@ from benchmarks.report.parts import Chart
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """How a kind of table is drawn: columns, and what is said of them.
+    """Figure of a kind of table: its columns and their captions.
 
     Attributes:
-        title: Of the figure.
-        axis: What the value is.
-        group: What has one colour.
-        names: What has one line.
-        value: What is drawn.
-        reference: What it is compared with: a column, or a number.
+        title: Title of the figure.
+        axis: Label of the value.
+        group: Column of the colours.
+        names: Columns that name a line.
+        value: Column that is drawn.
+        reference: Column or number to compare with.
         low: Lower end of its interval; empty where it has none.
         high: Upper end.
     """
@@ -53,7 +53,7 @@ def chart(result: Result) -> Chart:
     described = []
     for line in result.lines:
         value, low, high = (float(line.get(name) or line[drawn.value]) for name in (drawn.value, drawn.low, drawn.high))
-        # What says "with" or "without" says of what.
+        # "with" and "without" need their column.
         names = (f"{line[name]} {name}" if line[name].startswith("with") else line[name] for name in drawn.names)
         group, name = line.get(drawn.group, ""), ", ".join(names)
         groups.setdefault(group, {})[name] = value, low, high

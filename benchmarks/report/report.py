@@ -100,7 +100,7 @@ def decisions(results: Sequence[Result]) -> Section:
 
 def attribution(results: Sequence[Result]) -> Section:
     parts = [part for result in results if result.kind == "attribution" for part in sections.attribution(result)]
-    return Section("Attribution", "Whose decoder an image is said to be of, against the truth.", parts)
+    return Section("Attribution", "Decoder that an image is attributed to, against the true one.", parts)
 
 
 def generalisation(results: Sequence[Result]) -> Section:
@@ -136,7 +136,7 @@ def cost(results: Sequence[Result]) -> Section:
 
 
 def summary(results: Sequence[Result], folder: Path | None) -> list[str]:
-    """What the tables say first."""
+    """Summary of the tables."""
     sentences = [f"Audit, {table.note.partition('. ')[0]}." for table in sections.audits(results, folder)]
     for name, of in sections.by_data(results, "detection").items():
         best = sections.pooled(of)[0]

@@ -1,4 +1,4 @@
-"""What a report says: sections of tables, matrices, charts and pictures, each with its conditions."""
+"""Sections of a report: tables, matrices, charts and pictures, each with its conditions."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ PUBLISHED = Path(__file__).parent / "published.csv"
 # Mistakes of each kind that are shown, and the longer side of their pictures in pixels.
 SHOWN, THUMBNAIL = 6, 200
 RATE = 0.05
-# Standard deviations of photographs beyond which a feature tells no more.
+# Standard deviations of photographs beyond which a feature adds nothing.
 _CLIP = 5.0
 
 
@@ -137,7 +137,7 @@ def _reliability(result: Result, methods: Sequence[figures.Classes]) -> Chart:
         "Reliability of probabilities",
         f"reliability-{result.path.stem}",
         figures.reliability({f"{name}, ECE {errors[name]:.2f}": reliability(*of) for name, of in probable.items()}),
-        f"Share of generated images against the probability told. Expected calibration error: {_listed(errors)}",
+        f"Share of generated images against the predicted probability. Expected calibration error: {_listed(errors)}",
         f"Platt's logistic fit to the scores of the other {FOLDS - 1} of {FOLDS} folds, at the share of generated "
         f"images among all; {BINS} bins of equal width, larger dots are more images; intervals of 95 % after Wilson. "
         f"{conditions_of([result])}",
@@ -160,7 +160,7 @@ def evidence(result: Result) -> list[Part]:
         return []
     from sklearn.decomposition import PCA
 
-    # In standard deviations of photographs, so that no method counts more for its unit.
+    # Standard deviations of photographs are the unit of all methods.
     deviation = features[real].std(axis=0)
     z = (features - features[real].mean(axis=0)) / np.where(deviation > 0, deviation, 1)
     pca = PCA(2, svd_solver="full").fit(np.clip(z, -_CLIP, _CLIP))
@@ -285,7 +285,7 @@ def attribution(result: Result) -> list[Part]:
             for line in lines
         ]
         note = f"Counts, shaded by the share of their row. {conditions_of([result])}"
-        parts.append(Matrix(f"{result.form}: {by}", "true (n) \\ told", labels, rows, note))
+        parts.append(Matrix(f"{result.form}: {by}", "true (n) \\ predicted", labels, rows, note))
     return parts
 
 
@@ -313,7 +313,7 @@ def generalisation(result: Result) -> list[Part]:
 
 
 def localisation(result: Result) -> list[Part]:
-    """How well each map finds the pixels, then some pictures beside their masks and maps, where these were kept."""
+    """Localisation by each map, then some pictures beside their masks and maps, where these were stored."""
     table = layouts.plain(result.conditions, result.lines, "Pixels that were changed, by map")
     pictures = [
         Picture(thumbnail(path, 4 * THUMBNAIL), f"{path.stem}: image, mask, error, contrast", path.stem)
@@ -324,7 +324,7 @@ def localisation(result: Result) -> list[Part]:
 
 
 def published(results: Sequence[Result]) -> Table:
-    """What papers and others report, with ours beside it where the same was measured."""
+    """Results that papers and others report, beside ours where the same was measured."""
     ours = {line["method"]: line for line in reversed(pooled(results))}
     columns = {"AUROC": "auroc", "AP": "ap", "accuracy": "balanced_accuracy_at_threshold"}
     with PUBLISHED.open(newline="", encoding="utf-8") as file:
@@ -347,7 +347,7 @@ def _ours(line: dict[str, str] | None, column: str) -> str:
 
 
 def audits(results: Iterable[Result], folder: Path | None) -> list[Table]:
-    """What separates the classes of data sets without looking at the images, each with its verdict.
+    """Audits of data sets, each with its verdict.
 
     As ``recon-detect audit`` writes it: a table under a line that begins with the verdict, or ``audit*.json``.
     """

@@ -36,12 +36,12 @@ from recon_detect.errors import UsageError
 from recon_detect.images.transform import Transform
 from recon_detect.tensors.devices import find_device, has_bfloat16
 
-# Where to write, under which conditions, and one line a way.
+# Path, conditions, and a line for each way.
 Measured = tuple[Path, str, list[dict[str, object]]]
 
 
 def dtypes_of(given: str | None, device: torch.device) -> list[str]:
-    """Those that were asked for, or that the device has instructions for."""
+    """Precisions that were asked for, or that the device has instructions for."""
     if given:
         return given.split(",")
     return ["float32", "bfloat16"] if has_bfloat16(device) else ["float32"]
@@ -82,10 +82,10 @@ def aeroblade(options: argparse.Namespace) -> Measured:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What one way took.
+    """Time and memory that one way took.
 
     Attributes:
-        seconds: Of its best round.
+        seconds: Seconds of its best round.
         loaded: The same without loading.
         stages: Seconds by stage, of a round of their own.
         memory: Bytes at most.
@@ -132,7 +132,7 @@ def measure(
 
 
 def line(taken: Taken, base: Taken, stages: Sequence[str], images: int) -> dict[str, object]:
-    """Of the table: one way beside the first."""
+    """Line of the table: one way beside the first."""
     columns: dict[str, object] = {
         "images_per_s": round(images / taken.seconds, 4),
         "ratio": round(base.seconds / taken.seconds, 2),
@@ -149,7 +149,7 @@ def line(taken: Taken, base: Taken, stages: Sequence[str], images: int) -> dict[
 
 
 def pictures(data: Path | None, folder: Path, side: int, number: int) -> list[Path]:
-    """So many PNG files of one size: centre crops of a data set, or smooth noise where there is none."""
+    """PNG files of one size: centre crops of a data set, or smooth noise where there is none."""
     folder.mkdir()
     draw = np.random.default_rng(0)
     images = []
@@ -210,7 +210,7 @@ def high_water_mark() -> int:
 def measured_by(
     options: argparse.Namespace, peaks: Mapping[torch.dtype, float], apart: float, device: torch.device
 ) -> str:
-    """What both methods say of their conditions."""
+    """Conditions that both methods report."""
     named = ", ".join(
         f"{value / 1e12:.3g} TFLOP/s in {str(dtype).removeprefix('torch.')}" for dtype, value in peaks.items()
     )

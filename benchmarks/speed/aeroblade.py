@@ -37,7 +37,7 @@ from recon_detect.models.weights import find_weights
 LAYERS = tuple(range(1, layer_count("vgg") + 1))
 # AEROBLADE's layer, the deepest that this package computes.
 LAYER = 2
-# Of torchvision's `features`: index, channels in, channels out.
+# Layers of torchvision's `features`: index, channels in, channels out.
 _CONVOLUTIONS = ((0, 3, 64), (2, 64, 64), (5, 64, 128), (7, 128, 128), (10, 128, 256), (12, 256, 256), (14, 256, 256),
                  (17, 256, 512), (19, 512, 512), (21, 512, 512), (24, 512, 512), (26, 512, 512),
                  (28, 512, 512))  # fmt: skip
@@ -81,7 +81,7 @@ def load_lpips(trunk: dict[str, torch.Tensor], device: torch.device) -> LPIPS:
 
 
 def reconstruct(module: Any, x: torch.Tensor, generator: torch.Generator, clock: Clock) -> torch.Tensor:
-    """In [0, 1], from a sample of the posterior where there is one."""
+    """Reconstructions in [0, 1], from a sample of the posterior where there is one."""
     with clock("encode"):
         encoded = module.encode(x)
         if hasattr(encoded, "latent_dist"):
@@ -157,7 +157,7 @@ def stages_of(clock: Clock) -> AbstractContextManager[None]:
 def ours(
     files: Sequence[Path], models: Sequence[str], device: torch.device, dtype: str, clock: Clock, *, batch: int | None
 ) -> np.ndarray[Any, Any]:
-    """This package, from loading to scores."""
+    """Scores by this package, from loading on."""
     with clock("load"):
         detector = load_detector("aeroblade", models=models, device=str(device), dtype=dtype, batch_size=batch)
     return detector.score([str(file) for file in files], progress=False).raise_for_errors().scores

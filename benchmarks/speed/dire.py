@@ -81,7 +81,7 @@ def work_of(model: PixelDiffusion, device: torch.device) -> float:
 def ways(
     folder: Path, images: int, device: str | None, dtypes: Sequence[str], *, compiled: bool
 ) -> tuple[dict[str, Way], PixelDiffusion, torch.device]:
-    """What to time by name, and the network that all of them use."""
+    """Functions to time by name, and the network that all of them use."""
     side = json.loads((folder / "config.json").read_text(encoding="utf-8"))["sample_size"]
     pictures = np.random.default_rng(0).integers(0, 256, (images, side, side, 3), np.uint8)
     where = find_device(device)

@@ -43,7 +43,7 @@ def peak(device: torch.device, dtype: torch.dtype) -> float:
 
 
 def hardware(device: torch.device) -> str:
-    """In words, with the version of torch that used it."""
+    """Hardware in words, with the version of torch that used it."""
     kind = f"{os.cpu_count()} cores {platform.machine()}, {torch.get_num_threads()} threads"
     if device.type == "cuda":
         kind = torch.cuda.get_device_name(device)

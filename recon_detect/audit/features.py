@@ -1,4 +1,4 @@
-"""What can be measured of an image without looking at what it shows."""
+"""Measurements of an image that do not look at what it shows."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from PIL import Image, JpegImagePlugin
 from scipy import fft, ndimage
 
 from recon_detect.errors import UsageError
-from recon_detect.images.jpeg import is_libjpeg
 from recon_detect.images.decode import decode
+from recon_detect.images.jpeg import is_libjpeg
 from recon_detect.images.picture import picture_of
 from recon_detect.images.reading import read_file
 from recon_detect.settings import DEFAULTS, Settings
@@ -80,7 +80,7 @@ _SUBSAMPLING = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}
 _C2PA = b"jumdc2pa"
 _XMP_KEYS = ("xmp", "XML:com.adobe.xmp")
 # Photographs that were never compressed, and images as decoders of latent diffusion write them, stay below, but for a
-# few in a hundred (docs/guide/audit.md): it says nothing of a JPEG. Zeros of a photograph in JPEG 98 are mostly above.
+# few in a hundred (docs/guide/audit.md): they are no sign of JPEG. Zeros of a photograph in JPEG 98 are mostly above.
 _NO_BLOCKS, _NO_ZEROS = 0.05, 0.1
 
 
@@ -109,7 +109,7 @@ def measure(image: ImageLike, settings: Settings = DEFAULTS) -> dict[str, Value]
 
 
 def _of_file(file: Image.Image, data: bytes, origin: Provenance) -> dict[str, Value]:
-    """After decoding: PNG keeps part of its entries behind the pixels."""
+    """After decoding: PNG stores part of its entries behind the pixels."""
     width, height = origin.width, origin.height
     entries = dict(getattr(file, "text", {})) | {key: file.info[key] for key in ("comment",) if key in file.info}
     jpeg = isinstance(file, JpegImagePlugin.JpegImageFile)
@@ -120,7 +120,7 @@ def _of_file(file: Image.Image, data: bytes, origin: Provenance) -> dict[str, Va
         "xmp": any(file.info.get(key) for key in _XMP_KEYS),
         "c2pa": _C2PA in data,
         "text": bool(set(entries) - set(_XMP_KEYS)),
-        # Pillow says 72 dpi of a JPEG with EXIF and without a resolution.
+        # Pillow reports 72 dpi for a JPEG with EXIF and without a resolution.
         "dpi": bool(file.info.get("jfif_unit")) if jpeg else "dpi" in file.info,
         "multiple_of_8": width % 8 == height % 8 == 0,
         "multiple_of_64": width % 64 == height % 64 == 0,
@@ -188,7 +188,7 @@ def _blockiness(grey: Grey) -> tuple[float, float]:
 
 
 def _zero_coefficients(grey: Grey) -> float:
-    """How many DCT coefficients vanish on the grid of 8 px against half a block off it, as a logarithm.
+    """Log ratio of the shares of DCT coefficients that vanish on the grid of 8 px and half a block off it.
 
     Quantisation makes them vanish on the grid of a JPEG alone (ZERO, Nikoukhah et al., IPOL 11, 2021).
     """

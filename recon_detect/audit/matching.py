@@ -7,7 +7,6 @@ import hashlib
 import json
 import math
 import os
-import re
 from collections import defaultdict
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from recon_detect import names
 from recon_detect._version import __version__
 from recon_detect.atomic import replacing
 from recon_detect.audit.verdict import FEWEST, GENERATED, REAL, Audit, Measured
@@ -26,22 +26,22 @@ from recon_detect.images.transform import GRID, Transform
 from recon_detect.settings import DEFAULTS, Settings
 
 SCHEMA = 1
-# A crop is as large as so many images of each class allow.
+# Share of the images of each class that are at least as large as the crop.
 _HOLD = 0.95
 # Shortcuts that a common PNG does not remove, where a file was ever compressed with loss.
 _TRACES = frozenset(("blockiness", "zero_coefficients"))
 _FORMATS = frozenset(("format", "jpeg_quality", "jpeg_libjpeg", "chroma_subsampling", "progressive"))
 _LOSSY = frozenset(("JPEG", "MPO", "WEBP", "AVIF", "JPEG2000"))
-# JPEG qualities of a matched version: the bounds, and what is taken where the files do not tell theirs.
+# JPEG qualities of a matched version: the bounds, and the quality that is assumed where files do not state theirs.
 _LOWEST, _HIGHEST, _UNKNOWN = 50, 90, 75
 
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """What a matched version is made of.
+    """Images and transform of a matched version.
 
     Attributes:
-        transform: What every image goes through.
+        transform: Applied to every image.
         rows: The images that are in it, as they were measured before.
         left_out: Number of images by why they are not in it.
     """
@@ -67,10 +67,10 @@ def match(
     """Chooses a transform that equalises crop, format and quality, and the images that go through it.
 
     Args:
-        rows: What was measured of the files.
+        rows: Measurements of the files.
         audit: Audit of the files as they are.
         crop: Side of the crop; None takes the largest multiple of 32 px that 95 % of each class hold.
-        encoding: See `Transform`; None takes PNG, or JPEG where compression tells the classes apart: a PNG keeps the
+        encoding: See `Transform`; None takes PNG, or JPEG where compression separates the classes: a PNG has the
             traces of the JPEG that it was before, and a second JPEG of no higher quality covers them.
         balance: Leave out images until both classes have as many in each half octave of the shorter side, because a
             crop shows less of a larger image.
@@ -99,7 +99,7 @@ def match(
 def write_images(matched: Matched, folder: Path, settings: Settings = DEFAULTS) -> Generator[Source | None, None, None]:
     """Writes transformed images as ``images/LABEL/NAME`` into a folder; yields each, None where it failed.
 
-    Files that are there are kept, so a run that was killed goes on.
+    Existing files stay, so a run that was killed continues.
     """
     yield from ahead(partial(_write_image, matched.transform, folder, settings), matched.rows, settings.workers)
 
@@ -108,20 +108,23 @@ def write_manifest(matched: Matched, images: Sequence[Source], folder: Path, *, 
     """Writes ``manifest.csv``, with the columns that the benchmarks read, and ``transform.json`` into a folder.
 
     Args:
-        matched: What was matched.
+        matched: Images and transform.
         images: `Matched.sources`, or what `write_images` gave.
-        folder: Where to.
-        written: Whether the images are transformed already.
+        folder: Folder to write to.
+        written: True if the images are transformed already.
     """
     sizes = {row.path: (row.values["width"], row.values["height"]) for row in matched.rows}
     side = matched.transform.crop
     table = []
     for image in images:
         width, height = (side, side) if written else sizes[image.id]
-        place = {"path": os.path.relpath(str(image.image), folder), "label": image.label}
+        place = {"path": names.written(os.path.relpath(str(image.image), folder)), "label": image.label}
         table.append(place | dict(image.about) | {"width": int(width or 0), "height": int(height or 0)})
     columns = list(dict.fromkeys(name for line in table for name in line))
-    with replacing(folder / "manifest.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with (
+        replacing(folder / "manifest.csv") as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
+    ):
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(table)
@@ -138,7 +141,7 @@ def write_manifest(matched: Matched, images: Sequence[Source], folder: Path, *, 
 
 
 def read_transform(path: Path) -> Transform | None:
-    """What a ``transform.json`` asks for; None where it is done already.
+    """Reads the transform of a ``transform.json``; None where it is already applied.
 
     Raises:
         UsageError: Not such a file.
@@ -152,10 +155,9 @@ def read_transform(path: Path) -> Transform | None:
 
 
 def _write_image(transform: Transform, folder: Path, settings: Settings, row: Measured) -> Source | None:
-    stem = re.sub(r"[^\w.-]", "_", Path(row.path).stem)[:80]
     # Equal names in different folders do not collide, and other pixels or another transform are another file.
-    key = hashlib.sha256(f"{row.path} {row.values['sha256']} {transform}".encode()).hexdigest()[:8]
-    path = folder / "images" / str(row.label) / f"{stem}.{key}{transform.suffix}"
+    stem = names.short_stem(Path(row.path).stem, f"{row.path} {row.values['sha256']} {transform}")
+    path = folder / "images" / str(row.label) / f"{stem}{transform.suffix}"
     if not path.exists():
         try:
             data = transform.encoded(Path(row.path), settings)
@@ -187,13 +189,13 @@ def _encoding(rows: Sequence[Measured], audit: Audit) -> str:
         return "png"
     qualities = [float(quality) for row in lossy if (quality := row.values["jpeg_quality"]) is not None]
     quality = int(np.quantile(qualities, 1 - _HOLD, method="lower")) if qualities else _UNKNOWN
-    # Other lossy files do not tell their quality, nor do PNG files what they were before.
+    # Other lossy files do not state their quality, nor PNG files their earlier compression.
     highest = _HIGHEST if qualities and len(qualities) >= _HOLD * len(lossy) else _UNKNOWN
     return f"jpeg-{max(min(quality, highest), _LOWEST)}"
 
 
 def _balanced(rows: Sequence[Measured]) -> list[Measured]:
-    """As many of each class in each half octave of the shorter side, chosen by the hash of the path; in order."""
+    """Equally many images of each class in each half octave of the shorter side, by hash of the path; in order."""
     strata: defaultdict[int, dict[str, list[Measured]]] = defaultdict(lambda: {REAL: [], GENERATED: []})
     for row in rows:
         strata[math.floor(2 * math.log2(_shorter(row)))][str(row.label)].append(row)

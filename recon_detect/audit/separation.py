@@ -1,4 +1,4 @@
-"""How well one measurement, or several together, separate two classes, and whether that can be chance."""
+"""Separation of two classes by one measurement or by several together, and its probability by chance."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def interval(area: float, real: int, generated: int, confidence: float = 0.95) -
 
     The areas whose distance to the observed one is within the quantile of their own standard error, after Hanley and
     McNeil with the mean of both sample sizes. Unlike a bootstrap it has a width at 1: 5 + 5 images in perfect order
-    say less than 500 + 500.
+    are weaker evidence than 500 + 500.
     """
     z = float(stats.norm.isf((1 - confidence) / 2))
     mean = (real + generated) / 2 - 1
@@ -55,7 +55,7 @@ def interval(area: float, real: int, generated: int, confidence: float = 0.95) -
 
 
 def detectable(real: int, generated: int, tests: int, level: float) -> float:
-    """The smallest AUROC of a number that can be told from chance with so many images, among so many measurements.
+    """Smallest AUROC that differs from chance with these numbers of images, among `tests` measurements.
 
     By the normal approximation of the Mann-Whitney statistic and Bonferroni's bound.
     """
@@ -109,7 +109,7 @@ def family_wise(columns: Sequence[Column], generated: Bools, seed: int = 0) -> F
 
 
 def _distances(columns: Sequence[Column], labels: Bools) -> Floats:
-    """How far from 1/2 the AUROC of each measurement is under each labelling (B, N): (B, F)."""
+    """Distances (B, F) of the AUROC of each measurement from 1/2, under each labelling (B, N)."""
     distances = np.empty((len(labels), len(columns)))
     numbers = [place for place, (feature, _) in enumerate(columns) if feature.kind != CATEGORY]
     given = np.array([[value is not None for value in columns[place][1]] for place in numbers]).T

@@ -1,4 +1,4 @@
-"""From measurements of the images of a set to a verdict on the set."""
+"""Verdict on a set of images, from measurements of each image."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from recon_detect.audit.features import CATEGORY, FEATURES, FLAG, PIXELS, Featur
 from recon_detect.engine.prefetch import ahead
 from recon_detect.errors import InputError, UsageError
 from recon_detect.images import as_sources
+from recon_detect.names import shown, written
 from recon_detect.settings import DEFAULTS, Settings
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 REAL, GENERATED = "real", "generated"
 # Half of it is spent on single measurements, half on the two combinations.
 LEVEL = 0.05
-# From which AUROC on a separation that is not chance is called so.
+# Smallest AUROC of each grade, for separations that are not chance.
 SOLVED = "solves the set"
 GRADES = {SOLVED: 0.95, "strong": 0.75, "weak": 0.6}
 # Larger sets are sampled for p-values and combinations; the AUROC of each measurement is that of all images.
@@ -43,7 +44,7 @@ _COMBINED = (
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What was measured of one image; `values` is empty where there is an error."""
+    """Measurements of one image; `values` is empty where there is an error."""
 
     path: str
     label: str | None
@@ -52,12 +53,12 @@ class Measured:
     about: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON lines."""
-        return {"path": self.path, "label": self.label, **self.values, "error": self.error}
+        """JSON values of the row."""
+        return {"path": written(self.path), "label": self.label, **self.values, "error": self.error}
 
     @classmethod
     def from_dict(cls, row: dict[str, Any], source: Source) -> Measured:
-        """From what `to_dict` gave of a source."""
+        """Reads what `to_dict` gave of a source."""
         values = {name: value for name, value in row.items() if name not in ("path", "label", "error")}
         return cls(source.id, source.label, {} if row["error"] else values, row["error"], dict(source.about))
 
@@ -78,15 +79,15 @@ def _measured(settings: Settings, transform: Transform | None, source: Source) -
         image = transform.encoded(source.image, settings) if transform else source.image
         return Measured(source.id, source.label, measure(image, settings), about=about)
     except (InputError, MemoryError) as error:
-        return Measured(source.id, source.label, error=f"{type(error).__name__}: {error}", about=about)
+        return Measured(source.id, source.label, error=shown(f"{type(error).__name__}: {error}"), about=about)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """How well one measurement, or a combination, separates the classes.
+    """Separation of the classes by one measurement or a combination.
 
     Attributes:
-        feature: What was measured.
+        feature: Measurement.
         real: Photographs that have it.
         generated: Generated images that have it.
         auroc: 0.5 to 1 for a number, whichever class has more of it; cross-validated, and perhaps below 0.5, for a
@@ -121,7 +122,7 @@ class Finding:
         return f"{self.feature.title} {self.auroc:.2f} [{self.low:.2f}, {self.high:.2f}]"
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON and tables."""
+        """JSON values, also for tables."""
         numbers = {name: round(getattr(self, name), 4) for name in ("auroc", "low", "high", "p")}
         return {
             "measurement": self.feature.title,
@@ -137,7 +138,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What separates the classes of a set without looking at what its images show.
+    """Differences between the classes of a set that do not depend on what its images show.
 
     Attributes:
         findings: One for each measurement that differs among the images, the largest separation first.
@@ -149,7 +150,7 @@ class Audit:
         errors: Message by path of images that could not be measured.
         unlabelled: Images without a label, which are left out.
         repeated: Images whose pixels occur more than once, and those of them that are in both classes.
-        transform: What the images went through before.
+        transform: Transform that was applied before.
     """
 
     findings: tuple[Finding, ...]
@@ -189,7 +190,7 @@ class Audit:
             skipped=skipped,
             real=counts[REAL],
             generated=counts[GENERATED],
-            errors={row.path: row.error for row in rows if row.error},
+            errors={written(row.path): row.error for row in rows if row.error},
             unlabelled=sum(row.label is None and not row.error for row in rows),
             repeated=_repeated(usable),
             transform=transform,
@@ -197,13 +198,13 @@ class Audit:
 
     @property
     def shortcuts(self) -> tuple[Finding, ...]:
-        """What a classifier could use instead of looking, the strongest first: of file, size and compression."""
+        """Findings on file, size and compression that a classifier could use as a shortcut, the strongest first."""
         single = [finding for finding in self.findings if finding.grade and finding.feature.group != PIXELS]
         return tuple(single or [finding for finding in self._combination if finding.grade])
 
     @property
     def _combination(self) -> list[Finding]:
-        """That of file, size and compression, if any of it differs."""
+        """Finding on file, size and compression together, if any of them differs."""
         return [finding for finding in self.together if finding.feature is _COMBINED[0]]
 
     @property
@@ -213,7 +214,7 @@ class Audit:
         sentences = [_of_shortcuts(self.shortcuts, self._combination[0]) if self.shortcuts else _none_among(fair)]
         least = separation.detectable(self.real, self.generated, max(len(self.findings), 1), LEVEL / 2)
         if not self.shortcuts and least > GRADES["weak"]:
-            sentences.append(f"With so few images, less than an AUROC of about {least:.2f} cannot be told from chance.")
+            sentences.append(f"With so few images, an AUROC below about {least:.2f} is not distinct from chance.")
         looks = [finding for finding in self.findings if finding.grade and finding.feature.group == PIXELS]
         if looks:
             sentences.append(
@@ -235,7 +236,7 @@ class Audit:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """JSON values."""
         return {
             "verdict": self.verdict,
             "conditions": self.conditions,
@@ -260,7 +261,7 @@ def audit(
     Args:
         images: Paths to images, folders, globs, manifests, or sources, whose labels are known.
         settings: Limits and threads.
-        transform: What each image goes through first.
+        transform: Applied to each image first.
 
     Raises:
         UsageError: Fewer than 5 readable images of a class.
@@ -271,7 +272,7 @@ def audit(
 def _columns(
     rows: Sequence[Measured], generated: Bools, transform: Transform | None
 ) -> tuple[list[Column], tuple[str, ...], tuple[str, ...]]:
-    """What can be compared; and the titles of what is the same everywhere, and of what too few images have."""
+    """Columns to compare; titles of those that are constant, and of those that too few images have."""
     columns: list[Column] = []
     constant, skipped = [], []
     for feature in FEATURES:
@@ -282,7 +283,7 @@ def _columns(
         elif min(int(given[generated].sum()), int(given[~generated].sum())) < FEWEST:
             skipped.append(feature.title)
         else:
-            # Files that one encoder wrote in one way: how large they are says how busy the pictures are.
+            # One encoder wrote all files in one way: their size measures how busy the pictures are.
             written_alike = transform is not None and feature.name == "bytes_per_pixel"
             columns.append((replace(feature, group=PIXELS) if written_alike else feature, values))
     return columns, tuple(constant), tuple(skipped)

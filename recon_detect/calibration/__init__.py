@@ -1,4 +1,4 @@
-"""From scores to decisions: thresholds with a bound on false positives, p-values, verdicts, probabilities."""
+"""Decisions from scores: thresholds with a bound on false positives, p-values, verdicts, probabilities."""
 
 from recon_detect.calibration.bounds import needed, upper_threshold
 from recon_detect.calibration.calibration import Calibration, Stratum, find_calibration

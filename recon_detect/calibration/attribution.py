@@ -7,15 +7,16 @@ class, unless its own images are nearer, so that there is an answer "none of the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t
 
 from recon_detect.calibration.bounds import conformal_p_value, predictive_t
+from recon_detect.calibration.content import JsonObject, matrix, members, number, numbers, text, texts
 from recon_detect.calibration.features import feature_matrix, feature_names
 from recon_detect.errors import UsageError
 from recon_detect.models.registry import PIXELS, family_of
@@ -24,8 +25,8 @@ from recon_detect.results import Row
 NONE = "none of the known"
 LATENT, PIXEL, GAN, UNKNOWN = "latent diffusion", "pixel diffusion", "GAN", "unknown"
 
-# What the names of generators begin with.
-_FAMILIES = {
+# Beginnings of the names of generators.
+_PREFIXES = {
     LATENT: ("sd", "stable", "flux", "latent", "ldm", "kandinsky", "pixart", "auraflow", "wuerstchen", "midjourney"),
     PIXEL: ("adm", "ddpm", "ddim", "iddpm", "glide", "pndm", "guided", "imagen", "deepfloyd"),
     GAN: ("gan", "progan", "stylegan", "biggan", "cyclegan", "stargan", "gaugan", "projectedgan", "diff-"),
@@ -34,12 +35,12 @@ _FAMILIES = {
 
 def family_of_generator(name: str) -> str:
     """Latent diffusion, pixel diffusion, GAN or unknown, by the name of a generator or of a decoder family."""
-    return next((family for family, starts in _FAMILIES.items() if name.lower().startswith(starts)), UNKNOWN)
+    return next((family for family, starts in _PREFIXES.items() if name.lower().startswith(starts)), UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """Where a generated image comes from.
+    """Origin of a generated image.
 
     Attributes:
         family: Latent diffusion, pixel diffusion, GAN, or unknown.
@@ -60,7 +61,7 @@ class ByContrast:
         method: Method whose scores of each model are compared.
         photographs: Mean, deviation and number of the scores of photographs, by model.
         level: P-value, corrected for the number of models, above which it is none of them.
-        pixel_models: Those of the models that are diffusion models of pixels.
+        pixel_models: Models among them that are diffusion models of pixels.
     """
 
     kind: ClassVar[str] = "contrast"
@@ -101,18 +102,19 @@ class ByContrast:
         return Attribution(PIXEL if of_pixels else LATENT, family_of(best), likeness)
 
     @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> ByContrast:
+    def from_dict(cls, content: JsonObject) -> ByContrast:
         """Reads and checks the values of a file.
 
         Raises:
             ValueError: Values that no fit gives.
         """
-        null = {model: (float(m), float(s), int(n)) for model, (m, s, n) in content["photographs"].items()}
+        moments = {model: numbers(values) for model, values in members(content["photographs"]).items()}
+        null = {model: (mean, deviation, int(n)) for model, (mean, deviation, n) in moments.items()}
         if not null or not all(np.isfinite(m) and s > 0 and n >= 3 for m, s, n in null.values()):
             raise ValueError("attribution: expected mean, deviation and number of photographs' scores of each model")
-        return cls(content["method"], null, float(content["level"]), tuple(content["pixel_models"]))
+        return cls(text(content["method"]), null, number(content["level"]), texts(content["pixel_models"]))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """JSON values."""
         return {"kind": self.kind, **asdict(self)}
 
@@ -159,7 +161,7 @@ class ByTypicality:
         classes, members, counts = np.unique(np.array(labels)[finite], return_inverse=True, return_counts=True)
         if len(classes) < 2 or counts.min() < 5:
             numbers = ", ".join(f"{name}: {count}" for name, count in zip(classes, counts, strict=True))
-            raise UsageError(f"to tell generators apart takes two or more with five images each; got {numbers}")
+            raise UsageError(f"expected two or more generators with five images each; got {numbers}")
         held_out = np.zeros(len(values))
         for training, test in StratifiedKFold(5, shuffle=True, random_state=0).split(values, members):
             far = _squared_distances(values[test], *_centroids(values[training], members[training]))
@@ -191,19 +193,19 @@ class ByTypicality:
         return Attribution(family_of_generator(best), best, likeness)
 
     @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> ByTypicality:
+    def from_dict(cls, content: JsonObject) -> ByTypicality:
         """Reads and checks the values of a file.
 
         Raises:
             ValueError: Values that no fit gives.
         """
         fitted = cls(
-            tuple(content["classes"]),
-            tuple(content["features"]),
-            _nested(np.array(content["centroids"], dtype=np.float64)),
-            _nested(np.array(content["precision"], dtype=np.float64)),
-            tuple(map(float, content["distances"])),
-            float(content["level"]),
+            texts(content["classes"]),
+            texts(content["features"]),
+            matrix(content["centroids"]),
+            matrix(content["precision"]),
+            numbers(content["distances"]),
+            number(content["level"]),
         )
         shapes = np.shape(fitted.centroids), np.shape(fitted.precision)
         count = len(fitted.features)
@@ -211,12 +213,12 @@ class ByTypicality:
             raise ValueError(f"attribution: {len(fitted.classes)} classes of {count} features with shapes {shapes}")
         return fitted
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """JSON values."""
         return {"kind": self.kind, **asdict(self)}
 
 
-def attribution_of(content: Mapping[str, Any]) -> ByContrast | ByTypicality:
+def attribution_of(content: JsonObject) -> ByContrast | ByTypicality:
     """Reads an attribution of a file by its kind.
 
     Raises:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +19,9 @@ from recon_detect._version import __version__
 from recon_detect.calibration.attribution import ByContrast, ByTypicality, attribution_of
 from recon_detect.calibration.bounds import conformal_p_value
 from recon_detect.calibration.combiner import Combiner
+from recon_detect.calibration.content import Json, JsonObject, members, number, numbers, text, texts
 from recon_detect.calibration.file import digest_of, read_content, write_content
-from recon_detect.calibration.probability import check_odds, probability_of
+from recon_detect.calibration.probability import Odds, odds_of, probability_of
 from recon_detect.calibration.strata import ALL, FACETS, UNLIKE, cell_of
 from recon_detect.errors import CalibrationError, UsageError
 from recon_detect.models.registry import same_weights
@@ -44,13 +44,13 @@ class Stratum:
     threshold: float | None
 
     @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Stratum:
+    def from_dict(cls, content: JsonObject) -> Stratum:
         """Reads and checks the values of a file.
 
         Raises:
             ValueError: Scores that are not finite or do not ascend.
         """
-        stratum = cls(tuple(map(float, content["scores"])), content["threshold"])
+        stratum = cls(numbers(content["scores"]), _optional(content["threshold"]))
         values = np.array([*stratum.scores, stratum.threshold or 0], dtype=np.float64)
         if not stratum.scores or not np.isfinite(values).all() or (np.diff(values[:-1]) < 0).any():
             raise ValueError("a stratum: expected finite scores that ascend")
@@ -73,7 +73,7 @@ class Calibration:
         attribution: Names the decoder; None of too few photographs.
         generated: Scores of generated images, ascending; empty without any.
         real_threshold: Below it an image is likely real: at most a share `fpr` of generated images is, with the same
-            confidence; None where that cannot be said.
+            confidence; None where generated images are too few.
         odds: Log odds of being generated as a function of the score (`probability.fit_probability`); None without
             generated images.
         prior: Share of generated images among those that will be judged.
@@ -94,7 +94,7 @@ class Calibration:
     attribution: ByContrast | ByTypicality | None = None
     generated: tuple[float, ...] = ()
     real_threshold: float | None = None
-    odds: dict[str, Any] | None = None
+    odds: Odds | None = None
     prior: float = 0.5
     data: str = ""
     made: str = ""
@@ -119,11 +119,14 @@ class Calibration:
         return self.strata[ALL if stratum == UNLIKE else stratum]
 
     def judge(self, row: Row) -> Verdict | None:
-        """Judges an image; None of one without a score."""
+        """Judges an image; None of one without a score. One without enough texture is inconclusive, its p-value 1."""
         if not row.scores or not math.isfinite(score := float(self.scores([row])[0])):
             return None
         name = self.stratum_of(row)
         stratum = self.held_against(name)
+        combined = score if self.combiner else None
+        if row.undecidable:
+            return Verdict(INCONCLUSIVE, combined, 1.0, None, name, stratum.threshold)
         verdict = INCONCLUSIVE
         if stratum.threshold is not None and score > stratum.threshold:
             verdict = LIKELY_GENERATED
@@ -132,7 +135,7 @@ class Calibration:
         origin = self.attribution.attribute(row) if self.attribution and verdict == LIKELY_GENERATED else None
         return Verdict(
             verdict,
-            score if self.combiner else None,
+            combined,
             conformal_p_value(stratum.scores, score),
             probability_of(self.odds, score, self.prior) if self.odds else None,
             name,
@@ -147,12 +150,7 @@ class Calibration:
         Raises:
             CalibrationError: Another detector; names what differs.
         """
-        before, now = map(_comparable, (self.run, run))
-        if different := [
-            f"{name} was {_shown(self.run, name)}, is {_shown(run, name)}"
-            for name in dict.fromkeys((*before, *now))
-            if before.get(name) != now.get(name)
-        ]:
+        if different := differences(self.run, run):
             raise CalibrationError(
                 f"the calibration is of another detector: {'; '.join(different)}. "
                 "Score with those settings, or calibrate anew"
@@ -162,7 +160,7 @@ class Calibration:
         """Writes JSON."""
         write_content(path, self.to_dict())
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """JSON values of the calibration."""
         content = asdict(self) | {
             "run": self.run.to_dict(),
@@ -187,23 +185,37 @@ class Calibration:
             raise CalibrationError(f"{path}: not a calibration, or damaged ({error})") from error
 
     @classmethod
-    def _from_dict(cls, content: dict[str, Any], digest: str) -> Calibration:
-        members: dict[str, Any] = {
-            "run": RunInfo.from_dict(content["run"]),
-            "strata": {name: Stratum.from_dict(values) for name, values in content["strata"].items()},
-            "combiner": Combiner.from_dict(content["combiner"]) if content["combiner"] else None,
-            "attribution": attribution_of(content["attribution"]) if content["attribution"] else None,
-            "generated": tuple(map(float, content["generated"])),
-            "facets": tuple(content["facets"]),
-        }
-        calibration = cls(**content | members, read_digest=digest)
-        if calibration.odds:
-            check_odds(calibration.odds)
+    def _from_dict(cls, content: JsonObject, digest: str) -> Calibration:
+        strata, cells = members(content["strata"]), members(content["cells"])
+        combiner, attribution, odds = content["combiner"], content["attribution"], content["odds"]
+        calibration = cls(
+            run=RunInfo.from_dict(members(content["run"])),
+            method=text(content["method"]),
+            fpr=number(content["fpr"]),
+            confidence=number(content["confidence"]),
+            strata={name: Stratum.from_dict(members(values)) for name, values in strata.items()},
+            cells={name: text(stratum) for name, stratum in cells.items()},
+            facets=texts(content["facets"]),
+            combiner=Combiner.from_dict(members(combiner)) if combiner else None,
+            attribution=attribution_of(members(attribution)) if attribution else None,
+            generated=numbers(content["generated"]),
+            real_threshold=_optional(content["real_threshold"]),
+            odds=odds_of(members(odds)) if odds else None,
+            prior=number(content["prior"]),
+            data=text(content["data"]),
+            made=text(content["made"]),
+            version=text(content["version"]),
+            read_digest=digest,
+        )
         if ALL not in calibration.strata or not set(calibration.cells.values()) <= set(calibration.strata):
             raise ValueError("expected the stratum of all photographs, and that of each kind")
         if not set(calibration.facets) <= set(FACETS) or not 0 < calibration.prior < 1:
             raise ValueError(f"facets {calibration.facets}, prior {calibration.prior}")
         return calibration
+
+
+def _optional(value: Json) -> float | None:
+    return None if value is None else number(value)
 
 
 def find_calibration(name: str | Path, method: str) -> Calibration:
@@ -231,11 +243,21 @@ def judged_scores(rows: Sequence[Row], method: str, combiner: Combiner | None) -
     return np.array(scores, dtype=np.float64)
 
 
-def _comparable(run: RunInfo) -> dict[str, Any]:
-    """What decides the scores of a run, with equal sums for copies of the same weights."""
+def differences(before: RunInfo, now: RunInfo) -> list[str]:
+    """Descriptions of what decides scores and differs between two runs; copies of the same weights do not differ."""
+    first, second = _comparable(before), _comparable(now)
+    return [
+        f"{name} was {_shown(before, name)}, is {_shown(now, name)}"
+        for name in dict.fromkeys((*first, *second))
+        if first.get(name) != second.get(name)
+    ]
+
+
+def _comparable(run: RunInfo) -> JsonObject:
+    """`RunInfo.decisive`, with equal sums for copies of the same weights."""
     decisive = run.decisive()
     models = [(same_weights(sha256), *rest) for sha256, *rest in decisive["models"]]
-    values: dict[str, Any] = json.loads(json.dumps(decisive | {"models": models}))
+    values: JsonObject = json.loads(json.dumps(decisive | {"models": models}))
     return values
 
 

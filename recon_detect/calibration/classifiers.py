@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import importlib
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -23,6 +23,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from recon_detect.calibration.content import JsonObject, matrix, numbers, text
 from recon_detect.calibration.trees import check_trees
 from recon_detect.errors import CalibrationError, UnknownName, UsageError
 
@@ -36,13 +37,13 @@ class Kind:
 
     Attributes:
         home: Module and class in scikit-learn.
-        parameters: Of the class.
-        grid: What is worth tuning, as in `sklearn.model_selection.GridSearchCV`.
+        parameters: Arguments of the class.
+        grid: Values of parameters to choose from, as in `sklearn.model_selection.GridSearchCV`.
     """
 
     home: str
-    parameters: dict[str, Any] = field(default_factory=dict)
-    grid: dict[str, list[Any]] = field(default_factory=dict)
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    grid: Mapping[str, Sequence[object]] = field(default_factory=dict)
 
     def make(self) -> Any:
         """The estimator, to be fitted."""
@@ -50,9 +51,9 @@ class Kind:
         return getattr(importlib.import_module(f"sklearn.{module}"), name)(**self.parameters)
 
 
-_BALANCED = {"class_weight": "balanced"}
-_SEEDED = {"random_state": 0}
-_STRENGTH: dict[str, list[Any]] = {"C": [0.01, 0.1, 1.0, 10.0]}
+_BALANCED: dict[str, object] = {"class_weight": "balanced"}
+_SEEDED: dict[str, object] = {"random_state": 0}
+_STRENGTH: dict[str, Sequence[object]] = {"C": [0.01, 0.1, 1.0, 10.0]}
 
 CLASSIFIERS: dict[str, Kind] = {
     "logistic": Kind("linear_model:LogisticRegression", _BALANCED | {"max_iter": 5000}, _STRENGTH),
@@ -99,7 +100,7 @@ class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A classifier of standardised features, of two classes or more.
 
     Args:
-        kind: Of `CLASSIFIERS`.
+        kind: Name in `CLASSIFIERS`.
         pca: Number of principal components to keep; None keeps the features.
         tune: Choose the parameters by cross-validation within whatever it is fitted to, so that `cross_val_score` of
             it is a nested cross-validation.
@@ -153,20 +154,63 @@ class EvidenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         values: NDArray[np.float64] = validate_data(self, X, dtype=np.float64, reset=False)
         return values
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON values: coefficients and intercept of the features as they are, or skops' archive in base 64."""
+    @property
+    def parameters(self) -> ClassifierParameters:
+        """Parameters of the fit: linear ones of the features as they are, others as an archive."""
         last = self.pipeline_[-1]
         if self.kind not in LINEAR:
             archive = _skops().dumps(self.pipeline_, compression=zipfile.ZIP_DEFLATED)
-            return {"skops": base64.b64encode(archive).decode("ascii")}
-        # The steps before are affine too: what they do to zero and to each unit vector is all there is to them.
+            return ArchivedParameters(base64.b64encode(archive).decode("ascii"))
+        # The steps before are affine too: what they do to zero and to each unit vector determines them.
         zero_and_units = np.vstack([np.zeros(self.n_features_in_), np.eye(self.n_features_in_)])
         before = self.pipeline_[:-1].transform(zero_and_units)
         slopes, offset = before[1:] - before[0], before[0]
-        return {
-            "coefficients": (slopes @ last.coef_.T).T.tolist(),
-            "intercept": (last.coef_ @ offset + last.intercept_).tolist(),
-        }
+        coefficients = (slopes @ last.coef_.T).T.tolist()
+        return LinearParameters(
+            tuple(map(tuple, coefficients)), tuple((last.coef_ @ offset + last.intercept_).tolist())
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LinearParameters:
+    """Affine decision function: coefficients (C, F) and intercept (C,); C is 1 for two classes."""
+
+    coefficients: tuple[tuple[float, ...], ...]
+    intercept: tuple[float, ...]
+
+    def decision(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """`EvidenceClassifier.decision_function` of features (N, F)."""
+        result: NDArray[np.float64] = values @ np.array(self.coefficients).T + np.array(self.intercept)
+        return result[:, 0] if result.shape[1] == 1 else result
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedParameters:
+    """A fitted pipeline of scikit-learn as skops' archive, in base 64."""
+
+    skops: str
+
+    def decision(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """`EvidenceClassifier.decision_function` of features (N, F).
+
+        Raises:
+            CalibrationError: Types that are not loaded from files, or trees with links that leave the tree.
+        """
+        return decision(_from_skops(self.skops), values)
+
+
+ClassifierParameters = LinearParameters | ArchivedParameters
+
+
+def parameters_of(kind: str, content: JsonObject) -> ClassifierParameters:
+    """Reads the parameters of a classifier of a kind from a file.
+
+    Raises:
+        ValueError: Values of another type.
+    """
+    if kind in LINEAR:
+        return LinearParameters(matrix(content["coefficients"]), numbers(content["intercept"]))
+    return ArchivedParameters(text(content["skops"]))
 
 
 def decision(estimator: Any, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -176,19 +220,6 @@ def decision(estimator: Any, values: NDArray[np.float64]) -> NDArray[np.float64]
     p = estimator.predict_proba(values).clip(_CERTAIN, 1 - _CERTAIN)
     odds = np.log(p) - np.log1p(-p)
     return np.asarray(odds[:, 1] if odds.shape[1] == 2 else odds, dtype=np.float64)
-
-
-def decision_of(kind: str, parameters: Mapping[str, Any], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """`EvidenceClassifier.decision_function` of features (N, F), by its kind and what its `to_dict` gave.
-
-    Raises:
-        CalibrationError: Types that are not loaded from files, or trees that would be walked out of.
-        ValueError: Values that no fit gives.
-    """
-    if kind not in LINEAR:
-        return decision(_from_skops(parameters["skops"]), values)
-    result: NDArray[np.float64] = values @ np.array(parameters["coefficients"]).T + np.array(parameters["intercept"])
-    return result[:, 0] if result.shape[1] == 1 else result
 
 
 @lru_cache(maxsize=4)
@@ -213,7 +244,7 @@ def _skops() -> Any:
         import skops.io
     except ImportError as error:
         raise UsageError(
-            "classifiers that are not linear are kept with skops: pip install 'recon-detect[classifiers]', or take "
+            "classifiers that are not linear are stored with skops: pip install 'recon-detect[classifiers]', or take "
             "logistic, lda or linear-svm"
         ) from error
     return skops.io

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recon_detect.calibration.content import JsonObject, members, number, text, texts
 from recon_detect.calibration.features import feature_matrix, feature_names
 from recon_detect.errors import UnknownName, UsageError
 from recon_detect.results import Row
 
 Rows = Sequence[Row]
 _TWO_SIDED = "two-sided-"
+
+
+class Parameters(Protocol):
+    """Parameters of a fitted combination: `fusion.FusionParameters`, or those of a classifier."""
+
+    def decision(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Scores (N,) of features (N, F)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +32,13 @@ class Combiner:
     Attributes:
         kind: A rule of `fusion.RULES`, or one of `classifiers.CLASSIFIERS`.
         features: Names, see `features.features_of`.
-        parameters: JSON values of the fit, as its kind has them.
-        effective: Number of independent scores that the features of photographs are worth (`fusion.dependence`).
+        parameters: Parameters of the fit.
+        effective: Number of independent scores with as much information as the features (`fusion.dependence`).
     """
 
     kind: str
     features: tuple[str, ...]
-    parameters: dict[str, Any]
+    parameters: Parameters
     effective: float
 
     def scores(self, rows: Rows) -> NDArray[np.float64]:
@@ -39,32 +47,29 @@ class Combiner:
         finite = np.isfinite(values).all(axis=1)
         scores = np.full(len(values), np.nan)
         if finite.any():
-            scores[finite] = self._combined(values[finite])
+            scores[finite] = self.parameters.decision(values[finite])
         return scores
 
-    def _combined(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        # scikit-learn takes a second to import.
-        from recon_detect.calibration.classifiers import decision_of
-        from recon_detect.calibration.fusion import RULES, Fusion
-
-        if self.kind.removeprefix(_TWO_SIDED) in RULES:
-            return Fusion.from_dict(self.parameters).transform(values)[:, 0]
-        return decision_of(self.kind, self.parameters, values)
-
     @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Combiner:
+    def from_dict(cls, content: JsonObject) -> Combiner:
         """Reads the values of a file, and tries them on one image of zeros.
 
         Raises:
             CalibrationError: A classifier that cannot be used safely.
             ValueError: Values that no fit gives.
         """
-        combiner = cls(content["kind"], tuple(content["features"]), content["parameters"], content["effective"])
-        if combiner.kind not in combinations():
-            raise ValueError(f"combination of the kind {combiner.kind!r}")
-        if combiner._combined(np.zeros((1, len(combiner.features)))).shape != (1,):
-            raise ValueError(f"combination {combiner.kind}: expected one score of an image")
-        return combiner
+        # scikit-learn takes a second to import.
+        from recon_detect.calibration.classifiers import parameters_of
+        from recon_detect.calibration.fusion import RULES, FusionParameters
+
+        kind, features, values = text(content["kind"]), texts(content["features"]), members(content["parameters"])
+        if kind not in combinations():
+            raise ValueError(f"combination of the kind {kind!r}")
+        fused = kind.removeprefix(_TWO_SIDED) in RULES
+        parameters: Parameters = FusionParameters.from_dict(values) if fused else parameters_of(kind, values)
+        if parameters.decision(np.zeros((1, len(features)))).shape != (1,):
+            raise ValueError(f"combination {kind}: expected one score of an image")
+        return cls(kind, features, parameters, number(content["effective"]))
 
 
 def combinations() -> list[str]:
@@ -83,7 +88,7 @@ def fit_combiner(kind: str, real: Rows, generated: Rows, *, pca: int | None = No
         real: Rows of photographs, with scores.
         generated: Rows of generated images.
         pca: Principal components that a classifier keeps.
-        tune: Whether a classifier's parameters are chosen by cross-validation.
+        tune: Choose a classifier's parameters by cross-validation.
 
     Raises:
         UnknownName: No such kind.
@@ -102,7 +107,7 @@ def fit_combiner(kind: str, real: Rows, generated: Rows, *, pca: int | None = No
     effective = dependence(photographs).effective
     if rule in RULES:
         fusion = Fusion(rule, two_sided=rule != kind).fit(photographs)
-        return Combiner(kind, names, fusion.to_dict(), effective)
+        return Combiner(kind, names, fusion.parameters, effective)
     if len(others) < 3:
         raise UsageError(
             f"{len(others)} generated images to train {kind} on; expected 3 or more. From photographs alone, "
@@ -110,7 +115,7 @@ def fit_combiner(kind: str, real: Rows, generated: Rows, *, pca: int | None = No
         )
     labels = np.r_[np.zeros(len(photographs)), np.ones(len(others))]
     classifier = EvidenceClassifier(kind, pca, tune).fit(np.vstack([photographs, others]), labels)
-    return Combiner(kind, names, classifier.to_dict(), effective)
+    return Combiner(kind, names, classifier.parameters, effective)
 
 
 def _complete(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Whether the images in question are like those of the calibration: a bound holds for no others."""
+"""Drift: differences of scored images from those of the calibration, for whose likes alone its bounds hold."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Sample:
 def drift(calibration: Calibration, rows: Sequence[Row]) -> Drift | None:
     """Compares images in use with the photographs of a calibration; None of fewer than `FEWEST` with a score."""
     scores = calibration.scores(rows)
-    judged = np.isfinite(scores)
+    judged = np.isfinite(scores) & ~np.array([row.undecidable for row in rows], dtype=bool)
     names = [calibration.stratum_of(row) for row, finite in zip(rows, judged, strict=True) if finite]
     scores = scores[judged]
     if len(scores) < FEWEST:

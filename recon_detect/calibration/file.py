@@ -5,28 +5,28 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
 
 from recon_detect.atomic import replacing
+from recon_detect.calibration.content import JsonObject, items, members
 from recon_detect.errors import CalibrationError
 from recon_detect.models.registry import AUTOENCODERS
 
 SCHEMA = 3
 
 
-def digest_of(content: dict[str, Any]) -> str:
+def digest_of(content: JsonObject) -> str:
     """Twelve hexadecimal digits of the content of a file."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def write_content(path: Path, content: dict[str, Any]) -> None:
+def write_content(path: Path, content: JsonObject) -> None:
     """Writes content with its schema and digest."""
     with replacing(path) as temporary:
         text = json.dumps({"schema": SCHEMA, "digest": digest_of(content), **content}, indent=1)
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def read_content(path: Path) -> tuple[dict[str, Any], str]:
+def read_content(path: Path) -> tuple[JsonObject, str]:
     """Reads content in the present schema, and the digest that the file has.
 
     Raises:
@@ -48,27 +48,33 @@ def read_content(path: Path) -> tuple[dict[str, Any], str]:
     return content, digest
 
 
-def _from_first(content: dict[str, Any]) -> dict[str, Any]:
+def _from_first(content: JsonObject) -> JsonObject:
     """Schema 1 divided photographs by compression alone, and had Platt's probabilities and nothing combined."""
-    platt = content.pop("platt")
-    odds = {"kind": "platt", "slope": platt[0], "intercept": platt[1]} if platt else None
-    cells = {name: name for name in content["strata"] if name != "all"}
-    facets = ["compression"] if cells else []
-    return content | {"odds": odds, "cells": cells, "facets": facets, "combiner": None, "attribution": None}
+    platt = content["platt"]
+    slope, intercept = items(platt) if platt else (None, None)
+    cells = {name: name for name in members(content["strata"]) if name != "all"}
+    return {
+        **{name: value for name, value in content.items() if name != "platt"},
+        "odds": {"kind": "platt", "slope": slope, "intercept": intercept} if platt else None,
+        "cells": cells,
+        "facets": ["compression"] if cells else [],
+        "combiner": None,
+        "attribution": None,
+    }
 
 
-def _from_second(content: dict[str, Any]) -> dict[str, Any]:
+def _from_second(content: JsonObject) -> JsonObject:
     """Schema 2 did not say of which kind an attribution is, nor which models are diffusion models of pixels."""
-    attribution = content["attribution"]
-    if attribution and "photographs" in attribution:
-        # What methods of such models were given, beside the autoencoders that are known by name.
-        of_pixels = attribution["method"] in ("dire", "dire-resnet", "lare", "sedid")
-        models = [model for model in attribution["photographs"] if of_pixels and model not in AUTOENCODERS]
-        attribution |= {"kind": "contrast", "pixel_models": models}
-    elif attribution:
-        attribution |= {"kind": "typicality"}
-    return content | {"attribution": attribution}
+    if not content["attribution"]:
+        return content
+    attribution = members(content["attribution"])
+    if "photographs" not in attribution:
+        return {**content, "attribution": {**attribution, "kind": "typicality"}}
+    # The diffusion models of such methods are those that are not autoencoders of the registry.
+    of_pixels = attribution["method"] in ("dire", "dire-resnet", "lare", "sedid")
+    models = [model for model in members(attribution["photographs"]) if of_pixels and model not in AUTOENCODERS]
+    return {**content, "attribution": {**attribution, "kind": "contrast", "pixel_models": models}}
 
 
-# From the content of an earlier schema to that of the next.
+# Functions from the content of an earlier schema to that of the next.
 _UPGRADES = {1: _from_first, 2: _from_second}

@@ -15,6 +15,7 @@ from recon_detect.calibration.attribution import ByContrast, ByTypicality
 from recon_detect.calibration.bounds import needed, smallest_rate, upper_threshold
 from recon_detect.calibration.calibration import Calibration, Stratum, judged_scores
 from recon_detect.calibration.combiner import Combiner, combinations, fit_combiner
+from recon_detect.calibration.distinct import decidable, distinct
 from recon_detect.calibration.probability import PROBABILITIES, fit_probability
 from recon_detect.calibration.strata import ALL, FACETS, strata_of
 from recon_detect.errors import UnknownName, UsageError
@@ -25,8 +26,8 @@ from recon_detect.settings import FITTING, Fitting
 Rows = list[Row]
 
 
-def fitting_of(options: Mapping[str, Any]) -> Fitting:
-    """Options of `calibrate` by name, checked as far as possible before anything is scored.
+def fitting_of(**options: Any) -> Fitting:
+    """The options of `calibrate`, checked as far as possible before anything is scored.
 
     Raises:
         UsageError: An unknown option, a share outside (0, 1), an unknown name, or options that exclude each other.
@@ -76,17 +77,18 @@ def calibrate(rows: Iterable[Row], run: RunInfo, *, pixel_models: Collection[str
     """Fits a calibration to scored images with labels.
 
     Args:
-        rows: Labelled ``"real"`` or ``"generated"``; photographs alone will do. Changed copies (`augmented`) are only
-            fitted to, and only if their originals are. Generated images with a `Row.generator` are told apart, where
+        rows: Labelled ``"real"`` or ``"generated"``; photographs alone will do. Each picture counts once, and those
+            without enough texture not at all. Changed copies (`augmented`) are only fitted to, and only if their
+            originals are. Generated images with a `Row.generator` are told apart, where
             there are two kinds of it with five images each.
         run: Run of the rows; its first method is calibrated, unless they are combined.
         pixel_models: Models of the run that are diffusion models of pixels.
         **options: Fields of `Fitting`, such as ``fpr`` and ``combine``.
 
     Raises:
-        UsageError: See `fitting_of`; or no photographs with scores.
+        UsageError: See `fitting_of`; no photographs with scores; or one picture with both labels.
     """
-    fitting = fitting_of(options)
+    fitting = fitting_of(**options)
     method = run.methods[0].name
     # In an order of their own: no sum depends on that in which they were scored.
     scored = sorted(
@@ -94,10 +96,11 @@ def calibrate(rows: Iterable[Row], run: RunInfo, *, pixel_models: Collection[str
         key=lambda row: row.path,
     )
     copies = [row for row in scored if COPY in row.path]
-    originals = [row for row in scored if COPY not in row.path]
-    real, generated = ([row for row in originals if row.label == label] for label in ("real", "generated"))
+    labelled = [row for row in scored if COPY not in row.path and row.label in ("real", "generated")]
+    pictures = distinct(decidable(labelled), near_copies=fitting.near_copies)
+    real, generated = ([row for row in pictures if row.label == label] for label in ("real", "generated"))
     if not real:
-        raise UsageError("no photographs with scores: a calibration needs images labelled real")
+        raise UsageError("no photographs with scores: a calibration needs images labelled real, with some texture")
     attribution = _attribution(real, generated, method, fitting.fpr, pixel_models)
     combiner, real, generated = _combined(real, generated, copies, fitting)
     fake = np.sort(_finite(judged_scores(generated, method, combiner)))
@@ -126,7 +129,7 @@ def calibrate(rows: Iterable[Row], run: RunInfo, *, pixel_models: Collection[str
 
 
 def is_fitted_to(row: Row, share: float = FITTING.fit_share) -> bool:
-    """Whether a combination is fitted to an image, by its pixels: neither order nor other images matter."""
+    """True for images that a combination is fitted to, by their pixels: neither order nor other images matter."""
     name = row.provenance.sha256 if row.provenance else row.path
     digest = hashlib.sha256(name.encode()).hexdigest()
     return int(digest[:8], 16) < share * 2**32

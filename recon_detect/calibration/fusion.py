@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,6 +16,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from recon_detect.calibration.bounds import predictive_t
+from recon_detect.calibration.content import JsonObject, number, numbers, text
 
 # Smaller p-values are the same to a threshold, and their combinations stay finite.
 _LEAST = 1e-250
@@ -32,7 +32,7 @@ def _scipy(method: str) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
     return lambda p: np.asarray(stats.combine_pvalues(p, method=method, axis=1).pvalue)
 
 
-# From p-values (N, K) to one each.
+# Functions of p-values (N, K): one each.
 RULES: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     "min-p": _scipy("tippett"),  # 1 - (1 - min p)^K, Sidak's correction
     "fisher": _scipy("fisher"),
@@ -50,8 +50,8 @@ class Fusion(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     where every generated image would be alike.
 
     Args:
-        rule: Of `RULES`.
-        two_sided: Whether low scores surprise as much as high ones, for scores whose direction is not known.
+        rule: Name in `RULES`.
+        two_sided: Low scores surprise as much as high ones, for scores of unknown direction.
     """
 
     def __init__(self, rule: str = "cauchy", two_sided: bool = False) -> None:
@@ -83,30 +83,51 @@ class Fusion(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         combined = RULES[self.rule](self.p_values(X))
         return -np.log10(np.clip(combined, 1e-300, 1.0))[:, None]
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON values of the fit."""
+    @property
+    def parameters(self) -> FusionParameters:
+        """Parameters of the fit."""
         check_is_fitted(self)
-        return {
-            "rule": self.rule,
-            "two_sided": self.two_sided,
-            "photographs": self.n_photographs_,
-            "mean": self.mean_.tolist(),
-            "deviation": self.deviation_.tolist(),
-        }
+        mean, deviation = tuple(self.mean_.tolist()), tuple(self.deviation_.tolist())
+        return FusionParameters(self.rule, self.two_sided, self.n_photographs_, mean, deviation)
+
+
+@dataclass(frozen=True, slots=True)
+class FusionParameters:
+    """Parameters of a fitted `Fusion`.
+
+    Attributes:
+        rule: Name in `RULES`.
+        two_sided: True where low scores surprise as much as high ones.
+        photographs: Number of them.
+        mean: Mean of each of K scores of photographs.
+        deviation: Deviation of each; 1 where they are all alike.
+    """
+
+    rule: str
+    two_sided: bool
+    photographs: int
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+    def decision(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Fused scores (N,) of scores (N, K)."""
+        fusion = Fusion(self.rule, self.two_sided)
+        fusion.n_photographs_, fusion.n_features_in_ = self.photographs, len(self.mean)
+        fusion.mean_, fusion.deviation_ = np.array(self.mean), np.array(self.deviation)
+        return fusion.transform(values)[:, 0]
 
     @classmethod
-    def from_dict(cls, content: dict[str, Any]) -> Fusion:
-        """Reads and checks what `to_dict` gave.
+    def from_dict(cls, content: JsonObject) -> FusionParameters:
+        """Reads and checks the values of a file.
 
         Raises:
             ValueError: Values that no fit gives.
         """
-        fusion = cls(content["rule"], content["two_sided"])
-        fusion.n_photographs_ = content["photographs"]
-        fusion.mean_, fusion.deviation_ = (np.array(content[name], dtype=np.float64) for name in ("mean", "deviation"))
-        fusion.n_features_in_ = len(fusion.mean_)
-        if fusion.rule not in RULES or fusion.n_photographs_ < 2 or fusion.mean_.shape != fusion.deviation_.shape:
-            raise ValueError(f"fusion: {fusion.rule!r} of {fusion.n_photographs_} photographs")
+        count = int(number(content["photographs"]))
+        mean, deviation = numbers(content["mean"]), numbers(content["deviation"])
+        fusion = cls(text(content["rule"]), bool(content["two_sided"]), count, mean, deviation)
+        if fusion.rule not in RULES or count < 2 or len(mean) != len(deviation):
+            raise ValueError(f"fusion: {fusion.rule!r} of {count} photographs")
         return fusion
 
 
@@ -116,7 +137,8 @@ class Dependence:
 
     Attributes:
         correlation: (K, K) Spearman's.
-        effective: Number of independent scores that they are worth: (sum of sqrt(eigenvalues))^2 / sum (Galwey, 2009).
+        effective: Number of independent scores with as much information: (sum of sqrt(eigenvalues))^2 / sum
+            (Galwey, 2009).
     """
 
     correlation: NDArray[np.float64]

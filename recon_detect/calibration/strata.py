@@ -54,7 +54,7 @@ def _texture(row: Row) -> int:
 
 def _provenance(row: Row) -> Provenance:
     if row.provenance is None:
-        raise UsageError(f"{row.path}: its kind is not known, for want of a provenance; calibrate with strata=()")
+        raise UsageError(f"{row.path}: its kind is unknown, because it has no provenance; calibrate with strata=()")
     return row.provenance
 
 

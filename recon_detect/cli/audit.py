@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from recon_detect._version import __version__
-from recon_detect.cli import FOUND, INTERRUPTED, SOME_FAILED, hush
+from recon_detect.cli import FOUND, SOME_FAILED, advising, hush
 from recon_detect.cli.arguments import AsJson, Generated, MaxPixels, Quiet, Real, Workers, flag
 from recon_detect.errors import UsageError
+from recon_detect.names import shown, written
 from recon_detect.settings import DEFAULTS, Settings
 
 if TYPE_CHECKING:
@@ -124,27 +125,29 @@ def _audit(
     """Measures, judges, matches, writes; returns the exit code."""
     from recon_detect.audit import Audit
     from recon_detect.audit.matching import match
+    from recon_detect.output.checks import check_file, check_folder
+    from recon_detect.output.writers import json_line
 
     if fail_on not in (None, "shortcut"):
         raise UsageError(f"--fail-on {fail_on}: expected 'shortcut'")
     if outputs.matched is None and (outputs.images or any(matching.values())):
         raise UsageError("--crop, --encoding, --balance and --write-images belong to --match FOLDER")
     hush(outputs.quiet)
+    check_file(outputs.table)
+    check_file(outputs.measurements)
+    check_folder(outputs.matched)
     sources = _sources(dataset, real, generated)
     name = ", ".join(map(_name, [dataset] if dataset else [*real, *generated]))
-    try:
+    with advising("with --measurements the same command resumes"):
         rows = _measure(sources, settings, outputs)
         before, after = Audit.of(rows), None
         if outputs.matched:
             after = _write_matched(match(rows, before, **matching), outputs.matched, settings, outputs)
             _write(outputs.matched / "audit.csv", after, f"{name}, matched")
-    except KeyboardInterrupt:
-        print("recon-detect: interrupted; with --measurements the same command resumes", file=sys.stderr)
-        return INTERRUPTED
     if outputs.table:
         _write(outputs.table, before, name)
     if outputs.as_json or not sys.stdout.isatty():
-        print(json.dumps(before.to_dict() | {"matched": after.to_dict() if after else None}, ensure_ascii=False))
+        print(json_line(before.to_dict() | {"matched": after.to_dict() if after else None}), end="")
     else:
         _show(before)
     if not outputs.quiet:
@@ -174,11 +177,14 @@ def _measure(sources: Sequence[Source], settings: Settings, outputs: Outputs) ->
     from recon_detect.output import PartialFile
 
     decisive = repr((__version__, FEATURES, settings.alpha))
-    head = {"run": hashlib.sha256(decisive.encode()).hexdigest()[:12], "recon_detect": __version__}
-    by_id = {source.id: source for source in sources}
+    head = {
+        "run": hashlib.sha256(decisive.encode()).hexdigest()[:12],
+        "recon_detect": __version__,
+        "inputs": settings.limits,
+    }
     with PartialFile(outputs.measurements, head) if outputs.measurements else nullcontext() as journal:
-        earlier = journal.entries() if journal else ()
-        rows = {row["path"]: Measured.from_dict(row, by_id[row["path"]]) for row in earlier if row["path"] in by_id}
+        there = [source for source in sources if not journal.lacks(source)] if journal else []
+        rows = {source.id: Measured.from_dict(journal.entry(source.id), source) for source in there if journal}
         bar = tqdm(total=len(sources), initial=len(rows), unit="image", disable=True if outputs.quiet else None)
         with bar, closing(measured([s for s in sources if s.id not in rows], settings)) as stream:
             for row in stream:
@@ -212,7 +218,7 @@ def _write_matched(matched: Matched, folder: Path, settings: Settings, outputs: 
 
 def _name(given: str) -> str:
     path = Path(given).resolve()
-    return path.parent.name if path.is_file() else path.name
+    return written(path.parent.name if path.is_file() else path.name)
 
 
 def _write(path: Path, result: Audit, name: str) -> None:
@@ -260,7 +266,7 @@ def _summarise(before: Audit, after: Audit | None, outputs: Outputs) -> None:
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     console.print(f"{before.real} photographs, {before.generated} generated images, {len(before.errors)} failed")
     for path, message in list(before.errors.items())[:5]:
-        console.print(f"  {path}: {message}")
+        console.print(shown(f"  {path}: {message}"))
     if len(before.errors) > 5:
         console.print(f"  ... and {len(before.errors) - 5} more; --output FILE.json lists them")
     if before.unlabelled:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from recon_detect.cli import INTERRUPTED
+from recon_detect.cli import advising
 from recon_detect.cli.arguments import (
     BatchSize,
     Device,
@@ -24,6 +24,7 @@ from recon_detect.cli.arguments import (
     split,
 )
 from recon_detect.methods import DEFAULT_METHOD
+from recon_detect.names import shown
 from recon_detect.settings import DEFAULTS, FITTING
 
 if TYPE_CHECKING:
@@ -137,25 +138,26 @@ def _calibrate(
     from recon_detect.cli.sources import labelled
     from recon_detect.detector import load_detector
     from recon_detect.output import Journal
+    from recon_detect.output.checks import check_file
 
-    fitting = fitting_of(options)
+    fitting = fitting_of(**options)
+    check_file(output)
     photographs, others = labelled(real, generated)
     least = check_photographs(len(photographs), fitting)
     print(f"{len(photographs)} photographs; this threshold needs {least}", file=sys.stderr)
     detector = load_detector(**detector_options)
     scores = output.with_suffix(".scores.jsonl")
-    with Journal(scores, detector.run_info) as journal:
+    with (
+        Journal(scores, detector.run_info, limits=detector.settings.limits) as journal,
+        advising(f"the same command resumes after {journal.path}"),
+    ):
         journal.reuse(_unchanged_since(scores))
-        try:
-            calibration = detector.calibrate(photographs, others, augment=augment, journal=journal, **options)
-        except KeyboardInterrupt:
-            print(f"recon-detect: interrupted; the same command resumes after {journal.path}", file=sys.stderr)
-            return INTERRUPTED
+        calibration = detector.calibrate(photographs, others, augment=augment, journal=journal, **options)
         # How many could be read, and how many fell to the part that is fitted to, is known only now.
         check_photographs(len(calibration.strata[ALL].scores), replace(fitting, combine=None))
         calibration.write(output)
         failed = sum(row.error is not None for row in journal.rows())
-        journal.finish()
+        journal.finish(others=True)  # copies that another --combine asked for, and will again
     _report(calibration, failed, output)
     return 0
 
@@ -184,8 +186,8 @@ def _report(calibration: Calibration, failed: int, output: Path) -> None:
     console = stdout_console()
     judged = calibration.combiner.kind if calibration.combiner else calibration.method
     console.print(
-        f"{output}: {judged} on {len(calibration.strata[ALL].scores)} photographs and {len(calibration.generated)} "
-        f"generated images, {failed} failed"
+        f"{shown(str(output))}: {judged} on {len(calibration.strata[ALL].scores)} photographs and "
+        f"{len(calibration.generated)} generated images, {failed} failed"
     )
     if calibration.combiner:
         console.print(

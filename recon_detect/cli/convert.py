@@ -40,7 +40,9 @@ def guided_diffusion(
     """
     from recon_detect.cli.tables import stdout_console
     from recon_detect.models.converters.guided_diffusion import Heads, convert
+    from recon_detect.output.checks import check_folder
 
+    check_folder(output)
     heads = Heads(None if num_heads else num_head_channels, num_heads, use_new_attention_order)
     network = convert(
         checkpoint,

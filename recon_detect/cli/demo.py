@@ -31,7 +31,9 @@ def demo(
 
     from recon_detect.cli.tables import print_table
     from recon_detect.detector import load_detector
+    from recon_detect.output.checks import check_folder
 
+    check_folder(keep)
     samples = load_sample_images()
     detector = load_detector("contrast" if models else DEFAULT_METHOD, models=split(models))
     with nullcontext(keep) if keep else tempfile.TemporaryDirectory() as name:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import typer
 
+from recon_detect.cli import INTERNAL
 from recon_detect.errors import ReconDetectError, WeightsMissing
 
 
@@ -28,7 +29,7 @@ def doctor() -> None:
             code = code or error.exit_code
         except ImportError as error:
             console.print(Text("bad", style="red"), f"{name}: {error}")
-            code = code or 1
+            code = code or INTERNAL
     raise typer.Exit(code)
 
 

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from recon_detect.cli import INTERRUPTED, SOME_FAILED, hush
+from recon_detect.cli import SOME_FAILED, advising, hush
 from recon_detect.cli.arguments import BatchSize, Device, Dtype, InversionSteps, Paths, Quiet, RealStep, flag
+from recon_detect.names import shown
 from recon_detect.settings import DEFAULTS, Inversion
 
 
@@ -58,8 +59,10 @@ def run_reconstruct(
     from recon_detect.cli.sources import Sources
     from recon_detect.detector import load_detector
     from recon_detect.output import ReconstructionFolder
+    from recon_detect.output.checks import check_folder
 
     hush(quiet)
+    check_folder(output)
     sources = Sources(paths)
     folder = ReconstructionFolder.of(output, (source.id for source in sources), legacy=legacy, floats=floats)
     waiting = [source for source in sources if not folder.has(source.id)]
@@ -71,16 +74,12 @@ def run_reconstruct(
     detector = load_detector("dire", **options)
     failed = 0
     bar = tqdm(total=len(sources), initial=done, unit="image", disable=True if quiet else None)
-    try:
-        with bar, closing(detector.reconstruct(waiting)) as pairs:
-            for pair in pairs:
-                if pair.error:
-                    failed += 1
-                    print(f"{pair.path}: {pair.error}", file=sys.stderr)
-                else:
-                    folder.add(pair)
-                bar.update()
-    except KeyboardInterrupt:
-        print("recon-detect: interrupted; the same command resumes", file=sys.stderr)
-        return INTERRUPTED
+    with advising("the same command resumes"), bar, closing(detector.reconstruct(waiting)) as pairs:
+        for pair in pairs:
+            if pair.error:
+                failed += 1
+                print(shown(f"{pair.path}: {pair.error}"), file=sys.stderr)
+            else:
+                folder.add(pair)
+            bar.update()
     return SOME_FAILED if failed else 0

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from contextlib import closing, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from recon_detect.cli import FOUND, INTERRUPTED, SOME_FAILED, hush
+from recon_detect.cli import FOUND, SOME_FAILED, advising, hush, naming
 from recon_detect.cli.arguments import (
     AsJson,
     BatchSize,
@@ -27,6 +28,7 @@ from recon_detect.cli.arguments import (
     flag,
     split,
 )
+from recon_detect.errors import UsageError
 from recon_detect.methods import DEFAULT_METHOD
 from recon_detect.settings import DEFAULTS, Inversion
 
@@ -34,6 +36,26 @@ if TYPE_CHECKING:
     from recon_detect.cli.sources import Sources
     from recon_detect.cli.tables import Tally
     from recon_detect.detector import Detector
+    from recon_detect.output import Journal
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Where results go, and how: files or None, and what becomes of results that are there already."""
+
+    file: Path | None
+    maps: Path | None
+    csv_safe: bool
+    overwrite: bool
+    retry_failed: bool
+    as_json: bool
+    quiet: bool
+
+    def __post_init__(self) -> None:
+        if self.csv_safe and (self.file is None or self.file.suffix.lower() != ".csv"):
+            raise UsageError("--csv-safe belongs to --output NAME.csv")
+        if (self.overwrite or self.retry_failed) and self.file is None:
+            raise UsageError("--overwrite and --retry-failed belong to --output")
 
 
 def score(
@@ -49,6 +71,14 @@ def score(
             help="Write results to this .jsonl, .csv or .parquet file. A run that was interrupted is resumed.",
         ),
     ] = None,
+    csv_safe: Annotated[
+        bool,
+        flag("--csv-safe", help="Put ' before cells of the .csv file that a spreadsheet would take for a formula."),
+    ] = False,
+    overwrite: Annotated[bool, flag("--overwrite", help="Replace results of other images or settings.")] = False,
+    retry_failed: Annotated[
+        bool, flag("--retry-failed", help="Score images again that failed in the run that is resumed.")
+    ] = False,
     maps: Annotated[Path | None, typer.Option(help="Write a heat map of each image into this folder.")] = None,
     device: Device = DEFAULTS.device,
     dtype: Dtype = DEFAULTS.dtype,
@@ -123,71 +153,126 @@ def score(
         "classifier": classifier,
         "compile": compile,
     }
-    raise typer.Exit(_score(paths, options, output, maps, calibration, fail_on, json_lines, quiet))
+    as_json = json_lines or not sys.stdout.isatty()
+    outputs = Outputs(output, maps, csv_safe, overwrite, retry_failed, as_json, quiet)
+    raise typer.Exit(_score(paths, options, outputs, calibration, fail_on))
 
 
 def _score(
-    paths: list[str],
-    options: dict[str, Any],
-    output: Path | None,
-    maps: Path | None,
-    calibration: str | None,
-    fail_on: str | None,
-    as_json: bool,
-    quiet: bool,
+    paths: list[str], options: dict[str, Any], outputs: Outputs, calibration: str | None, fail_on: str | None
 ) -> int:
     """Scores, writes and prints; returns the exit code."""
-    from recon_detect.calibration import find_calibration
     from recon_detect.cli.sources import Sources
     from recon_detect.cli.tables import print_summary, print_table
-    from recon_detect.detector import load_detector
-    from recon_detect.errors import UsageError
+    from recon_detect.output import Journal
+    from recon_detect.output.checks import check_file, check_folder
     from recon_detect.results import LIKELY_GENERATED
 
     if fail_on not in (None, "generated") or (fail_on and calibration is None):
         raise UsageError(f"--fail-on {fail_on}: expected 'generated', with a --calibration that says what that is")
-    hush(quiet)
+    hush(outputs.quiet)
+    check_file(outputs.file)
+    check_folder(outputs.maps)
     sources = Sources(paths)
+    detector = _load(options, calibration)
+    # Published scores depend on the files before: an interrupted run of them starts over.
+    run, limits = detector.run_info, detector.settings.limits
+    resume, file = run.compat is None, outputs.file
+    with (
+        advising(f"the same command resumes {file}" if file else "with --output it can be resumed"),
+        Journal(file, run, limits=limits, resume=resume, csv_safe=outputs.csv_safe)
+        if file
+        else nullcontext() as journal,
+    ):
+        if journal and (before := _before(journal, sources, outputs)):
+            images, found, failed = (before[name] for name in ("images", "likely_generated", "failed"))
+            if not outputs.quiet:
+                print(f"{file}: already complete: {images} images, {failed} failed", file=sys.stderr)
+        else:
+            tally = _run(detector, sources, journal, outputs)
+            found, failed = tally.verdicts[LIKELY_GENERATED], tally.failed
+            if not outputs.as_json:
+                print_table(tally.shown, run, more=tally.images - len(tally.shown))
+            if not outputs.quiet:
+                print_summary(tally, run, file)
+    return FOUND if fail_on and found else SOME_FAILED if failed else 0
+
+
+def _load(options: dict[str, Any], calibration: str | None) -> Detector:
+    """The detector, with the calibration of its first method."""
+    from recon_detect.calibration import find_calibration
+    from recon_detect.detector import load_detector
+
     detector = load_detector(**options)
-    if calibration:
-        detector = detector.with_calibration(find_calibration(calibration, detector.run_info.methods[0].name))
-    as_json = as_json or not sys.stdout.isatty()
-    try:
-        tally = _run(detector, sources, output, maps, as_json, quiet)
-    except KeyboardInterrupt:
-        advice = f"the same command resumes {output}" if output else "with --output it can be resumed"
-        print(f"recon-detect: interrupted; {advice}", file=sys.stderr)
-        return INTERRUPTED
-    if not as_json:
-        print_table(tally.shown, detector.run_info, more=tally.images - len(tally.shown))
-    if not quiet:
-        print_summary(tally, detector.run_info, output)
-    if fail_on and tally.verdicts[LIKELY_GENERATED]:
-        return FOUND
-    return SOME_FAILED if tally.failed else 0
+    if calibration is None:
+        return detector
+    return detector.with_calibration(find_calibration(calibration, detector.run_info.methods[0].name))
 
 
-def _run(
-    detector: Detector, sources: Sources, output: Path | None, maps: Path | None, as_json: bool, quiet: bool
-) -> Tally:
+def _before(journal: Journal, sources: Sources, outputs: Outputs) -> dict[str, Any] | None:
+    """The summary of the run that the output is complete of; None where there is something to score.
+
+    Raises:
+        UsageError: The output is of other images or settings.
+    """
+    from recon_detect.output.heatmap import heatmap_path
+
+    if not outputs.overwrite and (before := journal.finished(sources)):
+        if not (outputs.retry_failed and before["failed"]):
+            _check_maps(before, sources, outputs)
+            return before
+        if journal.output.suffix.lower() != ".jsonl":
+            raise UsageError(f"{journal.output}: complete, and only .jsonl can be added to; score all with --overwrite")
+        journal.reuse(lambda row: True)
+    if outputs.retry_failed:
+        journal.forget(journal.failed)
+    if outputs.maps:  # a run may have been killed between a row and its map
+        failed = set(journal.failed)
+        journal.forget([
+            name for name in journal.done if name not in failed and not heatmap_path(name, outputs.maps).exists()
+        ])  # fmt: skip
+    done = sum(not journal.lacks(source) for source in sources)
+    if not outputs.quiet:
+        for count, what in (
+            (done, f"of {len(sources)} images are done already"),
+            (journal.changed, "images are scored again: their files have changed, they failed, or have no map"),
+            (journal.left_out, "rows are left out: their images are not among these"),
+        ):
+            if count:
+                print(count, what, file=sys.stderr)
+    return None
+
+
+def _check_maps(before: dict[str, Any], sources: Sources, outputs: Outputs) -> None:
+    """Whether a complete output has its maps too.
+
+    Raises:
+        UsageError: Some are missing.
+    """
+    from recon_detect.output.heatmap import heatmap_path
+
+    if outputs.maps:
+        made = sum(heatmap_path(source.id, outputs.maps).exists() for source in sources)
+        if missing := max(before["images"] - before["failed"] - made, 0):
+            raise UsageError(f"{outputs.file}: complete, but {missing} maps are missing; score again with --overwrite")
+
+
+def _run(detector: Detector, sources: Sources, journal: Journal | None, outputs: Outputs) -> Tally:
     """Scores into files, or as lines of JSON."""
     from recon_detect.cli.tables import Tally
-    from recon_detect.output import Journal, save_heatmap
+    from recon_detect.output import save_heatmap
     from recon_detect.output.writers import json_line
 
-    run, tally = detector.run_info, Tally()
-    # Published scores depend on the files before: an interrupted run of them starts over.
-    with Journal(output, run, resume=run.compat is None) if output else nullcontext() as journal:
-        if journal and journal.done and not quiet:
-            print(f"{len(journal.done)} of {len(sources)} images are done already", file=sys.stderr)
-        progress = False if quiet else None
-        with closing(detector.run(sources, journal, maps=maps is not None, progress=progress)) as rows:
-            for row in rows:
+    fingerprint, tally = detector.run_info.fingerprint, Tally()
+    progress = False if outputs.quiet else None
+    with closing(detector.run(sources, journal, maps=outputs.maps is not None, progress=progress)) as rows:
+        for row in rows:
+            with naming(row.path):
                 tally.add(row)
-                if maps:
-                    save_heatmap(row, maps)
-                if as_json and not journal:
-                    print(json_line(row.to_dict(run.fingerprint)), end="", flush=True)
-        if journal:
-            journal.finish()
+                if outputs.maps:
+                    save_heatmap(row, outputs.maps)
+                if outputs.as_json and not journal:
+                    print(json_line(row.to_dict(fingerprint)), end="", flush=True)
+    if journal:
+        journal.finish()
     return tally

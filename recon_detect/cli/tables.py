@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from recon_detect.names import shown
 from recon_detect.results import Row, RunInfo
 
 # A table is for reading; beyond this the file or the pipe is.
@@ -53,12 +54,12 @@ def _cells(row: Row, columns: Sequence[str], run: RunInfo) -> list[str | Text]:
         values += [f"{row.verdict.p_value:.3f}", row.verdict.verdict] if row.verdict else ["", ""]
     remarks = row.error or "; ".join((*(file.notes if file else ()), *row.notes))
     return [
-        Text(row.path),
+        Text(shown(row.path)),
         "" if row.error else f"{row.score:.4f}",
         *values,
         f"{file.width}x{file.height}" if file else "",
         (f"{file.format} q{file.jpeg_quality}" if file.jpeg_quality else file.format) if file else "",
-        Text(remarks, style="red" if row.error else ""),
+        Text(shown(remarks), style="red" if row.error else ""),
     ]
 
 
@@ -92,7 +93,7 @@ def print_summary(tally: Tally, run: RunInfo, output: Path | None) -> None:
     methods = ", ".join(f"{method.name} ({method.distance})" for method in run.methods)
     console.print(
         f"{tally.images} images, {tally.failed} failed; {methods} with {models} on {run.device}; "
-        f"run {run.fingerprint}" + (f"; written to {output}" if output else "")
+        f"run {run.fingerprint}" + (f"; written to {shown(str(output))}" if output else "")
     )
     reading = (
         "The score is in standard deviations of photographs: about one photograph in a hundred exceeds 2.3."

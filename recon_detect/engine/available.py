@@ -19,7 +19,7 @@ def available_memory() -> int:
 
 
 def _left_in_groups() -> Iterator[int]:
-    """What each control group of the process, and each that it is in, still has; nothing where there is no limit."""
+    """Bytes left in each control group of the process and of those above; nothing where there is no limit."""
     try:
         lines = _MEMBERSHIP.read_text().splitlines()
     except OSError:

@@ -19,7 +19,7 @@ log = logging.getLogger("recon_detect")
 # Pixels that headers declare, of images that are being decoded or wait to be taken; a larger image goes alone.
 _AHEAD_PIXELS = 64_000_000
 # Peak bytes a declared pixel while a picture is decoded, measured over all formats (docs/guide/images.md).
-_BYTES_PER_PIXEL = 24
+_BYTES_PER_PIXEL = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,8 @@ class Turnstile:
             needed, free = pixels * _BYTES_PER_PIXEL + file_bytes, available_memory()
         if pixels and needed > free:
             raise OutOfMemory(
-                f"{pixels:,} pixels need about {needed / 1e9:.1f} GB of memory to decode, {free / 1e9:.1f} GB are free; "
-                "crop the image (do not resize it) or run where there is more"
+                f"{pixels:,} pixels need about {needed / 1e9:.1f} GB of memory to decode, {free / 1e9:.1f} GB are "
+                "free; crop the image (do not resize it) or run where there is more"
             )
 
     def leave(self, index: int) -> None:
@@ -118,7 +118,9 @@ def _open(index: int, source: Source, settings: Settings, turnstile: Turnstile) 
             picture = picture.middle_square(settings.middle_square)
         return Item(index, source, picture)
     except MemoryError as error:
-        return Item(index, source, None, OutOfMemory(f"no memory to decode it ({error or 'none left'}); crop the image"))
+        return Item(
+            index, source, None, OutOfMemory(f"no memory to decode it ({error or 'none left'}); crop the image")
+        )
     except Exception as error:
         if not isinstance(error, ReconDetectError):
             log.debug("%s could not be read", source.id, exc_info=error)

@@ -1,4 +1,4 @@
-"""How many images fit at once."""
+"""Batch sizes: the number of images that fit into memory at once."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ _POOL_BYTES = 384_000_000
 
 @dataclass(frozen=True, slots=True)
 class Outcome(Generic[Result]):
-    """What became of one image: a result or an error."""
+    """The outcome of one image: a result or an error."""
 
     item: Item
     result: Result | None = None

@@ -63,7 +63,7 @@ def ssim(x: Tensor, y: Tensor) -> Tensor:
 
 
 class Of(Enum):
-    """What a distance compares of an image and its reconstruction."""
+    """Part of an image and its reconstruction that a distance compares."""
 
     PIXELS = "pixels"
     LPIPS = "features of an LPIPS network"
@@ -76,16 +76,16 @@ class Distance:
     """One distance.
 
     Attributes:
-        name: What users write.
-        of: What is compared.
+        name: Name that users write.
+        of: Part that is compared.
         map_scale: The error that a heat map shows in its brightest colour, the same for every image so that pictures
             can be compared.
-        function: From two of what is compared, (B, C, h, w), to a map (B, 1, h, w); None for LPIPS, which has weights.
+        function: Maps two such parts (B, C, h, w) to a map (B, 1, h, w); None for LPIPS, which has weights.
         halo: Radius in pixels of what a position of the map depends on, a multiple of `stride`; 0 where the
             reconstructor makes tiles of its own; None where tiles would change the result.
         stride: Pixels per position of the map.
-        net: Of LPIPS: the network.
-        layer: Of LPIPS: the layer, or 0 for the sum of all.
+        net: Network of LPIPS.
+        layer: Layer of LPIPS, or 0 for the sum of all.
     """
 
     name: str
@@ -139,7 +139,7 @@ class Distances:
     """The distances of a run, with the networks that they need.
 
     Args:
-        names: Of `DISTANCES`.
+        names: Names in `DISTANCES`.
         lpips: The networks, as `load_lpips` loads them for these names.
 
     Raises:
@@ -153,7 +153,7 @@ class Distances:
 
     @property
     def tiled(self) -> bool:
-        """Whether maps of large images can be computed in tiles, with the result of the whole image."""
+        """True where maps of large images are computed in tiles, with the result of the whole image."""
         return all(row.halo is not None for row in self.rows.values())
 
     def computed_with(self, name: str) -> tuple[str, ...]:
@@ -179,7 +179,7 @@ class Distances:
         return dict(zip(names, tiled(part, [x, y], scales, tile=TILE, halo=halo), strict=True))
 
     def features(self, x: Tensor, net: str) -> Features:
-        """What a network sees in (B, 3, H, W): the part that is computed once per image."""
+        """Features that a network sees in (B, 3, H, W): the part that is computed once per image."""
         return self._lpips[net].features(x)
 
     def maps(

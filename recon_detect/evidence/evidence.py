@@ -89,7 +89,7 @@ class Evidence:
         """
         if positions is None:
             if len(x) % len(self):
-                raise UsageError(f"{len(x)} images of a batch of {len(self)}: say which each is made of")
+                raise UsageError(f"{len(x)} images of a batch of {len(self)}: give their positions in it")
             positions = list(range(len(self))) * (len(x) // len(self))
         other = copy.copy(self)
         other._start(x, [self._positions[position] for position in positions])
@@ -182,7 +182,7 @@ class Evidence:
         return [self._embedding(backbone, view, None)[:, 0] for backbone in self.backbones]
 
     def noise_error(self, latent_view: str = "identity", *, time: float, draws: int) -> Tensor:
-        """How badly each diffusion model predicts the noise in what it is given: (B, K), mean squares.
+        """Error (B, K) of the noise that each diffusion model predicts, as mean squares.
 
         That of an autoencoder is given its latents, one of pixels the image at the size that it was trained on.
 
@@ -203,10 +203,10 @@ class Evidence:
         return torch.stack(columns, dim=1)
 
     def step_error(self, step: int) -> Tensor:
-        """What one step of each diffusion model of pixels changes there and back: (B, K), mean squares.
+        """Change (B, K) by one step of each diffusion model of pixels there and back, as mean squares.
 
         Args:
-            step: After so many steps of inversion, of the image at the size that the model was trained on.
+            step: Number of steps of inversion before, of the image at the size that the model was trained on.
 
         Raises:
             UsageError: An autoencoder has no steps.
@@ -348,5 +348,5 @@ class Evidence:
         return decoded
 
     def _finish(self, decoded: Tensor) -> Tensor:
-        """What a decoder gave as an image."""
+        """Image that a decoder gave."""
         return decoded.float().clamp_(-1, 1)

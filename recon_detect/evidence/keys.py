@@ -11,7 +11,7 @@ class Pass:
 
     Attributes:
         model: `Reconstructor.key`.
-        deep: Whether the latents also go through the diffusion model that the autoencoder belongs to.
+        deep: True if the latents also go through the diffusion model that the autoencoder belongs to.
     """
 
     model: str

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from recon_detect.models.loading import Models
     from recon_detect.models.reconstructor import Reconstructor
 
-# From a shape to standard normal noise of that shape.
+# Draws standard normal noise of a shape.
 Noise = Callable[[tuple[int, ...]], "Tensor"]
 
 
@@ -30,7 +30,7 @@ class PublishedEvidence(Evidence):
 
     def __init__(self, x: Tensor, models: Models, noise: Sequence[Noise]) -> None:
         super().__init__(x, models)
-        # As of `_by_key`: the first of equal ones.
+        # The first of equal models counts, as in `_by_key`.
         self._noise = {
             model.key: draw for model, draw in reversed(list(zip(models.reconstructors, noise, strict=True)))
         }

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 BLOCK = 32
 # Below one grey level of mean second difference a block carries no evidence: its error is that of rounding.
 FLAT = 1 / 127.5
+# An image with fewer textured blocks tells nothing, unless it has no others.
+ENOUGH = 4
 # Rows whose differences are taken at a time.
 _BAND = 512
 
@@ -34,8 +36,18 @@ def texture(x: Tensor) -> Tensor:
 
 def block_means(values: Tensor, x: Tensor) -> Tensor:
     """Means of a map (B, 1, h, w) over the blocks of its images x (B, 3, H, W): (B, rows, columns), at least one."""
-    rows, columns = (max(side // BLOCK, 1) for side in x.shape[-2:])
-    return F.adaptive_avg_pool2d(values, (rows, columns))[:, 0]
+    return F.adaptive_avg_pool2d(values, _blocks(x))[:, 0]
+
+
+def _blocks(x: Tensor) -> tuple[int, int]:
+    height, width = x.shape[-2:]
+    return max(height // BLOCK, 1), max(width // BLOCK, 1)
+
+
+def enough_texture(share: float, x: Tensor) -> bool:
+    """True where an image of the size of x (B, 3, H, W) carries evidence, by its share of textured blocks."""
+    rows, columns = _blocks(x)
+    return round(share * rows * columns) >= min(ENOUGH, rows * columns)
 
 
 def textured_blocks(x: Tensor) -> Tensor:

@@ -42,7 +42,7 @@ def _shift(x: Tensor, left: float, top: float) -> Tensor:
 
 
 def _noise(x: Tensor, deviation: float) -> Tensor:
-    """With the same Gaussian noise for every image of a size; its deviation is that of pixels in [0, 1]."""
+    """Adds the same Gaussian noise to every image of a size; its deviation is that of pixels in [0, 1]."""
     noise = torch.randn(x.shape[1:], generator=torch.Generator().manual_seed(0)).to(x)
     return (x + 2 * deviation * noise).clamp(-1, 1)
 

@@ -10,12 +10,13 @@ from PIL import Image, TiffImagePlugin
 from recon_detect.errors import UnreadableImage, UsageError
 
 _BACKGROUNDS = {"white": 255, "black": 0}
+_BAND = 512
 _UNSIGNED, _FLOATING = 1, 3  # SampleFormat of TIFF
 _WHITE_IS_ZERO, _BLACK_IS_ZERO = 0, 1  # PhotometricInterpretation of TIFF
 
 
 class Grey(NamedTuple):
-    """How the numbers of an image of deep grey are meant: the value of white, and whether it stands for black."""
+    """The meaning of the numbers of a deep grey image: the value of white, and whether it stands for black."""
 
     top: float
     inverted: bool = False
@@ -70,6 +71,16 @@ def values_to_rgb(array: np.ndarray[Any, Any], alpha: str) -> tuple[np.ndarray[A
     return unit, notes
 
 
+def to_bytes(pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """(H, W, 3) uint8 of pixels in uint8 or in float32 from 0 to 1, in bands of rows: of large images copies count."""
+    if pixels.dtype == np.uint8:
+        return pixels
+    rounded = np.empty(pixels.shape, np.uint8)
+    for top in range(0, len(pixels), _BAND):
+        rounded[top : top + _BAND] = (pixels[top : top + _BAND] * 255).round()
+    return rounded
+
+
 def with_channels(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """(H, W, C) from (H, W) or (H, W, C).
 
@@ -102,7 +113,7 @@ def array_of(tensor: Any) -> np.ndarray[Any, Any]:
 
 
 def is_deep(image: Image.Image) -> bool:
-    """Whether the image is grey of more than 8 bits: modes I, I;16 and its kin, and F."""
+    """True for grey of more than 8 bits: modes I, I;16 and its kin, and F."""
     return image.mode.startswith(("I", "F"))
 
 
@@ -129,7 +140,7 @@ def _deep_grey(image: Image.Image, alpha: str, meant: Grey) -> tuple[np.ndarray[
 
 
 def grey_of(image: Image.Image) -> Grey:
-    """How the numbers of an image of deep grey are meant: TIFF says it, other formats fill 16 bits.
+    """Reads the meaning of the numbers of a deep grey image: TIFF states it, other formats fill 16 bits.
 
     Raises:
         UnreadableImage: A TIFF that says of its samples what has no agreed meaning.

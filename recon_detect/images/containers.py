@@ -10,7 +10,7 @@ from itertools import islice
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 # What decides pixels (PNG, third edition, section 5.6), and the orientation.
-_PNG_PICTURE = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf")
+_PNG_PICTURE = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"eXIf")
 _PNG_TEXT = (b"tEXt", b"zTXt", b"iTXt")
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _SOS, _EOI, _APP0, _APP14, _APP15, _COMMENT = 0xDA, 0xD9, 0xE0, 0xEE, 0xEF, 0xFE
@@ -21,7 +21,8 @@ _WEBP_STILL = (b"VP8X", b"ALPH", b"VP8 ", b"VP8L")
 def picture_alone(data: bytes) -> bytes | None:
     """The same picture in a file of its own, or None where it cannot be taken out of the format.
 
-    Metadata is left out but for the names of text entries, which audits look for. Of an animation the first frame stays.
+    Metadata is left out but for the names of text entries, which audits look for; of an animation the first frame
+    stays.
     """
     try:
         if data.startswith(_PNG):
@@ -36,7 +37,7 @@ def picture_alone(data: bytes) -> bytes | None:
 
 
 def scans(data: bytes, most: int) -> int:
-    """How many scans the first picture of a JPEG has, counted up to `most`."""
+    """Counts the scans of the first picture of a JPEG, up to `most`."""
     return sum(1 for _ in islice((start for marker, start, _ in _segments(data) if marker == _SOS), most))
 
 
@@ -46,14 +47,14 @@ def _png(data: bytes) -> bytes:
     while at + 8 <= len(data):
         (length,) = struct.unpack_from(">I", data, at)
         name, end = data[at + 4 : at + 8], at + 12 + length
+        if end > len(data) and name != b"IDAT":
+            break
         if name in _PNG_PICTURE and (name != b"eXIf" or _sum_fits(data, at, end)):
             parts.append(data[at:end])
         elif name in _PNG_TEXT and (keyword := data[at + 8 : at + 8 + min(length, 80)].partition(b"\0")[0]):
             parts.append(_chunk(b"tEXt", keyword + b"\0"))
         at = end
-        if name == b"IEND":
-            break
-    return b"".join(parts)
+    return b"".join([*parts, _chunk(b"IEND", b"")])
 
 
 def _sum_fits(data: bytes, start: int, end: int) -> bool:
@@ -84,13 +85,13 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def _jpeg(data: bytes) -> bytes:
-    kept = [
+    segments = [
         data[start:end]
         for marker, start, end in _segments(data)
         # JFIF and Adobe segments say how colours are stored.
         if not (_APP0 <= marker <= _APP15 or marker == _COMMENT) or marker in (_APP0, _APP14)
     ]
-    return data[:2] + b"".join(kept)
+    return data[:2] + b"".join(segments)
 
 
 def _webp(data: bytes) -> bytes | None:
@@ -104,13 +105,13 @@ def _webp(data: bytes) -> bytes | None:
     names = [name for name, _ in chunks]
     if b"ANMF" in names:
         first = names.index(b"ANMF")
-        kept = [chunk for chunk in chunks[:first] if chunk[0] in (b"VP8X", b"ANIM")] + [chunks[first]]
+        still = [chunk for chunk in chunks[:first] if chunk[0] in (b"VP8X", b"ANIM")] + [chunks[first]]
     else:
-        kept = [chunk for chunk in chunks if chunk[0] in _WEBP_STILL]
-    if not kept:
+        still = [chunk for chunk in chunks if chunk[0] in _WEBP_STILL]
+    if not still:
         return None
-    if kept[0][0] == b"VP8X":
-        flags = kept[0][1][0] & (_ANIMATION | _ALPHA)
-        kept[0] = (b"VP8X", bytes([flags]) + kept[0][1][1:])
-    body = b"".join(name + struct.pack("<I", len(part)) + part + b"\0" * (len(part) % 2) for name, part in kept)
+    if still[0][0] == b"VP8X":
+        flags = still[0][1][0] & (_ANIMATION | _ALPHA)
+        still[0] = (b"VP8X", bytes([flags]) + still[0][1][1:])
+    body = b"".join(name + struct.pack("<I", len(part)) + part + b"\0" * (len(part) % 2) for name, part in still)
     return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body

@@ -20,6 +20,7 @@ from recon_detect.images.containers import picture_alone, scans
 from recon_detect.images.heard import collected, printable
 from recon_detect.images.jpeg import estimate_quality
 from recon_detect.images.kinds import format_of, kind_of
+from recon_detect.images.libtiff import ends_early
 from recon_detect.settings import DEFAULTS, Settings
 
 # Called with the bytes of a file and the pixels that its header declares, before they are decoded; may wait or raise.
@@ -47,7 +48,7 @@ _TURNS = {
 }
 _TURNS_BACK = _TURNS | {6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
 # How Pillow words that it lacks a variant of a format, which says nothing against the file.
-_LACKING = re.compile(r"unsupported|not supported|unknown|cannot handle|not implemented|can't|unrecognized", re.I)
+_LACKING = re.compile(r"unsupported|not supported|unknown|cannot handle|not implemented|can't|not configured", re.I)
 # Decoders write into Pillow's objects: two threads must not load one that a caller gave twice.
 _callers = Lock()
 
@@ -102,7 +103,7 @@ def decode(data: bytes, settings: Settings = DEFAULTS, admit: Admit | None = Non
         except Exception as error:
             alone = picture_alone(data)
             if alone is None or len(alone) == len(data):
-                raise _unreadable(data, error) from error
+                raise _unreadable(data, error, messages) from error
             cause = _cause(data, format_of(data), error)
             reason = printable(str(cause) or type(cause).__name__)
             messages.insert(0, f"metadata or later frames left out, which are broken or large: {reason}")
@@ -111,7 +112,7 @@ def decode(data: bytes, settings: Settings = DEFAULTS, admit: Admit | None = Non
             except (InputError, DeviceError, MemoryError):
                 raise
             except Exception:
-                raise _unreadable(data, error) from error
+                raise _unreadable(data, error, messages[1:]) from error
 
 
 def decode_opened(image: Image.Image, settings: Settings = DEFAULTS, admit: Admit | None = None) -> Decoded:
@@ -135,7 +136,9 @@ def decode_opened(image: Image.Image, settings: Settings = DEFAULTS, admit: Admi
                 stored = image.transpose(turn)
                 stored.format = image.format
             notes = [f"frame {number + 1}, where the opened image is"] if number else []
-            return Decoded(stored, image.format or "PIL", _valid(tag), _quality(image), _grey(image), (*notes, *messages))
+            return Decoded(
+                stored, image.format or "PIL", _valid(tag), _quality(image), _grey(image), (*notes, *messages)
+            )
         except (InputError, DeviceError, MemoryError):
             raise
         except Exception as error:
@@ -144,13 +147,9 @@ def decode_opened(image: Image.Image, settings: Settings = DEFAULTS, admit: Admi
             ) from error
 
 
-def heif_is_read() -> bool:
-    """Whether pillow-heif is installed; if so it is registered with Pillow."""
-    return _register_heif()
-
-
 @cache
-def _register_heif() -> bool:
+def heif_is_read() -> bool:
+    """True where pillow-heif is installed; it is then registered with Pillow."""
     if importlib.util.find_spec("pillow_heif") is None:
         return False
     import pillow_heif
@@ -160,7 +159,7 @@ def _register_heif() -> bool:
 
 
 def _decode(data: bytes, settings: Settings, admit: Admit | None, messages: list[str]) -> Decoded:
-    formats = (*FORMATS, _HEIF) if _register_heif() else FORMATS
+    formats = (*FORMATS, _HEIF) if heif_is_read() else FORMATS
     with Image.open(io.BytesIO(data), formats=formats) as image:
         kind = image.format or "PIL"
         if isinstance(image, TiffImagePlugin.TiffImageFile):
@@ -179,6 +178,8 @@ def _decode(data: bytes, settings: Settings, admit: Admit | None, messages: list
         image.load()
         if image.size != declared:
             _check_size(image.size, settings)
+        if ends_early(image, data):
+            raise UnreadableImage("broken or truncated TIFF: its fax codes end before the picture does")
         notes = [several] if several else []
         tag = tag if kind == "TIFF" else _orientation_tag(image)
         return Decoded(image, kind, _valid(tag), _quality(image), _grey(image), (*notes, *messages))
@@ -235,7 +236,7 @@ def _valid(tag: Any) -> int | None:
 
 
 def _turned_by_pillow(tag: Any) -> Image.Transpose | None:
-    """What undoes the turn that Pillow takes of a tag of any type: it looks it up by equality."""
+    """Finds what undoes the turn that Pillow takes of a tag of any type: it looks it up by equality."""
     try:
         return _TURNS_BACK.get(tag)
     except (TypeError, ValueError, ZeroDivisionError):
@@ -250,26 +251,25 @@ def _grey(image: Image.Image) -> Grey | None:
     return grey_of(image) if is_deep(image) else None
 
 
-def _unreadable(data: bytes, error: Exception) -> UnreadableImage:
+def _unreadable(data: bytes, error: Exception, messages: list[str]) -> UnreadableImage:
     kind, what = format_of(data), kind_of(data)
     cause = _cause(data, kind, error)
-    reason = printable(f"{type(cause).__name__}: {cause}")
-    if isinstance(error, UnidentifiedImageError):
-        if what and kind in (None, _HEIF):
-            return UnreadableImage(f"not an image that is read, but {what}")
-        if kind is None:
-            return UnreadableImage(
-                f"not an image that Pillow {PIL.__version__} can read (first bytes: {data[:8].hex(' ')}); convert it to PNG"
-            )
+    reason = printable("; ".join([f"{type(cause).__name__}: {cause}", *messages]))
+    if what and (kind is None or (kind == _HEIF and not heif_is_read())):
+        return UnreadableImage(f"not an image that is read, but {what}")
+    if kind is None and not data.endswith(_TGA_FOOTER):  # nearly anything passes for a TGA without a footer
+        return UnreadableImage(
+            f"not an image of a format that is read (first bytes: {data[:8].hex(' ')}); convert it to PNG"
+        )
     if kind and (isinstance(cause, NotImplementedError | KeyError) or _LACKING.search(reason)):
         return UnreadableImage(
             f"{kind} of a variant that Pillow {PIL.__version__} does not support ({reason}); convert it to PNG"
         )
-    return UnreadableImage(f"broken or truncated{f' {kind}' if kind else ''}: {reason}")
+    return UnreadableImage(f"broken or truncated {kind or 'TGA'}: {reason}")
 
 
 def _cause(data: bytes, kind: str | None, error: BaseException) -> BaseException:
-    """What the decoder raised. `Image.open` keeps that to itself, so the decoder is asked again."""
+    """The error that the decoder raised. `Image.open` hides it, so the decoder is asked again."""
     if isinstance(error, UnidentifiedImageError) and kind in Image.OPEN:
         try:
             Image.OPEN[kind][0](io.BytesIO(data), "")

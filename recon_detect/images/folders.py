@@ -50,7 +50,7 @@ def _walk(folder: Path, label: str | None, seen: set[tuple[int, int]], left_out:
             return
         seen.add(place)
         with os.scandir(folder) as entries:
-            listed = sorted(((entry.name, entry.is_dir()) for entry in entries))
+            listed = sorted((entry.name, entry.is_dir()) for entry in entries)
     except OSError as error:
         left_out[f"unreadable folder {folder} ({error.strerror})"] += 1
         return
@@ -79,7 +79,7 @@ def label_inside(path: Path) -> str | None:
 
 
 def left_out_line(left_out: Counter[str]) -> str:
-    """What was left out, in words: ``7 files left out: .heic 3, .txt 3, hidden 1``."""
+    """Describes what was left out: ``7 files left out: .heic 3, .txt 3, hidden 1``."""
     listed = ", ".join(f"{name} {count}" for name, count in left_out.most_common(12))
     more = f" and {len(left_out) - 12} other kinds" if len(left_out) > 12 else ""
     count = left_out.total()

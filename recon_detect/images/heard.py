@@ -19,7 +19,7 @@ from typing import Any
 
 from PIL import Image
 
-from recon_detect.images.libtiff import hand_over
+from recon_detect.images.libtiff import hand_over_errors
 
 _MOST = 3  # of one file: a broken directory has a warning for every tag
 _LONGEST = 160
@@ -46,7 +46,7 @@ def printable(text: str, longest: int = _LONGEST) -> str:
 
 
 def _note(message: object) -> bool:
-    """Whether somebody collects."""
+    """True while messages are collected."""
     messages = _messages.get()
     line = printable(str(message))
     if messages is not None and line not in messages and len(messages) < _MOST:
@@ -85,4 +85,4 @@ def _listen() -> None:
             vars(module)["warnings"] = stand_in
         if name.startswith("PIL.") and isinstance(logger := getattr(module, "logger", None), logging.Logger):
             logger.addFilter(handed_over)
-    hand_over(_note)
+    hand_over_errors(_note)

@@ -34,7 +34,7 @@ def estimate_quality(tables: Mapping[int, Sequence[int]] | None) -> int | None:
 
 
 def is_libjpeg(tables: Mapping[int, Sequence[int]] | None) -> bool:
-    """Whether the luminance table is exactly one of those that libjpeg writes."""
+    """True where the luminance table is exactly one of those that libjpeg writes."""
     nearest = _nearest(tables)
     return nearest is not None and nearest[1] == 0
 

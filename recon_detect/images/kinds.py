@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes: for messages on files that are not images, or are of a kind that is not read."""
+"""Kinds of files by their first bytes: for messages on files that are no images, or of a kind that is not read."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ _KINDS: tuple[tuple[bytes, str], ...] = (
     (rb"#\?RADIANCE|#\?RGBE", "Radiance HDR, which Pillow does not read: convert it to PNG"),
     (rb"\x00\x00[\x01\x02]\x00", "an icon or cursor: extract its largest picture as PNG"),
     (rb"icns", "an icon: extract its largest picture as PNG"),
+    (rb"DDS |BLP[12]|FTEX|FTC", "a texture of a game: convert it to PNG"),
+    (rb"....[\x11\x12]\xaf", "an animation (FLI): export a frame as PNG"),
     (rb"gimp xcf", "a project of GIMP: export it as PNG"),
     (rb"\x93NUMPY", "an array of NumPy: load it and pass the array"),
     (rb"SIMPLE  =|\x89HDF|CDF[\x01\x02]|GRIB|BUFR", "scientific data, not a picture"),
@@ -51,7 +53,6 @@ _IMAGES: tuple[tuple[bytes, str], ...] = (
     (rb"\x01\xda", "SGI"),
     (rb"\x59\xa6\x6a\x95", "SUN"),
     (rb"\x0a[\x00\x02\x03\x05]\x01", "PCX"),
-    (rb"DDS ", "DDS"),
 )
 
 
@@ -61,7 +62,7 @@ def format_of(data: bytes) -> str | None:
 
 
 def kind_of(data: bytes) -> str | None:
-    """What the first bytes say the file is, and what to do with it, if it is none of those that are read."""
+    """Names the kind of a file by its first bytes, and what to do with it, if it is none that is read."""
     if not data:
         return "an empty file"
     if not data.strip(b"\0"):

@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from recon_detect.errors import UsageError
 from recon_detect.images.folders import LABELS, NUMBERS
+from recon_detect.names import path_of
 
 _PATH_COLUMNS = ("path", "file", "filename", "file_name", "image", "image_path")
 _LABEL_COLUMNS = ("label", "class", "target")
@@ -48,20 +49,25 @@ def manifest(path: Path, unknown: Counter[str]) -> Iterator[tuple[str, str | Non
         if path_column is None:
             got = ", ".join(columns) or "none"
             raise UsageError(f"{path}: expected a column {' or '.join(_PATH_COLUMNS)}; got {got}")
-        if name := _value(row, _PATH_COLUMNS):
-            said = _value(row, _LABEL_COLUMNS)
-            label = LABELS.get(said) or numbers.get(said)
-            if said and label is None:
-                unknown[said] += 1
+        if _value(row, _PATH_COLUMNS):
+            name = _value(row, _LABEL_COLUMNS)
+            label = LABELS.get(name) or numbers.get(name)
+            if name and label is None:
+                unknown[name] += 1
             label_column = next((columns[c] for c in _LABEL_COLUMNS if c in columns), None)
             about = {key: value for key, value in row.items() if key not in (path_column, label_column)}
             yield str(row[path_column]).strip(), label, about
 
 
 def named(folder: Path, name: str) -> Path:
-    """The file that a list in this folder names. Names that are not UTF-8 are tried as bytes, then as Windows-1252."""
+    """The file that a list in this folder names; `names.path_of` of it, where that is there.
+
+    Names that are not UTF-8 are tried as bytes, then as Windows-1252.
+    """
     path = folder / name
     try:
+        if (read_back := path_of(name)) != name and not os.path.lexists(path):
+            return folder / read_back
         raw = os.fsencode(name)
         if not os.path.lexists(path) and raw.decode("utf-8", "replace") != name:
             other = folder / raw.decode("cp1252")

@@ -1,4 +1,4 @@
-"""From anything that holds an image to RGB pixels with their provenance: the only door for pixel ranges."""
+"""RGB pixels, with their provenance, from anything that holds an image: the only door for pixel ranges."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from recon_detect.errors import InputError, UnreadableImage, UsageError
-from recon_detect.images.colour import array_of, to_rgb, values_to_rgb, with_channels
+from recon_detect.images.colour import array_of, to_bytes, to_rgb, values_to_rgb, with_channels
 from recon_detect.images.decode import Admit, Decoded, check_pixels, decode, decode_opened
 from recon_detect.images.duplicates import difference_hash
 from recon_detect.images.heard import collected, printable
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What is known of where the pixels came from; None where the source does not say.
+    """The origin of the pixels; None where the source does not state it.
 
     Attributes:
         width: Width of the scored pixels.
@@ -80,7 +80,7 @@ class Picture:
 
     def bytes(self) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """The pixels as (H, W, 3) uint8."""
-        return self.pixels if self.pixels.dtype == np.uint8 else (self.pixels * 255).round().astype(np.uint8)
+        return to_bytes(self.pixels)
 
     def stored(self) -> torch.Tensor:
         """The pixels as (3, H, W), RGB, in their own type and range."""
@@ -109,7 +109,7 @@ def middle_square(pixels: np.ndarray[Any, Any], side: int) -> np.ndarray[Any, An
 
 
 def to_model_range(stored: torch.Tensor) -> torch.Tensor:
-    """From uint8 in 0..255 or float32 in 0..1 to float32 in [-1, 1], on the device where the tensor is."""
+    """Converts uint8 in 0..255 or float32 in 0..1 to float32 in [-1, 1], on the device where the tensor is."""
     unit = stored.clone() if stored.is_floating_point() else stored.float().div_(255)
     return unit.mul_(2).sub_(1)  # in place: of large images each copy counts
 
@@ -178,13 +178,13 @@ def picture_of(decoded: Decoded, settings: Settings = DEFAULTS, *, file_bytes: i
             ) from error
     notes = (*decoded.notes, *(["turned as EXIF says"] if turned else []), *how, *messages)
     picture = _picture(pixels, format=decoded.format, mode=decoded.image.mode, notes=notes)
-    known = replace(
+    provenance = replace(
         picture.provenance,
         file_bytes=file_bytes,
         jpeg_quality=decoded.jpeg_quality,
         exif_orientation=decoded.orientation,
     )
-    return replace(picture, provenance=known)
+    return replace(picture, provenance=provenance)
 
 
 def _from_bytes(data: bytes, settings: Settings, admit: Admit | None) -> Picture:
@@ -209,5 +209,5 @@ def _picture(pixels: np.ndarray[Any, Any], *, format: str, mode: str, notes: tup
     height, width = pixels.shape[:2]
     digest = hashlib.sha256(f"{width}x{height} {pixels.dtype}".encode())
     digest.update(pixels.data)
-    known = Provenance(width, height, format, mode, digest.hexdigest(), difference_hash(pixels), notes=notes)
-    return Picture(pixels, known)
+    provenance = Provenance(width, height, format, mode, digest.hexdigest(), difference_hash(pixels), notes=notes)
+    return Picture(pixels, provenance)

@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 from typing import IO, Any
 
+from recon_detect import names
 from recon_detect.errors import ImageTooLarge, UnreadableImage, UsageError
 from recon_detect.images.heard import printable
 from recon_detect.settings import DEFAULTS, Settings
@@ -78,12 +79,12 @@ def read_stream(file: IO[bytes], settings: Settings = DEFAULTS) -> bytes:
 
 
 def shown(path: str | Path) -> str:
-    """A path as errors name it: cut where it is very long, without control characters."""
-    return printable(os.fspath(path), 4 * _SHOWN)
+    """A path as errors name it: cut where it is very long, with control characters escaped."""
+    return printable(names.shown(os.fspath(path)[: 16 * _SHOWN]), 4 * _SHOWN)
 
 
 def _no_path(text: str) -> str | None:
-    """What a text that cannot be a path is; None where it may be one."""
+    """Describes a text that cannot be a path; None where it may be one."""
     if "\0" in text:
         return "a name with a NUL byte, which no file has"
     if text[:5].lower() == "data:" and not os.path.lexists(text):

@@ -1,4 +1,4 @@
-"""What to score: files, folders, globs, list files, manifests, and images of every kind that callers hold."""
+"""Sources of images: files, folders, globs, list files, manifests, and images that callers hold."""
 
 from __future__ import annotations
 
@@ -102,8 +102,8 @@ def as_sources(images: ImageLike | Source | Iterable[ImageLike | Source]) -> Ite
         elif getattr(image, "ndim", 0) == 4:
             yield from (Source(part, f"image {number}.{place}") for place, part in enumerate(_batch(image)))
         else:
-            name = getattr(image, "name", None) if hasattr(image, "read") else None
-            yield Source(image, name if isinstance(name, str) else f"image {number}")
+            opened = getattr(image, "name", None) if hasattr(image, "read") else None
+            yield Source(image, opened if isinstance(opened, str) else f"image {number}")
 
 
 def _several(images: Any) -> Iterable[Any]:

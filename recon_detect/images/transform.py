@@ -34,7 +34,7 @@ def encode(image: Image.Image, encoding: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Transform:
-    """What every image of a set goes through before it is scored.
+    """The processing that every image of a set goes through before it is scored.
 
     Attributes:
         crop: Side of the square at the centre, moved to the upper left until it lies on a grid of 32 px; None keeps
@@ -55,7 +55,7 @@ class Transform:
 
     @property
     def suffix(self) -> str:
-        """Of the files."""
+        """Suffix of the files."""
         return {"jpeg": ".jpg"}.get(codec := _parsed(self.encoding)[0], f".{codec}")
 
     def image(self, source: ImageLike, settings: Settings = DEFAULTS) -> Image.Image:

@@ -47,7 +47,7 @@ def find_method(method: str | Method, models: tuple[str, ...] | None = None) -> 
     Args:
         method: A name in `METHODS`; ``"default"``; ``module:NAME`` or ``path/to/file.py:NAME``, see `load_method`; or a
             `Method`.
-        models: What decides which method is the default.
+        models: Models of the run; they decide which method is the default.
 
     Raises:
         UnknownName: No such method.

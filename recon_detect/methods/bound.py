@@ -36,7 +36,7 @@ class BoundMethod:
     Attributes:
         method: The formula.
         models: Names of its models; none of a method without networks.
-        distance: How image and reconstruction are compared where the formula does not say.
+        distance: Distance of image and reconstruction, where the formula does not fix it.
         nulls: The distributions of its contrasts over photographs, of a method that needs them.
     """
 

@@ -1,6 +1,6 @@
 """Contrast: the error of the turned and the mirrored image over that of the upright one. This project's own.
 
-The raw error mostly tells how busy a picture is; a quotient of two errors of the same picture cancels that.
+The raw error mostly measures how busy a picture is; a quotient of two errors of the same picture cancels that.
 Autoencoders are not equivariant (EQ-VAE, arXiv:2502.09509): what a decoder wrote has an up and a left and is
 reconstructed better the way it was written, while a photograph is reconstructed about equally well either way.
 """

@@ -41,7 +41,7 @@ def reconstruction_error(e: Evidence) -> MethodResult:
 
 
 def pooled(errors: Tensor) -> dict[str, NDArray[np.float64]]:
-    """What a small classifier may see of error maps (B, 1, h, w): deviation, quantiles, detail, the four quarters."""
+    """Statistics of error maps (B, 1, h, w) for a small classifier: deviation, quantiles, detail, the four quarters."""
     flat = errors.flatten(1).cpu().double().numpy()
     detail = (errors - gaussian_blur(errors, sigma=1.0, radius=3)).abs().mean(dim=(1, 2, 3))
     quarters = F.adaptive_avg_pool2d(errors, 2).flatten(1).cpu().double().numpy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import hashlib
 import importlib
 import importlib.util
@@ -10,9 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from recon_detect.errors import UnknownName, UsageError
 from recon_detect.methods.method import Method
+
+# Names of modules that were made of files begin with it.
+_OF_FILE = "recon_detect_method_"
 
 
 def load_method(place: str) -> Method:
@@ -43,7 +48,7 @@ def _run_file(path: Path, place: str) -> ModuleType:
     path = path.expanduser().resolve()
     if not path.is_file():
         raise UsageError(f"method {place!r}: no file {path}")
-    name = f"recon_detect_method_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+    name = _module_name(path)
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -55,6 +60,10 @@ def _run_file(path: Path, place: str) -> ModuleType:
         del sys.modules[name]
         raise UsageError(f"method {place!r}: {path} does not run: {type(error).__name__}: {error}") from error
     return module
+
+
+def _module_name(path: Path) -> str:
+    return f"{_OF_FILE}{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
 
 
 def _import(source: str, place: str) -> ModuleType:
@@ -79,3 +88,22 @@ def _importable(folder: Path) -> Iterator[None]:
         yield
     finally:
         sys.path.remove(str(folder))
+
+
+def _reduced(method: Method) -> str | tuple[Any, ...]:
+    """A method of a file is pickled as its place: no other process can import the module that was made of the file."""
+    module = sys.modules.get(getattr(method.statistic, "__module__", ""))
+    if module and module.__name__.startswith(_OF_FILE):
+        for name, value in vars(module).items():
+            if value is method:
+                return _of_file, (module.__file__, name)
+    return method.__reduce_ex__(2)
+
+
+def _of_file(path: str, name: str) -> Method:
+    module = sys.modules.get(_module_name(Path(path)))
+    method: Method = getattr(module, name) if module else load_method(f"{path}:{name}")
+    return method
+
+
+copyreg.pickle(Method, _reduced)

@@ -1,4 +1,4 @@
-"""What a method is: a short formula over evidence, its direction, its needs, and where it comes from."""
+"""Methods: a short formula over evidence, its direction, its needs and its source."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class MethodResult:
-    """What a statistic returns where it has more than a number per column.
+    """Result of a statistic that has more than a number per column.
 
     Attributes:
         per_model: (B, K), in the direction of the method.
@@ -42,17 +42,17 @@ class Method:
     measured before, `data` names the file, so that the run's fingerprint covers it.
 
     Attributes:
-        name: What users write.
-        title: What it is, in a line.
-        statistic: From the evidence of B images to (B, K), one column per model, as the paper defines it; or to a
+        name: Name that users write.
+        title: Description in a line.
+        statistic: Maps the evidence of B images to (B, K), one column per model, as the paper defines it; or to a
             `MethodResult`. A method that needs `Need.NULLS` is given the `Nulls` of its models as well.
         higher_is_generated: The direction of `statistic`. Scores that leave the package are turned so that higher
             means more likely generated; the score of an image is its maximum over the columns.
         distance: Default distance; of a method without reconstructions the word for how it compares.
         models: Default models: names, or sets of `MODEL_SETS`.
         paper: Source.
-        needs: What it is given besides the images.
-        cost: What it computes for each image and model, such as ``"2 reconstructions"``.
+        needs: Inputs besides the images.
+        cost: Computation for each image and model, such as ``"2 reconstructions"``.
         columns: Names of the columns of a method without models; without any, its own name.
         data: A file that decides its scores, besides networks.
         with_data: The method with another such file, where users may name one among the models.
@@ -77,10 +77,10 @@ class Method:
 
     @property
     def has_networks(self) -> bool:
-        """Whether it is used with pretrained models."""
+        """True for methods that use pretrained models."""
         return bool(self.needs & {Need.AUTOENCODERS, Need.BACKBONES})
 
     @property
     def takes_distance(self) -> bool:
-        """Whether users may choose the distance: of reconstructions, and where no null distribution fixes it."""
+        """True where users may choose the distance: of reconstructions, and where no null distribution fixes it."""
         return Need.AUTOENCODERS in self.needs and Need.NULLS not in self.needs

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from recon_detect.evidence import Evidence
 
-# What the backbone sees, and the same with noise of 0.05 (pixels in [0, 1]) or blurred.
+# Views for the backbone: the image, with noise of 0.05 (pixels in [0, 1]), or blurred.
 SEEN = "thumbnail224"
 NOISY, BLURRED = f"{SEEN}+noise0.05", f"{SEEN}+blur"
 

@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """How a diffusers class encodes and decodes without sampling, quantising, tiling or rounding.
+    """Encoding and decoding by a diffusers class, without sampling, quantising, tiling or rounding.
 
     Attributes:
-        encode: From a module and images in [-1, 1] to latents, or to the posterior where there is one.
-        decode: From a module and latents to images in [-1, 1].
+        encode: Maps a module and images in [-1, 1] to latents, or to the posterior where there is one.
+        decode: Maps a module and latents to images in [-1, 1].
         factor: Pixels per latent position.
         encoder: Prefixes of the names of all tensors that `encode` uses. Without any, every tensor counts as part of
             the encoder, so that two models share latents only if all their tensors are equal.
         halo: Radius of the receptive field in pixels, rounded up to the factor, of networks that are convolutions alone
             and can be tiled.
-        features: What the encoder has at half the resolution, where it compares images as LPIPS does.
-        finish: From `features` to latents.
+        features: Activations of the encoder at half the resolution, to compare images by as LPIPS does.
+        finish: Maps `features` to latents.
     """
 
     encode: Callable[[Any, Tensor], Any]

@@ -1,4 +1,4 @@
-"""Autoencoders: VAEs and their kin by diffusers' own classes, encoded and decoded as their `Adapter` says."""
+"""Autoencoders: VAEs and their kin by diffusers' own classes, encoded and decoded by their `Adapter`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Autoencoder(Reconstructor):
     """A pretrained autoencoder on a device; attributes as of `Reconstructor`.
 
     Attributes:
-        latent_scale: What latents are multiplied by before a diffusion model sees them.
+        latent_scale: Factor of latents before a diffusion model sees them.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Autoencoder(Reconstructor):
 
     @property
     def tiled(self) -> bool:
-        """Whether large images are computed in tiles: where the network is convolutions alone."""
+        """True where large images are computed in tiles: for networks of convolutions alone."""
         return self._halo is not None
 
     def encode(

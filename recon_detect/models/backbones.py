@@ -60,7 +60,7 @@ class Backbone:
 
     Attributes:
         name: Row name, folder or hub id.
-        weights: Where the weights came from.
+        weights: Source of the weights.
         configs: The configuration file that decides what it computes.
         dtype: Precision, by autocast below float32.
     """
@@ -105,8 +105,8 @@ def load_backbone(weights: Weights, device: torch.device, dtype: str = "auto") -
     """Loads a backbone from a folder with ``config.json`` and safetensors; no network, no pickle, no remote code.
 
     Args:
-        weights: From `find_weights`.
-        device: Where to put it.
+        weights: Result of `find_weights`.
+        device: Device to load to.
         dtype: ``"bfloat16"`` lowers the precision; anything else is float32.
 
     Raises:

@@ -1,17 +1,14 @@
-"""What a file of weights really is, where it is no weights: said before a reader fails on it in its own words."""
+"""Recognition of files that are not weights, before a reader fails on them with a less useful message."""
 
 from __future__ import annotations
 
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from recon_detect.errors import WeightsCorrupt, WeightsError
 from recon_detect.images.kinds import kind_of
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 _FETCH = "download the file itself again"
 
@@ -32,8 +29,8 @@ def check_safetensors(path: Path) -> None:
         raise WeightsCorrupt(f"{path}: cut off in its header: {_FETCH}")
 
 
-def read_pickled(path: Path) -> Mapping[str, Tensor]:
-    """The tensors of a checkpoint of torch, in its present or its old format; nothing else is read from it.
+def read_pickled(path: Path) -> Mapping[str, Any]:
+    """The tensors and plain values of a checkpoint of torch, by name, in its present or its old format.
 
     Raises:
         WeightsError: No such file, no checkpoint (says what it is), or something else than tensors in it.
@@ -64,7 +61,7 @@ def _start(path: Path) -> bytes:
 
 
 def _no_weights(start: bytes) -> str | None:
-    """What the file is, where it is neither of the formats of weights."""
+    """Describes a file that is in neither of the formats of weights."""
     if start.startswith((b"PK\x03\x04", b"\x80")):
         return None
     if start.startswith((b"{", b"[")):

@@ -13,7 +13,7 @@ from recon_detect.models import hub
 from recon_detect.models.backbones import quiet_transformers
 from recon_detect.models.inversion import ddim_inversion, ddim_sampling, noise_error, respaced
 from recon_detect.models.torchvision_guard import hide_broken_torchvision
-from recon_detect.models.weights import Weights, find_component
+from recon_detect.models.weights import Weights, find_component, folder_of
 from recon_detect.settings import Inversion
 from recon_detect.tensors.devices import autocast
 
@@ -35,8 +35,8 @@ class Denoiser:
     """A UNet that predicts the noise in the latents of an autoencoder.
 
     Attributes:
-        name: That of the autoencoder of the same pipeline, and ``:unet``.
-        weights: Where the UNet came from.
+        name: Name of the autoencoder of the same pipeline, and ``:unet``.
+        weights: Source of the UNet.
         configs: The configurations of the UNet and of the schedule.
         dtype: Precision, by autocast below float32.
         schedule: The times at which `reconstruct` asks it.
@@ -115,7 +115,7 @@ def load_denoiser(
     Args:
         model: The same name as for the autoencoder.
         latent_scale: The factor between the latents of the autoencoder and those of the UNet.
-        device: Where to put it.
+        device: Device to load to.
         dtype: ``"bfloat16"`` lowers the precision; anything else is float32.
         inversion: Steps of `Denoiser.reconstruct`, and the prompt.
 
@@ -147,7 +147,7 @@ def load_denoiser(
     ).input_ids
     with torch.inference_mode():
         prompt = encoder.eval()(tokens).last_hidden_state
-    origin = "folder" if Path(model).expanduser().is_dir() else "hub"
+    origin = "folder" if folder_of(model).is_dir() else "hub"
     weights = Weights(model, folders["unet"], _UNET, origin, hub.sha256_of(folders["unet"] / _UNET))
     lowered = torch.bfloat16 if dtype == "bfloat16" else torch.float32
     return Denoiser(

@@ -24,7 +24,7 @@ class DireClassifier:
 
     Attributes:
         name: The folder or hub id.
-        weights: Where the weights came from.
+        weights: Source of the weights.
         configs: The configuration file that decides what it computes.
         dtype: float32.
     """

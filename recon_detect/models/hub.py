@@ -1,8 +1,8 @@
-"""The model hub: one file, or a few byte ranges of one, with errors that say what to do.
+"""The model hub: one file, or a few byte ranges of one, with errors that name the next step.
 
 Transfer, cache, resume and tokens are huggingface_hub's. It retries an unreachable host for 23 s and then speaks of a
-missing config.json; one HEAD request first tells reachable, gone and gated apart at once, and brings the checksum that
-the hub declares.
+missing config.json; one HEAD request first distinguishes reachable, gone and gated at once, and brings the checksum
+that the hub declares.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MAX_HEADER = 16 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What the hub says of a file before it is transferred."""
+    """Address and checksum that the hub declares before a file is transferred."""
 
     url: str
     sha256: str | None
@@ -44,9 +44,9 @@ def in_cache(file: HubFile, filename: str) -> Path | None:
 
     pinned = file.revision is not None and file.sha256 is None
     for revision in (file.revision,) if pinned else dict.fromkeys((file.revision or "main", "main")):
-        found = try_to_load_from_cache(file.repo, _inside(file, filename), revision=revision)
-        if isinstance(found, str):
-            return Path(found)
+        cached = try_to_load_from_cache(file.repo, _inside(file, filename), revision=revision)
+        if isinstance(cached, str):
+            return Path(cached)
     return None
 
 
@@ -109,7 +109,7 @@ def download(file: HubFile, filename: str, accepted: frozenset[str] = frozenset(
     """
     from huggingface_hub import get_token, hf_hub_download
 
-    said = declared(file, filename)
+    metadata = declared(file, filename)
     try:
         path = Path(
             hf_hub_download(
@@ -121,7 +121,7 @@ def download(file: HubFile, filename: str, accepted: frozenset[str] = frozenset(
             f"{file.repo}/{_inside(file, filename)}: the transfer broke off ({error}); "
             "run the same command again, it goes on where it stopped"
         ) from error
-    expected = accepted or (frozenset({said.sha256}) if said.sha256 else frozenset())
+    expected = accepted or (frozenset({metadata.sha256}) if metadata.sha256 else frozenset())
     if expected and (got := sha256_of(path)) not in expected:
         path.resolve().unlink(missing_ok=True)
         path.unlink(missing_ok=True)

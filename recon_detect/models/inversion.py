@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    # From images (B, 3, H, W) and a time of the training schedule to the predicted noise (B, 3, H, W).
+    # Maps images (B, 3, H, W) and a time of the training schedule to the predicted noise (B, 3, H, W).
     NoisePredictor = Callable[[Tensor, int], Tensor]
     # Called after each step with its index and the images.
     Callback = Callable[[int, Tensor], None]
@@ -50,7 +50,7 @@ def betas(name: str, steps: int, *, start: float = 1e-4, end: float = 2e-2) -> N
     Args:
         name: ``"linear"`` (Ho et al., 2020; for other than 1000 steps scaled as guided-diffusion does) or ``"cosine"``
             (Nichol and Dhariwal, 2021, eq. 17).
-        steps: Of the training schedule.
+        steps: Steps of the training schedule.
         start: First beta of the linear schedule at 1000 steps.
         end: Last.
 
@@ -71,7 +71,7 @@ def respaced(training: NDArray[np.float64], count: int) -> Schedule:
 
     Args:
         training: Betas of the training schedule.
-        count: How many times; there must be a whole number n that gives as many.
+        count: Number of times; there must be a whole number n that gives as many.
 
     Raises:
         UsageError: No stride gives that many.
@@ -104,8 +104,8 @@ def dire_inversion(
     Args:
         predict: The model.
         x: Images (B, 3, H, W) in [-1, 1], taken as samples of the first time.
-        schedule: Of N times.
-        steps: The first so many steps only (``real_step`` of the authors' script); 0 takes all.
+        schedule: Schedule of N times.
+        steps: Number of the first steps to take (``real_step`` of the authors' script); 0 takes all.
         callback: Sees every step.
     """
     for index in range(len(schedule))[: steps or None]:
@@ -126,8 +126,8 @@ def dire_sampling(
     Args:
         predict: The model.
         x: Noise (B, 3, H, W) of `dire_inversion`.
-        schedule: Of N times.
-        steps: From the time with this number down, as `dire_inversion` has it; 0 takes all.
+        schedule: Schedule of N times.
+        steps: Number of the time to begin at, downwards, as in `dire_inversion`; 0 takes all.
         callback: Sees every step.
     """
     for index in reversed(range(len(schedule))[: steps or None]):
@@ -147,8 +147,8 @@ def ddim_inversion(
     Args:
         predict: The model.
         x: Images or latents (B, C, H, W).
-        schedule: Of N times.
-        steps: The first so many steps only; 0 takes all.
+        schedule: Schedule of N times.
+        steps: Number of the first steps to take; 0 takes all.
         callback: Sees every step.
     """
     for index, (alpha_bar, alpha_bar_next) in list(enumerate(_edges(schedule)))[: steps or None]:
@@ -173,7 +173,14 @@ def step_error(predict: NoisePredictor, x: Tensor, schedule: Schedule, *, step: 
     """Mean square (B,) of what one step there and back changes after `step` steps of inversion; `step` + 2 evaluations.
 
     The stepwise error of SeDID (Ma et al., 2023, arXiv:2307.06272).
+
+    Raises:
+        UsageError: The schedule has no such step.
     """
+    if step >= len(schedule.times):
+        raise UsageError(
+            f"expected more than {step} inversion steps, got {len(schedule.times)}: raise --inversion-steps"
+        )
     x = ddim_inversion(predict, x, schedule, steps=step) if step else x
     alpha_bar, alpha_bar_next = list(_edges(schedule))[step]
     there = _ddim_step(predict, x, schedule.times[step], alpha_bar, alpha_bar_next)
@@ -207,7 +214,7 @@ def noise_error(predict: NoisePredictor, x_0: Tensor, alpha_bar: float, time: in
         predict: The noise in (B, C, h, w) at a time.
         x_0: Images or latents (B, C, h, w).
         alpha_bar: Cumulated alpha at that time.
-        time: Of the training schedule.
+        time: Time of the training schedule.
         draws: The noises are the same for every image of a size, and on every call.
     """
     generator = torch.Generator().manual_seed(0)

@@ -63,7 +63,7 @@ class Models:
 
     @property
     def invert(self) -> bool:
-        """Whether one of them is a diffusion model, so that `Settings.inversion` decides scores."""
+        """True where one of them is a diffusion model, so that `Settings.inversion` decides scores."""
         return bool(self.denoisers) or any(isinstance(model, DiffusionReconstructor) for model in self.reconstructors)
 
     @property
@@ -84,9 +84,9 @@ def load_models(
     """Loads the networks that some methods need, each once.
 
     Args:
-        methods: From `bind`.
+        methods: Results of `bind`.
         settings: The precision, how far diffusion models invert, the classifier, and whether to compile.
-        device: Where to put them.
+        device: Device to load to.
         published: Convert the weights themselves to low precision, as the published AEROBLADE scripts do.
 
     Raises:
@@ -96,7 +96,7 @@ def load_models(
     if settings.dtype == "bfloat16" and not has_bfloat16(device):
         log.warning("this CPU has no bfloat16 and takes many times as long in it: leave dtype at 'auto'")
     classifier = _classifier(methods, settings, device)
-    # All weights are found before any is loaded: what is missing is said within a second.
+    # All weights are found before any is loaded: missing ones are reported within a second.
     weights = {name: find_weights(name) for bound in methods for name in bound.models}
     embedding = _needed(methods, Need.BACKBONES)
     distances = tuple(dict.fromkeys(name for bound in methods for name in bound.distances))
@@ -150,11 +150,11 @@ def load_reconstructor(
     """Loads a reconstructor from a folder with ``config.json`` and safetensors; no network, no pickle, no remote code.
 
     Args:
-        weights: From `find_weights`.
-        device: Where to put it.
+        weights: Result of `find_weights`.
+        device: Device to load to.
         dtype: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
         pure: Convert the weights themselves instead of autocast, as the published scripts do.
-        inversion: Of a diffusion model of pixels.
+        inversion: Inversion by a diffusion model of pixels.
 
     Raises:
         WeightsError: A class that is not an image autoencoder, or tensors that do not fit the configuration.

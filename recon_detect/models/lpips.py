@@ -1,7 +1,7 @@
 """LPIPS v0.1 (Zhang et al., CVPR 2018, arXiv:1801.03924) in plain torch.
 
 The same numbers as the package lpips 0.1.4, without importing it: it needs torchvision, of which PyPI has no CPU build.
-What it adds: only the layers that are asked for, each as a map, and the features of an image kept for many comparisons.
+In addition: only the layers that are asked for, each as a map, and features of an image for many comparisons.
 The linear heads are data files of the lpips wheel; the trunks are torchvision's weights (see `trunks`).
 """
 
@@ -84,7 +84,7 @@ class LPIPS:
     Args:
         net: ``"vgg"``, ``"alex"`` or ``"squeeze"``.
         layers: Layers from 1; nothing beyond the deepest is computed or loaded.
-        device: Where to compute.
+        device: Device to compute on.
         dtype: Precision of all convolutions but the first, which sees the image. Distances stay in float32.
         trunk: Tensors by torchvision's name, instead of the pretrained ones.
     """
@@ -167,8 +167,8 @@ def load_lpips(
     """Loads the networks that some distances need, each once and only as deep as needed: by `LPIPS.net`.
 
     Args:
-        names: Of distances; ``lpips_NET_0`` is the sum of all layers, ``lpips_NET_K`` layer K. Others need no network.
-        device: Where to compute.
+        names: Names of distances: ``lpips_NET_0``, the sum of all layers, and ``lpips_NET_K``, layer K; skips others.
+        device: Device to compute on.
         dtype: See `LPIPS`.
     """
     layers: dict[str, set[int]] = {}

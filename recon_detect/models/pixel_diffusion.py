@@ -29,12 +29,12 @@ class PixelDiffusion(torch.nn.Module):
     """A UNet2DModel with its schedule, as DIRE uses it: N evaluations to noise, N back.
 
     Attributes:
-        class_name: Of the network, in diffusers.
+        class_name: Class of the network in diffusers.
         unet: The network.
         schedule: The times at which it is asked.
         alpha_bar: Cumulated alphas of the training schedule.
-        real_step: Only the first so many of them; 0 takes all.
-        config: Of the network, as in diffusers.
+        real_step: Number of the first times to use; 0 uses all.
+        config: Configuration of the network, as in diffusers.
     """
 
     class_name = "UNet2DModel"
@@ -77,7 +77,7 @@ class PixelDiffusion(torch.nn.Module):
         unet = build_unet(config)
         state = load_file(folder / WEIGHTS)
         check_shapes(unet, state)
-        # In float32, whatever is stored: autocast lowers what is lowered.
+        # Load in float32, whatever the file has: autocast alone lowers the precision.
         unet.load_state_dict(state)
         return cls(unet, _training_betas(folder), inversion)
 
@@ -176,7 +176,7 @@ def build_unet(config: Mapping[str, Any]) -> Any:
 
 
 def check_shapes(unet: Any, state: Mapping[str, Tensor]) -> None:
-    """Whether the tensors are those of a network.
+    """Checks that the tensors are those of a network.
 
     Raises:
         ValueError: Some are missing, are too many, or have other shapes.

@@ -24,7 +24,7 @@ class Reconstructor(ABC):
 
     Attributes:
         name: Row name, folder or hub id.
-        weights: Where the weights came from.
+        weights: Source of the weights.
         configs: The configuration files that decide what it computes.
         factor: Pixels per latent position; `encode` takes sides that are multiples of it.
         side: Side of the square images that it was trained on, where it takes no others; else None.
@@ -60,12 +60,12 @@ class Reconstructor(ABC):
 
     @property
     def tiled(self) -> bool:
-        """Whether large images are computed in tiles, with the result of the whole image."""
+        """True where large images are computed in tiles, with the result of the whole image."""
         return False
 
     @property
     def low_precision(self) -> bool:
-        """Whether a reconstruction may be tried again in float32."""
+        """True where a reconstruction may be tried again in float32."""
         return self.dtype != torch.float32
 
     @abstractmethod
@@ -77,7 +77,7 @@ class Reconstructor(ABC):
         Args:
             x: Images.
             noise: Gives the posterior noise of a shape (B, C, h, w), where there is a posterior; None takes the mode.
-            precise: Compute in float32 whatever `dtype` says.
+            precise: Compute in float32 whatever `dtype` is.
         """
 
     @abstractmethod

@@ -34,16 +34,16 @@ class AutoencoderRow:
     """A pretrained autoencoder, or a diffusion model of pixels, whose latent is the noise that it inverts an image to.
 
     Attributes:
-        name: What users write.
-        title: What it is, in a line.
+        name: Name that users write.
+        title: Description in a line.
         family: Decoder family that its errors are evidence for.
-        files: Where the weights are, in order of preference; the later ones are mirrors. None of what comes with the
-            package.
+        files: Files of the weights, in order of preference; the later ones are mirrors. Empty where the weights are
+            part of the package.
         factor: Pixels per latent position.
         latent_channels: Channels of the latent.
         megabytes: Size of the download.
-        low_precision: What ``dtype="auto"`` takes on a GPU. float16 only where the authors or a fix made it safe.
-        licence: Of the weights.
+        low_precision: Precision of ``dtype="auto"`` on a GPU. float16 only where the authors or a fix made it safe.
+        licence: Licence of the weights.
         paper: Source.
         local_sha256: Sums of copies that are known to hold the same weights: for the tiny ones, stored as bfloat16.
         config_sha256: Sum of the configuration of such a copy (`loading.config_sum`); None where it is not confirmed.
@@ -81,7 +81,7 @@ class BackboneRow:
     local_sha256: tuple[str, ...] = ()
 
 
-# Trained by this project to do what the tiny ones do, and part of the package (assets/students): by teacher.
+# Models that this project trained to reproduce the tiny ones, part of the package (assets/students), by teacher.
 STUDENTS = {"taesd": "mini-sd", "taesdxl": "mini-sdxl", "taesd3": "mini-sd3", "taef1": "mini-flux1"}
 
 # The family of diffusion models of pixels, which have no decoder.

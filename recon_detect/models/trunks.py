@@ -75,7 +75,7 @@ def find_trunk(net: str, names: tuple[str, ...]) -> dict[str, Tensor]:
 
 
 def cache_folder() -> Path:
-    """Where fetched tensors are kept: beside the hub's cache."""
+    """Folder of fetched tensors, beside the hub's cache."""
     from huggingface_hub.constants import HF_HOME
 
     return Path(HF_HOME) / "recon_detect"
@@ -126,7 +126,7 @@ def _checked(tensor: Tensor, row: TrunkRow, name: str, path: Path) -> Tensor:
 
 
 def _fetch(row: TrunkRow, file: HubFile, names: tuple[str, ...]) -> dict[str, Tensor]:
-    """Fetches what is missing and keeps it beside what was fetched before."""
+    """Fetches missing tensors and stores them beside those that were fetched before."""
     from safetensors.torch import load_file, save_file
 
     path = cache_folder() / f"{row.name}.safetensors"

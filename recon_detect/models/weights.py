@@ -1,10 +1,13 @@
-"""Where the weights of a model are: a folder, the hub's cache, the hub, in this order."""
+"""Location of the weights of a model: a folder, the hub's cache or the hub, in this order."""
 
 from __future__ import annotations
 
 import logging
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +21,7 @@ log = logging.getLogger("recon_detect")
 WEIGHTS_VARIABLE = "RECON_DETECT_WEIGHTS"
 SHARED_VARIABLE = "RECON_DETECT_SHARED"
 
-# What comes with the package.
+# Weights that are part of the package.
 EMBEDDED = Path(__file__).parent / "embedded"
 
 _FILENAMES = (
@@ -54,8 +57,52 @@ class Weights:
     revision: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """The folders that names of models lead to, for a process that works elsewhere.
+
+    Attributes:
+        start: Folder that relative ones begin at.
+        folders: `search_folders`, as absolute paths.
+    """
+
+    start: Path
+    folders: tuple[Path, ...]
+
+
+_lookup: ContextVar[Lookup | None] = ContextVar("lookup", default=None)
+
+
+def current_lookup() -> Lookup:
+    """The lookup of this process."""
+    return _lookup.get() or Lookup(Path.cwd(), tuple(folder.absolute() for folder in search_folders()))
+
+
+@contextmanager
+def looking_in(lookup: Lookup) -> Iterator[None]:
+    """Looks there first, and then where this process looks."""
+    token = _lookup.set(lookup)
+    try:
+        yield
+    finally:
+        _lookup.reset(token)
+
+
+def folder_of(model: str) -> Path:
+    """The folder that the name of a model means, if it means one."""
+    folder = Path(model).expanduser()
+    there = lookup.start / folder if (lookup := _lookup.get()) else folder
+    return there if there.is_dir() else folder
+
+
 def search_folders() -> list[Path]:
     """Folders that are looked into first: RECON_DETECT_WEIGHTS, or else ``weights`` in RECON_DETECT_SHARED."""
+    if lookup := _lookup.get():
+        return [*lookup.folders, *_own_folders()]
+    return _own_folders()
+
+
+def _own_folders() -> list[Path]:
     if listed := os.environ.get(WEIGHTS_VARIABLE):
         return [Path(part).expanduser() for part in listed.split(os.pathsep) if part]
     return [Path(os.environ.get(SHARED_VARIABLE, "../shared")) / "weights"]
@@ -66,18 +113,18 @@ def find_weights(model: str, *, fetch: bool = True) -> Weights:
 
     Args:
         model: The model.
-        fetch: Whether the hub may be asked for what is not on this machine.
+        fetch: Ask the hub for files that are not on this machine.
 
     Raises:
         UnknownName: Neither a row, nor a folder, nor of the form of a hub id.
-        WeightsMissing: Not on this machine, and not to be had; says where it looked and what would help.
+        WeightsMissing: Neither on this machine nor on the hub; names the places that were searched and what to do.
         WeightsCorrupt: A file that does not have the checksum of its row, or is no safetensors file.
     """
     if model in MODELS:
         return _find_row(MODELS[model], fetch)
-    if (folder := Path(model).expanduser()).is_dir():
+    if (folder := folder_of(model)).is_dir():
         return _in_folder(model, folder)
-    if match := _HUB_ID.fullmatch(model):
+    if match := _hub_id(model):
         return _find_hub_id(model, match, fetch)
     raise UnknownName("model", model, [*MODELS, *MODEL_SETS, "a folder", "a hub id owner/name"])
 
@@ -94,13 +141,13 @@ def find_component(model: str, component: str, filenames: tuple[str, ...]) -> Pa
         WeightsMissing: No such pipeline, or a file is missing in it.
         UnknownName: Neither a row, nor a folder, nor of the form of a hub id.
     """
-    if (folder := Path(model).expanduser()).is_dir() and model not in MODELS:
+    if (folder := folder_of(model)).is_dir() and model not in MODELS:
         if missing := [name for name in filenames if not (folder / component / name).is_file()]:
             raise WeightsMissing(f"{folder}: expected {component}/{missing[0]}, as in a pipeline of diffusers")
         return folder / component
     if model in MODELS:
         files = [file for file in MODELS[model].files if file.subfolder == "vae"]
-    elif match := _HUB_ID.fullmatch(model):
+    elif match := _hub_id(model):
         files = [HubFile(match["repo"], match["revision"])]
     else:
         raise UnknownName("model", model, [*MODELS, "a folder", "a hub id owner/name"])
@@ -111,9 +158,22 @@ def find_component(model: str, component: str, filenames: tuple[str, ...]) -> Pa
     return paths[0].parent
 
 
+def _hub_id(model: str) -> re.Match[str] | None:
+    """The parts of a hub id; None of a text that is none, such as a folder that does not exist."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils._validators import validate_repo_id
+
+    if match := _HUB_ID.fullmatch(model):
+        try:
+            validate_repo_id(match["repo"])
+        except HFValidationError:
+            return None
+    return match
+
+
 def _find_row(row: AutoencoderRow | BackboneRow, fetch: bool) -> Weights:
     accepted = frozenset(filter(None, (*(file.sha256 for file in row.files), *row.local_sha256)))
-    # What comes with the package is nowhere else.
+    # Weights of the package are nowhere else.
     folders = search_folders() if row.files else [EMBEDDED]
     for root in folders:
         if (root / row.name / "config.json").is_file():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +10,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from recon_detect.atomic import replacing
+from recon_detect.names import short_stem, written
 
 if TYPE_CHECKING:
     from recon_detect.results import Row
@@ -38,19 +37,22 @@ def picture_of(row: Row) -> Image.Image | None:
     return Image.fromarray(colour(row.map, row.map_scale)).resize(size, Image.Resampling.BILINEAR)
 
 
+def heatmap_path(name: str, folder: Path) -> Path:
+    """Path of the heat map of an image: its name, and digits of its path so that equal names do not collide."""
+    return folder / f"{short_stem(Path(name).stem, name)}.png"
+
+
 def save_heatmap(row: Row, folder: Path) -> Path | None:
     """Writes the error map of a row as PNG, at the size of the image; None if it has no map.
 
-    Its name is that of the image and a few digits of its path, so that equal names in different folders do not collide.
-    Score, model and scale are in the PNG's text entries.
+    It is at `heatmap_path`. Score and scale are in the PNG's text entries.
     """
     picture = picture_of(row)
     if picture is None:
         return None
-    stem = re.sub(r"[^\w.-]", "_", Path(row.path).stem)[:80]
-    path = folder / f"{stem}.{hashlib.sha256(row.path.encode()).hexdigest()[:8]}.png"
+    path = heatmap_path(row.path, folder)
     text = PngInfo()
-    text.add_text("Source", row.path)
+    text.add_text("Source", written(row.path))
     text.add_text("Description", f"score {row.score:.6g}; brightest colour: error {row.map_scale:g} and above")
     with replacing(path) as temporary:
         picture.save(temporary, format="PNG", pnginfo=text)

@@ -13,6 +13,7 @@ from PIL import Image
 
 from recon_detect.atomic import replacing
 from recon_detect.errors import UsageError
+from recon_detect.names import is_too_long, short_stem
 
 if TYPE_CHECKING:
     from recon_detect.detector import Reconstruction
@@ -62,8 +63,8 @@ class ReconstructionFolder:
         """Paths of the files of one image; the last one is written last."""
         name = Path(path).resolve().relative_to(self.inputs)
         if self.floats:
-            return [self.root / "dire" / name.with_suffix(".safetensors")]
-        name = name if self.legacy else name.with_suffix(".png")
+            return [self.root / "dire" / _short(name.with_suffix(".safetensors"))]
+        name = name if self.legacy else _short(name.with_suffix(".png"))
         return [self.root / part / name for part in ("recons", "dire")]
 
     def has(self, path: str) -> bool:
@@ -83,6 +84,11 @@ class ReconstructionFolder:
             return
         for path, unit in zip(self.files(pair.path), ((pair.reconstruction + 1) / 2, dire / 2), strict=True):
             _save(path, unit)
+
+
+def _short(name: Path) -> Path:
+    """A name that file systems take: with its new suffix it may be too long."""
+    return name.with_name(short_stem(name.stem, str(name)) + name.suffix) if is_too_long(name.name) else name
 
 
 def _save(path: Path, unit: np.ndarray[Any, Any]) -> None:

@@ -15,11 +15,18 @@ from recon_detect.results import Row, RunInfo, Verdict
 
 # Rows that are held in memory for a block of a Parquet file.
 _BLOCK = 10_000
+# What spreadsheets take for the start of a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def json_line(entry: dict[str, Any]) -> str:
-    """One entry as a line of JSON."""
-    return json.dumps(entry, ensure_ascii=False) + "\n"
+    """One entry as a line of JSON; what a terminal would obey is escaped as JSON has it, and nothing is lost."""
+    line = json.dumps(entry, ensure_ascii=False)
+    return (line if line.isprintable() else "".join(map(_escaped, line))) + "\n"
+
+
+def _escaped(character: str) -> str:
+    return character if character.isprintable() else json.dumps(character)[1:-1]
 
 
 def columns_of(run: RunInfo) -> dict[str, type]:
@@ -53,27 +60,49 @@ def flat(row: Row, run: str) -> dict[str, Any]:
     scores, per_model, details, notes = (entry.pop(name) for name in ("scores", "per_model", "details", "notes"))
     by_model = {f"{method}.{model}": value for method, values in per_model.items() for model, value in values.items()}
     text = json.dumps(details, ensure_ascii=False) if details else ""
-    return {**entry, **scores, **by_model, "details": text, "notes": "; ".join(notes)}
+    values = {**entry, **scores, **by_model, "details": text, "notes": "; ".join(notes)}
+    return {name: _encodable(value) if isinstance(value, str) else value for name, value in values.items()}
 
 
-def write_jsonl(path: Path, rows: Iterable[Row], run: RunInfo) -> None:
-    """Writes a line of JSON a row."""
+def _encodable(text: str) -> str:
+    """Text that UTF-8 takes, whatever a method or a file put into it."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def write_jsonl(path: Path, rows: Iterable[Row], run: RunInfo, csv_safe: bool = False) -> None:
+    """Writes a line of JSON a row; `csv_safe` has no meaning here."""
     fingerprint = run.fingerprint
     with path.open("w", encoding="utf-8") as file:
         file.writelines(json_line(row.to_dict(fingerprint)) for row in rows)
 
 
-def write_csv(path: Path, rows: Iterable[Row], run: RunInfo) -> None:
-    """Writes a table with a head."""
+def write_csv(path: Path, rows: Iterable[Row], run: RunInfo, csv_safe: bool = False) -> None:
+    """Writes a table with a head.
+
+    Args:
+        path: The file.
+        rows: Its rows.
+        run: Their run.
+        csv_safe: Put ``'`` before text that a spreadsheet would take for a formula.
+    """
     fingerprint = run.fingerprint
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(columns_of(run)))
         writer.writeheader()
-        writer.writerows(flat(row, fingerprint) for row in rows)
+        for row in rows:
+            values = flat(row, fingerprint)
+            writer.writerow({name: _harmless(value) for name, value in values.items()} if csv_safe else values)
 
 
-def write_parquet(path: Path, rows: Iterable[Row], run: RunInfo) -> None:
-    """Writes a typed table; the description of the run is in its metadata, under ``recon_detect``."""
+def _harmless(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def write_parquet(path: Path, rows: Iterable[Row], run: RunInfo, csv_safe: bool = False) -> None:
+    """Writes a typed table, with the description of the run in its metadata under ``recon_detect``.
+
+    `csv_safe` has no meaning here.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -93,7 +122,7 @@ def _types(of: type) -> dict[str, type]:
     return {f.name: next(iter(get_args(hints[f.name])), hints[f.name]) for f in fields(of)}
 
 
-WRITERS: dict[str, Callable[[Path, Iterable[Row], RunInfo], None]] = {
+WRITERS: dict[str, Callable[[Path, Iterable[Row], RunInfo, bool], None]] = {
     ".jsonl": write_jsonl,
     ".csv": write_csv,
     ".parquet": write_parquet,

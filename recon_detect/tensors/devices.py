@@ -1,4 +1,4 @@
-"""Which device computes, and which versions took part."""
+"""Choice of the device, and versions of the libraries that took part."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ _BFLOAT16 = ("amx_bf16", "avx512_bf16", "bf16", "sve_bf16")
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 saves time: a CPU without instructions for it takes many times as long as in float32.
+    """True where bfloat16 saves time: a CPU without instructions for it takes many times as long as in float32.
 
-    True where torch cannot tell.
+    True where torch does not report it.
     """
     if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):
         return True
@@ -52,7 +52,7 @@ def has_bfloat16(device: torch.device) -> bool:
 
 
 def sum_dtype(device: torch.device) -> torch.dtype:
-    """In what means are taken: methods subtract them from each other, and float32 keeps seven digits of each."""
+    """Precision of means: methods subtract them from each other, and float32 keeps seven digits of each."""
     return torch.float32 if device.type == "mps" else torch.float64  # Metal has no float64
 
 
@@ -64,7 +64,7 @@ def keep_freed_memory() -> bool:
     """Lets the C library keep freed memory for the next tensor instead of paging in anew; False where it cannot.
 
     The layers of an image above about 300 px square are mapped, zeroed page by page and unmapped again otherwise, which
-    costs a third of the time of an autoencoder on the CPU. The peak stays what it was, and is kept until exit.
+    costs a third of the time of an autoencoder on the CPU. The peak is unchanged, and is held until exit.
     """
     if sys.platform != "linux":
         return False

@@ -19,7 +19,7 @@ TILED_ABOVE = 2_000_000
 
 
 def is_large(x: Tensor, unit: int = 1) -> bool:
-    """Whether (B, C, h, w), whose positions are `unit` pixels wide, is to be computed in tiles."""
+    """True where (B, C, h, w), whose positions are `unit` pixels wide, is to be computed in tiles."""
     return x.shape[-2] * x.shape[-1] * unit**2 > TILED_ABOVE
 
 
@@ -34,7 +34,7 @@ def tiled(
     """Applies a local function tile by tile.
 
     Args:
-        function: From inputs (B, C, h, w) of equal size to outputs, each (B, C', h', w').
+        function: Maps inputs (B, C, h, w) of equal size to outputs, each (B, C', h', w').
         inputs: The whole images.
         scales: For each output, from a position in the input to the position in the output.
         tile: Side of the inner part of a tile; a multiple of every stride in `function`.

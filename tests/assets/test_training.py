@@ -61,7 +61,7 @@ def test_crops_of_one_seed_are_the_same(photographs):
 @pytest.fixture
 def small(monkeypatch):
     """Crops of 64 px, few of them, and a checkpoint after every few rounds."""
-    for name, value in {"REPORT": 10, "CROP": 64, "POOL_START": 4}.items():
+    for name, value in {"REPORT": 10, "CROP": 64, "POOL_START": 4, "POSITIONS": 2048}.items():
         monkeypatch.setattr(autoencoders, name, value)
 
 
@@ -84,7 +84,7 @@ def test_each_layer_is_held_to_the_same_layer_of_the_teacher(photographs, teache
 
     images = [Image.open(path).convert("RGB") for path in sorted(photographs.glob("*.png"))]
     module = AutoencoderTiny.from_pretrained(teacher).to(PRECISION).requires_grad_(False)
-    pool = autoencoders.Pool(module, Crops(images, np.random.default_rng(0), 64))
+    pool = autoencoders.ActivationPool(module, Crops(images, np.random.default_rng(0), 64))
     pool.renew()
     student = AutoencoderTiny.from_pretrained(teacher)
     assert min(autoencoders.gradients(student, pool)) > 40
@@ -137,7 +137,7 @@ def test_muted_pieces_keep_their_texture_and_lose_colour():
 def test_the_diffusion_model_is_trained_and_averaged_and_goes_on(monkeypatch, tmp_path, photographs):
     small = diffusion.CONFIG | {"block_out_channels": [16, 16, 16], "sample_size": 16, "attention_head_dim": 8}
     monkeypatch.setattr(diffusion, "CONFIG", small)
-    monkeypatch.setattr(diffusion, "SIDE", 16)
+    monkeypatch.setattr(diffusion, "SAMPLE_SIDE", 16)
     monkeypatch.setattr(diffusion, "REPORT", 2)
     monkeypatch.setattr(diffusion, "PLAIN", 3)
     arguments = ("--photographs", photographs, "--runs", tmp_path, "--batch-size", 2)

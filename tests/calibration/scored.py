@@ -16,10 +16,9 @@ def rows(scores, label="real", *, path=None, generator=None, texture=0.9, method
             path or f"{label}{number}",
             {method: score_of(score if isinstance(score, list | tuple) else [score])},
             label,
-            # Pixels differ by path, as those of different images do.
+            # Pixels differ by path and by what is said of the file, as those of different images do.
             Provenance(
-                **{"width": 512, "height": 512, "format": "PNG", "mode": "RGB", "sha256": path or f"{label}{number}"}
-                | origin
+                **_PLAIN | {"sha256": " ".join(map(str, [path or f"{label}{number}", *origin.values()]))} | origin
             ),
             texture,
             generator=generator,

@@ -1,5 +1,6 @@
 import base64
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -9,7 +10,13 @@ from sklearn.model_selection import cross_val_score
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from recon_detect.calibration.classifiers import CLASSIFIERS, LINEAR, EvidenceClassifier, decision_of
+from recon_detect.calibration.classifiers import (
+    CLASSIFIERS,
+    LINEAR,
+    ArchivedParameters,
+    EvidenceClassifier,
+    parameters_of,
+)
 from recon_detect.errors import CalibrationError, UnknownName
 
 # Forests of hundreds of trees take minutes through all the checks.
@@ -40,8 +47,8 @@ def data():
 def test_written_and_read_back(data, kind, pca):
     x, y = data
     fitted = EvidenceClassifier(kind, pca).fit(x[:150], y[:150])
-    text = json.dumps(fitted.to_dict())
-    again = decision_of(kind, json.loads(text), x[150:])
+    text = json.dumps(asdict(fitted.parameters))
+    again = parameters_of(kind, json.loads(text)).decision(x[150:])
     assert np.allclose(again, fitted.decision_function(x[150:]), atol=1e-9)
     assert np.array_equal(again > 0, fitted.predict(x[150:]) == 1) or kind in ("knn", "random-forest", "bagging")
     assert ("skops" in text) == (kind not in LINEAR)
@@ -52,7 +59,7 @@ def test_several_classes_are_written_and_read_back():
     x, y = load_iris(return_X_y=True)
     for kind in LINEAR:
         fitted = EvidenceClassifier(kind).fit(x, y)
-        again = decision_of(kind, fitted.to_dict(), x)
+        again = fitted.parameters.decision(x)
         assert again.shape == (150, 3) and np.allclose(again, fitted.decision_function(x))
 
 
@@ -82,7 +89,7 @@ def test_what_does_not_belong_is_not_loaded(data):
 
     archive = base64.b64encode(skops.io.dumps(FunctionTransformer(os.system))).decode()
     with pytest.raises(CalibrationError, match="types that are not loaded from files: .*system"):
-        decision_of("tree", {"skops": archive}, data[0])
+        ArchivedParameters(archive).decision(data[0])
 
 
 def test_bad_use_is_told(data):

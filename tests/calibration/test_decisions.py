@@ -93,7 +93,7 @@ def test_generators_with_names_are_told_apart_and_strangers_are_none_of_them(run
     strangers = [found.judge(row) for row in rows(several(100, 30, (5, 5, 5)))]
     assert np.mean([v.decoder == NONE for v in strangers]) > 0.5
     few = [*generated[:80], *generated[80:84]]
-    with pytest.raises(UsageError, match="two or more with five images each; got sd-1.5: 80, stylegan2: 4"):
+    with pytest.raises(UsageError, match="two or more generators with five images each; got sd-1.5: 80, stylegan2: 4"):
         calibrate(rows(several(400, 9)) + few, run)
 
 
@@ -113,7 +113,7 @@ def test_probabilities_of_three_kinds():
             assert probability_of(fitted, x, 0.5) == pytest.approx(1 / (1 + np.exp(-2 * x)), abs=0.1), kind
         rare, even = (probability_of(fitted, 0.5, prior) for prior in (0.01, 0.5))
         assert rare / (1 - rare) == pytest.approx(even / (1 - even) / 99)
-    assert fit_probability("temperature", real, fake)["intercept"] == 0
+    assert fit_probability("temperature", real, fake).intercept == 0
     steps = fit_probability("isotonic", real, fake)
     weights = np.r_[np.ones(400) / 400, np.ones(200) / 200]
     model = IsotonicRegression(out_of_bounds="clip").fit(
@@ -194,7 +194,7 @@ def test_copies_of_one_name_stay_in_their_class(run):
     copies = [replace(row, path=f"{row.path}#changed-copy-0") for row in real + fake]
     plain, more = (calibrate(given, run, combine="lda", strata=()) for given in (real + fake, real + fake + copies))
     # The same images twice: the same classes, not a mixture of both.
-    slopes = [np.array(found.combiner.parameters["coefficients"]) for found in (plain, more)]
+    slopes = [np.array(found.combiner.parameters.coefficients) for found in (plain, more)]
     assert np.allclose(*slopes, rtol=0.1, atol=0.1) and slopes[0][0, 0] > 4
 
 

@@ -1,9 +1,12 @@
+import json
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 from scipy import stats
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from recon_detect.calibration.fusion import RULES, Fusion, dependence
+from recon_detect.calibration.fusion import RULES, Fusion, FusionParameters, dependence
 
 
 @parametrize_with_checks([Fusion(), Fusion("fisher", two_sided=True)])
@@ -52,8 +55,8 @@ def test_what_is_high_in_any_score_is_found_and_stays_finite(scores, rule):
     assert np.isfinite(photographs).all()
     usual, high, higher = fusion.transform([[1, -30, 0.002], [9, -10, 0.0024], [1e9, 1e9, 1e9]])[:, 0]
     assert usual < high < higher < np.inf and high > photographs.max()
-    again = Fusion.from_dict(fusion.to_dict())
-    assert np.array_equal(again.transform(scores)[:, 0], photographs)
+    again = FusionParameters.from_dict(json.loads(json.dumps(asdict(fusion.parameters))))
+    assert again == fusion.parameters and np.array_equal(again.decision(scores), photographs)
 
 
 def test_low_scores_surprise_only_where_both_sides_count(scores):

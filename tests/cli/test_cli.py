@@ -54,7 +54,7 @@ def test_results_and_maps_in_files(score, image_folder, tmp_path, suffix):
 
 
 def test_what_the_library_warns_of_is_told_once(score, image_folder, monkeypatch):
-    monkeypatch.setattr("recon_detect.detector.has_bfloat16", lambda device: False)
+    monkeypatch.setattr("recon_detect.models.loading.has_bfloat16", lambda device: False)
     for _ in range(2):
         told = score(image_folder, "--dtype", "bfloat16", code=3).err
         assert told.count("recon-detect: warning: this CPU has no bfloat16") == 1
@@ -271,6 +271,8 @@ def test_calibrated_verdicts_and_a_gate(cli, score, tiny_model, tmp_path, pictur
     score(tmp_path / "inbox", "--calibration", calibration, "--fail-on", "generated", code=1)
     score(tmp_path / "photographs" / "1.png", "--calibration", calibration, "--fail-on", "generated")
     score(tmp_path / "inbox", "--calibration", calibration, "--output", tmp_path / "out.csv", "--quiet")
+    gate = ("--calibration", calibration, "--output", tmp_path / "out.csv", "--fail-on", "generated")
+    assert "already complete: 5 images, 0 failed" in score(tmp_path / "inbox", *gate, code=1).err
     with (tmp_path / "out.csv").open() as file:
         assert [float(row["p_value"]) for row in csv.DictReader(file)] == [row["p_value"] for row in rows]
     before = calibration.read_bytes()
@@ -310,7 +312,7 @@ def test_scores_are_combined_generators_named_and_drift_told(cli, tiny_model, tm
         rows = list(csv.DictReader(file))
     assert all(row["combined"] and row["probability"] and row["stratum"] == "all" for row in rows)
     cli(*real, "--fpr", 0.1)
-    assert "warning: 100% of the images are of a kind that" in cli(*judge).err
+    assert "warning: 100% of the images are of a kind that" in cli(*judge, "--overwrite").err
     assert "'best'" in cli(*real, "--combine", "best", code=2).err
     both = cli(*real, "--generated", tmp_path / "photographs", code=2)
     assert "0.png is given as --real and as --generated" in both.err
@@ -343,7 +345,7 @@ def test_a_calibration_that_was_interrupted_goes_on(cli, tiny_model, tmp_path, p
     assert len(json.loads(calibration.read_text())["strata"]["all"]["scores"]) == 12
     # Scores beside the output are used again, but for a file that has changed.
     with monkeypatch.context() as patch:
-        patch.setattr("recon_detect.detector.Detector._compute", lambda *_: pytest.fail("scored again"))
+        patch.setattr("recon_detect.detector.rows_of", lambda *_, **__: pytest.fail("scored again"))
         cli(*command[:-1], 0.4)
     Image.fromarray(picture(seed=50)).save(tmp_path / "photographs" / "3.png")
     before = json.loads(calibration.read_text())["strata"]["all"]["scores"]

@@ -61,7 +61,7 @@ def test_version_one(groups):
 
 
 def test_more_taken_than_allowed_is_nothing_left(groups):
-    assert groups("0::/\n", **{"memory_dot_max": "900", "memory_dot_current": "1000"}) == 0
+    assert groups("0::/\n", memory_dot_max="900", memory_dot_current="1000") == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of address space")

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, TiffImagePlugin
 
 from recon_detect.errors import ImageTooLarge, UnreadableImage
-from recon_detect.images import open_picture
+from recon_detect.images import decode, open_picture
 from recon_detect.settings import DEFAULTS
 
 TURNED = replace(DEFAULTS, exif_orientation=True)
@@ -60,8 +60,10 @@ def test_stored_pixels_are_scored_and_turned_on_request_alone(format, tag, pictu
     plain = open_picture(encoded(image, format, **LOSSLESS.get(format, {})))
     data = encoded(image, format, exif=with_tag(tag), **LOSSLESS.get(format, {}))
     stored, turned = open_picture(data), open_picture(data, TURNED)
-    assert stored.provenance.exif_orientation == turned.provenance.exif_orientation == (
-        None if format == "AVIF" and tag == 1 else tag
+    assert (
+        stored.provenance.exif_orientation
+        == turned.provenance.exif_orientation
+        == (None if format == "AVIF" and tag == 1 else tag)
     )
     assert (stored.pixels == plain.pixels).all()
     upright = {
@@ -208,6 +210,28 @@ def test_the_same_file_is_decoded_the_same_way_every_time(mode, format, options,
     assert len(sums) == 12 and len(set(sums)) == 1
 
 
+def fax(picture, cut: int | None = None) -> bytes:
+    """A fax-compressed picture whose codes end early, but not the file."""
+    image = Image.fromarray(picture(64, 64)).convert("1")
+    data = bytearray(encoded(image, "TIFF", compression="group4"))
+    with Image.open(io.BytesIO(data)) as opened:
+        start, length = opened.tag_v2[273][0], opened.tag_v2[279][0]
+    if cut is not None:
+        data[start + cut : start + length] = (b"\x00\x10\x01" * length)[: length - cut]  # ends of the block
+    return bytes(data)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="checked on Linux alone")
+@pytest.mark.parametrize("cut", [10, 60, 120])
+def test_fax_codes_that_end_before_the_picture_are_an_error_every_time(cut, picture):
+    """Pillow fills the rest with what the memory held before."""
+    assert open_picture(fax(picture)).provenance.mode == "1"
+    for number in range(8):
+        _ = [bytes([37 * number % 256]) * size for size in range(100, 1000, 7)]
+        with pytest.raises(UnreadableImage, match="fax codes end before the picture"):
+            open_picture(fax(picture, cut))
+
+
 # Which formats
 
 
@@ -245,7 +269,8 @@ def test_every_format_that_pillow_reads_safely_is_read(format, picture):
         (b"just words", "first bytes: 6a 75 73 74"),
     ],
 )
-def test_what_is_no_image_is_named(data, message):
+def test_what_is_no_image_is_named(data, message, monkeypatch):
+    monkeypatch.setattr(decode, "heif_is_read", lambda: False)
     with pytest.raises(UnreadableImage, match=message):
         open_picture(data)
 
@@ -300,7 +325,8 @@ def broken_later_parts(picture) -> dict[str, tuple[bytes, bytes]]:
     frames = [Image.fromarray(picture(32, 32, seed)) for seed in range(3)]
     several = {"save_all": True, "append_images": frames[1:]}
     still = {
-        name: encoded(frames[0], name, **LOSSLESS.get(name, {})) for name in ("PNG", "TIFF", "WEBP", "GIF", "JPEG", "AVIF")
+        name: encoded(frames[0], name, **LOSSLESS.get(name, {}))
+        for name in ("PNG", "TIFF", "WEBP", "GIF", "JPEG", "AVIF")
     }
     webp = encoded(frames[0], "WEBP", lossless=True, exif=with_tag(1))
     animation = encoded(frames[0], "WEBP", lossless=True, **several)
@@ -320,6 +346,7 @@ def broken_later_parts(picture) -> dict[str, tuple[bytes, bytes]]:
         "PNG, animation cut off": (apng[: apng.rindex(b"fdAT") + 40], still["PNG"]),
         "PNG, sum of a text": (bad_sum[: at + 4] + b"x" + bad_sum[at + 5 :], still["PNG"]),
         "PNG, short resolution": (with_chunk(still["PNG"], b"pHYs", b"\0"), still["PNG"]),
+        "PNG, end cut off": (still["PNG"][:-6], still["PNG"]),
         "PNG, short animation": (with_chunk(still["PNG"], b"acTL", b"\0"), still["PNG"]),
         "GIF, animation cut off": (gif[:-100], encoded(frames[0], "GIF")),
         "TIFF, second page": (bytes(pages), still["TIFF"]),
@@ -338,6 +365,17 @@ KINDS = list(broken_later_parts(lambda h, w, s: np.zeros((h, w, 3), np.uint8) + 
 def test_a_whole_first_picture_is_scored_though_what_follows_is_broken(kind, picture):
     data, alone = broken_later_parts(picture)[kind]
     assert open_picture(data).provenance.sha256 == open_picture(alone).provenance.sha256
+
+
+@pytest.mark.parametrize("layers", [b"", struct.pack(">ih", 2, 2) + b"\xff" * 40])
+def test_psd_is_its_composite_whatever_its_layers_are(layers, picture):
+    pixels = picture(8, 8)
+    header = b"8BPS" + struct.pack(">H6xHIIHH", 1, 3, 8, 8, 8, 3)
+    section = struct.pack(">I", len(layers)) + layers
+    psd = header + bytes(8) + section + b"\0\0" + pixels.transpose(2, 0, 1).tobytes()
+    assert (open_picture(psd).pixels == pixels).all()
+    with Image.open(io.BytesIO(psd)) as image:
+        assert (open_picture(image).pixels == pixels).all()
 
 
 def test_pages_are_not_counted(picture):
@@ -454,12 +492,13 @@ def test_log_lines_of_decoders_become_notes(picture, capfd):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="handed over on Linux alone")
-def test_error_lines_of_libtiff_become_notes_too(picture, capfd):
-    data = bytearray(encoded(Image.fromarray(picture(64, 64)).convert("1"), "TIFF", compression="group4"))
-    with Image.open(io.BytesIO(data)) as image:
-        start, length = image.tag_v2[273][0], image.tag_v2[279][0]
-    data[start + length // 2 : start + length // 2 + 8] = b"\xff" * 8
-    assert any("Fax4Decode" in note for note in open_picture(bytes(data)).provenance.notes)
+def test_error_lines_of_libtiff_are_handed_over_too(picture, capfd):
+    noisy = bytearray(encoded(Image.fromarray(picture()), "TIFF", compression="tiff_adobe_deflate"))
+    with Image.open(io.BytesIO(noisy)) as image:
+        start = image.tag_v2[273][0]
+    noisy[start + 4 : start + 40] = b"\xff" * 36
+    with pytest.raises(UnreadableImage, match="ZIPDecode"):
+        open_picture(bytes(noisy))
     assert capfd.readouterr() == ("", "")
 
 

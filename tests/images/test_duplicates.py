@@ -45,7 +45,15 @@ def test_the_hash_does_not_depend_on_depth():
 
 def test_copies_belong_to_the_first():
     a, b = photograph(0), photograph(1)
-    pictures = [known(a), known(b), known(changed(a, "PNG")), (None, None), known(changed(a, "JPEG")), known(b), (None, None)]
+    pictures = [
+        known(a),
+        known(b),
+        known(changed(a, "PNG")),
+        (None, None),
+        known(changed(a, "JPEG")),
+        known(b),
+        (None, None),
+    ]
     assert copy_groups(pictures) == [0, 1, 0, 3, 0, 1, 6]
 
 

@@ -182,7 +182,10 @@ def test_lists_in_other_encodings_name_the_same_files(tmp_path, encoding, name):
     make(tmp_path, "café.png", "b.png")
     head = "path,label\n" if name == "m.csv" else ""
     (tmp_path / name).write_bytes((head + "café.png\nb.png\n").encode(encoding))
-    assert [Path(source.id) for source in find_sources([tmp_path / name])] == [tmp_path / "café.png", tmp_path / "b.png"]
+    assert [Path(source.id) for source in find_sources([tmp_path / name])] == [
+        tmp_path / "café.png",
+        tmp_path / "b.png",
+    ]
 
 
 def test_lists_of_names_that_are_not_utf8(tmp_path):

@@ -3,7 +3,15 @@ import pytest
 import torch
 
 from recon_detect.errors import UsageError
-from recon_detect.models.inversion import betas, ddim_inversion, ddim_sampling, dire_inversion, dire_sampling, respaced
+from recon_detect.models.inversion import (
+    betas,
+    ddim_inversion,
+    ddim_sampling,
+    dire_inversion,
+    dire_sampling,
+    respaced,
+    step_error,
+)
 
 
 @pytest.fixture
@@ -76,3 +84,8 @@ def test_the_image_is_kept_in_range(schedule):
     """However wrong the predictions are."""
     recon = dire_sampling(lambda x, time: 9 * torch.ones_like(x), torch.ones(1, 3, 4, 4), schedule)
     assert recon.min() == -1
+
+
+def test_a_step_beyond_the_schedule_is_an_error(schedule):
+    with pytest.raises(UsageError, match="expected more than 20 inversion steps, got 20"):
+        step_error(gaussian(schedule, 0.5), torch.zeros(1, 3, 8, 8), schedule, step=20)

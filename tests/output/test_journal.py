@@ -1,13 +1,19 @@
 import csv
 import dataclasses
 import json
+import os
+import resource
+import signal
+import subprocess
+import sys
 
 import pyarrow.parquet as pq
 import pytest
 from conftest import read_jsonl
 
-from recon_detect import Provenance, Row, RunInfo
+from recon_detect import Provenance, Row, RunInfo, Source
 from recon_detect.errors import UsageError
+from recon_detect.names import path_of
 from recon_detect.output import Journal, PartialFile
 from recon_detect.output.writers import columns_of
 from recon_detect.results import MethodInfo, Score
@@ -36,7 +42,8 @@ def test_json_lines_hold_the_rows_as_they_are(tmp_path):
     rows = [row("ä.png"), row("b.png", error="UnreadableImage: x")]
     write(tmp_path / "out.jsonl", *rows)
     assert read_jsonl(tmp_path / "out.jsonl") == [entry.to_dict(RUN.fingerprint) for entry in rows]
-    assert json.loads((tmp_path / "out.jsonl.run.json").read_text()) == json.loads(json.dumps(RUN.to_dict()))
+    counts = {"images": 2, "failed": 1, "likely_generated": 0}
+    assert json.loads((tmp_path / "out.jsonl.run.json").read_text()) == json.loads(json.dumps(RUN.to_dict() | counts))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out.jsonl", "out.jsonl.run.json"]
 
 
@@ -89,7 +96,7 @@ def test_a_run_that_cannot_be_resumed_starts_over(tmp_path):
 
 
 def test_a_journal_killed_in_its_first_line_starts_anew(tmp_path):
-    (tmp_path / "out.csv.partial").write_text('{"run": "ab')
+    (tmp_path / "out.csv.partial").write_text(json.dumps(RUN.to_dict())[:40])
     with Journal(tmp_path / "out.csv", RUN) as journal:
         assert journal.done == set()
         journal.finish()
@@ -134,8 +141,8 @@ def test_columns_are_those_that_files_have_had():
     plain = list(columns_of(RUN))
     assert plain == [
         "path", "score", "hfi", "hfi.taesd", "hfi.owner/model", "rdd", "label", "error", "schema", "width", "height",
-        "file_bytes", "jpeg_quality", "exif_orientation", "format", "mode", "sha256", "texture", "details", "notes",
-        "run",
+        "file_bytes", "jpeg_quality", "exif_orientation", "format", "mode", "sha256", "phash", "texture", "details",
+        "notes", "run",
     ]  # fmt: skip
     judged = list(columns_of(dataclasses.replace(RUN, calibration="0f")))
     assert judged[6:14] == [
@@ -164,3 +171,213 @@ def test_entries_of_other_kinds_are_lines_too(tmp_path):
         assert journal.done == {"a.png"}
         journal.finish()
     assert read_jsonl(path) == [{"path": "a.png", "width": 3}]
+
+
+def sources(folder, *names):
+    for name in names:
+        if not (folder / name).exists():
+            (folder / name).write_text(name)
+    return [Source(folder / name, str(folder / name)) for name in names]
+
+
+def filled(path, images, **options):
+    """A journal that was left with a row for each image."""
+    with Journal(path, RUN, **options) as journal:
+        for image in images:
+            assert journal.lacks(image)
+            journal.add(row(image.id))
+
+
+def test_only_rows_of_the_present_images_are_used(tmp_path):
+    path = tmp_path / "out.jsonl"
+    first, changed, gone = sources(tmp_path, "a.png", "b.png", "c.png")
+    filled(path, (first, changed, gone))
+    os.utime(changed.image, ns=(0, 5))
+    with Journal(path, RUN) as journal:
+        new = sources(tmp_path, "0.png")[0]
+        assert [journal.lacks(image) for image in (new, first, changed)] == [True, False, True]
+        assert (journal.changed, journal.left_out) == (1, 1)
+        journal.add(row(changed.id, 7.0))
+        journal.add(row(new.id))
+        journal.finish()
+    # In the order of the input.
+    assert [(entry["path"], entry["score"]) for entry in read_jsonl(path)] == [
+        (new.id, -0.5), (first.id, -0.5), (changed.id, 7.0)
+    ]  # fmt: skip
+    assert "file" not in read_jsonl(path)[0]
+
+
+def test_a_missing_file_is_tried_again_when_it_is_there(tmp_path):
+    image = Source(tmp_path / "a.png", str(tmp_path / "a.png"))
+    filled(tmp_path / "out.csv", [image])
+    with Journal(tmp_path / "out.csv", RUN) as journal:
+        assert not journal.lacks(image)
+        image.image.write_text("now")
+        assert journal.lacks(image)
+
+
+def test_rows_of_earlier_versions_know_no_files(tmp_path):
+    path = tmp_path / "out.jsonl"
+    image = sources(tmp_path, "a.png")[0]
+    with Journal(path, RUN) as journal:
+        journal.add(row(image.id))
+    with Journal(path, RUN, limits={"max_pixels": 5}) as journal:
+        assert not journal.lacks(image)
+
+
+def test_other_limits_are_not_mixed(tmp_path):
+    path, images = tmp_path / "out.jsonl", sources(tmp_path, "a.png")
+    filled(path, images, limits={"max_pixels": 5})
+    with pytest.raises(UsageError, match="with other limits"), Journal(path, RUN, limits={"max_pixels": 6}):
+        pass
+    with Journal(path, RUN, limits={"max_pixels": 5}) as journal:
+        assert not journal.lacks(images[0])
+
+
+def test_complete_results_are_known_and_others_refused(tmp_path):
+    path, images = tmp_path / "out.csv", sources(tmp_path, "a.png", "b.png")
+    filled(path, images)
+    with Journal(path, RUN) as journal:
+        assert journal.finished(images) is None and not any(map(journal.lacks, images))
+        journal.finish()
+    with Journal(path, RUN) as journal:
+        assert journal.finished(images)["images"] == 2
+        with pytest.raises(UsageError, match=r"results of other images.*--overwrite"):
+            journal.finished(images[:1])
+        os.utime(images[0].image, ns=(0, 5))
+        with pytest.raises(UsageError, match="files that have changed"):
+            journal.finished(images)
+    others = {
+        "another configuration": Journal(path, OTHER),
+        "limits": Journal(path, RUN, limits={"a": 1}),
+        "other cells": Journal(path, RUN, csv_safe=True),
+    }
+    for what, other in others.items():
+        with other as journal, pytest.raises(UsageError, match=what):
+            journal.finished(images)
+    (tmp_path / "out.csv.run.json").unlink()
+    with Journal(path, RUN) as journal, pytest.raises(UsageError, match="another file"):
+        journal.finished(images)
+    assert not (tmp_path / "out.csv.partial").exists()
+
+
+def test_a_run_that_was_killed_while_it_moved_its_results_into_place_ends(tmp_path):
+    path, images = tmp_path / "out.jsonl", sources(tmp_path, "a.png")
+    filled(path, images)
+    path.write_text("complete, but without a description")
+    with Journal(path, RUN) as journal:
+        assert journal.finished(images) is None and not journal.lacks(images[0])
+        journal.finish()
+    assert len(read_jsonl(path)) == 1
+
+
+@pytest.mark.parametrize("damage", [b"\xff\xfe\n", b"{}\n", b"[" * 100_000 + b"\n", b'{"path": "b.png"}\n', b"\0\0\n"])
+def test_a_damaged_line_costs_one_image_and_is_reported(tmp_path, caplog, damage):
+    path = tmp_path / "out.jsonl"
+    with Journal(path, RUN) as journal:
+        for name in "abc":
+            journal.add(row(name))
+    partial = tmp_path / "out.jsonl.partial"
+    lines = partial.read_bytes().splitlines(keepends=True)
+    partial.write_bytes(b"".join((*lines[:2], damage, *lines[3:])))
+    with Journal(path, RUN) as journal:
+        assert journal.done == {"a", "c"}
+        assert [entry["path"] for entry in journal.entries()] == ["a", "c"]
+        journal.add(row("b"))
+        journal.finish()
+    assert caplog.messages == [f"{partial}: 1 damaged lines (the first is line 3); their images are scored again"]
+    assert [entry["path"] for entry in read_jsonl(path)] == ["a", "c", "b"]
+
+
+@pytest.mark.parametrize(
+    "content", [b"my notes\n", b"my notes", b"\x89PNG\r\n\xff", b'["a"]\n', b"\n", b'{"path": 1}\n']
+)
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_file_of_something_else_is_left_alone(tmp_path, content, resume):
+    partial = tmp_path / "out.jsonl.partial"
+    partial.write_bytes(content)
+    with pytest.raises(UsageError, match="got another file"), Journal(tmp_path / "out.jsonl", RUN, resume=resume):
+        pass
+    assert partial.read_bytes() == content and [*tmp_path.iterdir()] == [partial]
+
+
+def test_of_two_writers_the_second_is_refused_and_a_killed_one_blocks_nobody(tmp_path):
+    path = tmp_path / "out.csv"
+    program = (
+        "import sys, time\nfrom pathlib import Path\nfrom recon_detect.output.lock import Lock\n"
+        "with Lock(Path(sys.argv[1])):\n print('locked', flush=True)\n time.sleep(600)"
+    )
+    other = subprocess.Popen([sys.executable, "-c", program, path], stdout=subprocess.PIPE, text=True)
+    try:
+        assert other.stdout.readline() == "locked\n"
+        with pytest.raises(UsageError, match=f"process {other.pid} is writing it"), Journal(path, RUN):
+            pass
+    finally:
+        other.send_signal(signal.SIGKILL)
+        other.communicate()
+    assert (tmp_path / ".out.csv.lock").exists()
+    with Journal(path, RUN) as journal:
+        with pytest.raises(UsageError, match=f"process {os.getpid()} is writing it"), Journal(path, RUN):
+            pass
+        journal.finish()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.csv", "out.csv.run.json"]
+
+
+def test_a_full_disk_costs_no_row(tmp_path):
+    """A limit on the size of files stands for it: the write fails in the same way."""
+    path, images = tmp_path / "out.jsonl", sources(tmp_path, *(f"{number}.png" for number in range(9)))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    written = []
+    try:
+        with pytest.raises(OSError, match="large"), Journal(path, RUN) as journal:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (3000, limits[1]))
+            for image in images:
+                journal.lacks(image)
+                journal.add(row(image.id))
+                written.append(image.id)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert 1 < len(written) < 9
+    with Journal(path, RUN) as journal:
+        assert [*journal.done] == written
+        for image in images:
+            if journal.lacks(image):
+                journal.add(row(image.id))
+        journal.finish()
+    assert [entry["path"] for entry in read_jsonl(path)] == [image.id for image in images]
+
+
+def test_names_that_are_not_utf8_go_into_every_format_and_come_back(tmp_path):
+    names = ["\udce9\udcff.png", r"C:\xab.png", "a\x1b]0;t\x07\u202e\x9b.png"]
+    for suffix in ("jsonl", "csv", "parquet"):
+        write(tmp_path / f"out.{suffix}", *map(row, names))
+    with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as file:
+        columns = [[entry["path"] for entry in csv.DictReader(file)]]
+    columns += [[entry["path"] for entry in read_jsonl(tmp_path / "out.jsonl")]]
+    columns += [pq.read_table(tmp_path / "out.parquet")["path"].to_pylist()]
+    assert columns[0] == columns[1] == columns[2] and columns[0][0] == r"\xe9\xff.png"
+    assert [path_of(path) for path in columns[0]] == names
+    assert (tmp_path / "out.jsonl").read_text().replace("\n", "").isprintable()
+
+
+def test_what_a_method_says_in_odd_characters_is_written(tmp_path):
+    odd = dataclasses.replace(row("a.png"), notes=("\udcff",), error="\udcff", label="\udcff")
+    odd.scores["rdd"].details["text"] = "\udcff"
+    for suffix in ("jsonl", "csv", "parquet"):
+        write(tmp_path / f"out.{suffix}", odd)
+    assert pq.read_table(tmp_path / "out.parquet")["notes"].to_pylist() == [r"\udcff"]
+    assert read_jsonl(tmp_path / "out.jsonl")[0]["notes"] == ["\udcff"]
+
+
+def test_cells_that_a_spreadsheet_would_run_are_text_where_that_is_asked_for(tmp_path):
+    names = ["=HYPERLINK(1)", "+1", "-1", "@SUM(1)", "\t=1", "\r=1", "a=1"]
+    for safe in (False, True):
+        with Journal(tmp_path / "out.csv", RUN, csv_safe=safe) as journal:
+            for name in names:
+                journal.add(row(name))
+            journal.finish()
+        with (tmp_path / "out.csv").open(newline="") as file:
+            entries = list(csv.DictReader(file))
+        expected = [f"'{name}" for name in names[:-1]] + names[-1:] if safe else names
+        assert [entry["path"] for entry in entries] == expected
+        assert {entry["score"] for entry in entries} == {"-0.5"}

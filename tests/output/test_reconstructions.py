@@ -54,6 +54,14 @@ def test_floats_are_not_rounded(tmp_path, pair):
         ReconstructionFolder.of(tmp_path, ["a.png"], floats=True, legacy=True)
 
 
+def test_names_that_a_new_suffix_makes_too_long_are_shortened(tmp_path, pair):
+    name = "in/" + "x" * 254
+    for options in ({}, {"floats": True}):
+        folder = ReconstructionFolder.of(tmp_path, [name], **options)
+        folder.add(Reconstruction(name, *pair))
+        assert folder.has(name)
+
+
 def test_two_images_of_one_name_are_refused(tmp_path):
     with pytest.raises(UsageError, match=r"a.jpg and in/a.png would both become .*a.png: rename one"):
         ReconstructionFolder.of(tmp_path, ["in/a.jpg", "in/a.png"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -26,10 +26,13 @@ POSES = ("identity", "hflip", "shift3,3", "shift5,5", "shift3,5")
 PRIOR = {"identity": 0.8, "hflip": 0.2}
 # Added to an error before its logarithm: below it, in smooth images, a contrast is noise.
 FLOOR = 0.003
-# Images with fewer textured blocks tell nothing.
-ENOUGH = 4
 # One photograph in a hundred is beyond it: what is beyond is worth a remark.
 REMARKABLE = 2.33
+
+
+def without_doubtful_decoder(score: float, details: dict[str, Any]) -> dict[str, Any]:
+    """Details of an image, which name a decoder only where the score is `REMARKABLE`: a photograph has none."""
+    return details if score >= REMARKABLE else {name: value for name, value in details.items() if name != "decoder"}
 
 
 def log_errors(e: Evidence, nulls: Nulls, poses: Sequence[str]) -> Tensor:
@@ -67,7 +70,7 @@ def standardised(e: Evidence, nulls: Nulls, scale: float, poses: Sequence[str] =
 
 
 def corrected(z: NDArray[np.float64], share: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    """What is left of z after 1 / `share` tests like it (Sidak, 1967): Phi(result) = Phi(z) ** (1 / share).
+    """Corrects z for 1 / `share` tests like it (Sidak, 1967): Phi(result) = Phi(z) ** (1 / share).
 
     Written in whichever tail is small, so that nothing is rounded to infinity.
     """

@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 # The grid in pixels on which decoders write, and JPEG too. A crop has whole periods of it: so, mirrored, it lies on the
 # grid of JPEG if it does upright.
-GRID = 8
+DECODER_GRID = 8
 # Crops begin at multiples of this many pixels, which stay on the decoder's grid at each of SCALES.
 STEP = 96
 # By what an image is scaled to undo the resizing that is most often met: none, to three quarters, to a half, by a half
 # more. A decoder's grain is seen only within half a percent of its own scale.
 SCALES = (1.0, 4 / 3, 2.0, 2 / 3)
 # Side of a crop after scaling. More area is more evidence, and costs in proportion.
-SIDE = 320
+CROP_SIDE = 320
 
 
-def crop(x: Tensor, scale: float, side: int = SIDE) -> tuple[Tensor, list[Box]]:
+def crop(x: Tensor, scale: float, side: int = CROP_SIDE) -> tuple[Tensor, list[Box]]:
     """The most textured part of each image, scaled: (B, 3, h, w) with h and w of at most `side`, and where it lies.
 
     The part begins on the grid that the decoder's would be. Scaling is bicubic and antialiased, in floats: nothing is
@@ -46,10 +46,10 @@ def crop(x: Tensor, scale: float, side: int = SIDE) -> tuple[Tensor, list[Box]]:
 def most_textured(x: Tensor, side: int) -> list[Box]:
     """The box of at most `side` squared with the most texture in each image (8 px or larger), on the grid of `STEP`."""
     height, width = x.shape[-2:]
-    tall, wide = (min(length, side) // GRID * GRID for length in (height, width))
-    # A hard edge tells no more than fine texture does.
+    tall, wide = (min(length, side) // DECODER_GRID * DECODER_GRID for length in (height, width))
+    # A hard edge counts no more than fine texture.
     blocks = texture(x).clamp_(max=8 * FLAT)
-    # As many whole blocks as the box touches, so that it ends inside the image wherever it begins.
+    # Whole blocks that the box touches, so that it ends inside the image wherever it begins.
     rows, columns = blocks.shape[1:]
     window = (min(math.ceil(tall / BLOCK), rows), min(math.ceil(wide / BLOCK), columns))
     sums = F.avg_pool2d(blocks[:, None], window, stride=STEP // BLOCK)[:, 0]

@@ -7,13 +7,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from recon_detect.evidence.texture import textured_blocks
-from recon_detect.methods.grain.contrasts import ENOUGH, PRIOR, REMARKABLE, corrected, pooled, standardised
+from recon_detect.evidence.texture import ENOUGH, textured_blocks
+from recon_detect.methods.grain.contrasts import (
+    PRIOR,
+    REMARKABLE,
+    corrected,
+    pooled,
+    standardised,
+    without_doubtful_decoder,
+)
 from recon_detect.methods.grain.crops import crop
 from recon_detect.methods.grain.nulls import file_of
 from recon_detect.methods.method import Method, MethodResult
 from recon_detect.models.needs import Need
 from recon_detect.models.registry import family_of
+from recon_detect.results import NO_TEXTURE
 
 if TYPE_CHECKING:
     from recon_detect.evidence import Evidence
@@ -22,7 +30,7 @@ if TYPE_CHECKING:
 # Upright, mirrored, and off the decoder's grid (see `contrasts.POSES`).
 POSES = ("identity", "hflip", "shift3,3")
 # Side of the most textured part of an image, which is all that is looked at.
-SIDE = 192
+GLANCE_SIDE = 192
 
 
 def glance(e: Evidence, nulls: Nulls) -> MethodResult:
@@ -36,7 +44,7 @@ def glance(e: Evidence, nulls: Nulls) -> MethodResult:
     details: list[dict[str, Any]] = [{} for _ in range(len(e))]
     images = np.flatnonzero(enough)
     if len(images):
-        part, boxes = crop(e.image()[torch.from_numpy(images).to(e.image().device)], 1.0, SIDE)
+        part, boxes = crop(e.image()[torch.from_numpy(images).to(e.image().device)], 1.0, GLANCE_SIDE)
         z = standardised(e.at(part, images.tolist()), nulls, 1.0, POSES)
         tested = corrected(z, np.array(list(PRIOR.values())))
         per_model[enough] = tested.max(axis=2)
@@ -48,13 +56,14 @@ def glance(e: Evidence, nulls: Nulls) -> MethodResult:
                 "box": list(boxes[row]),
             }
     score = np.where(enough, pooled(per_model), 0.0)
+    details = list(map(without_doubtful_decoder, score.tolist(), details))
     remarks = [_in_words(value, of_image) for value, of_image in zip(score.tolist(), details, strict=True)]
     return MethodResult(per_model, score, details, remarks)
 
 
 def _in_words(score: float, details: dict[str, Any]) -> str:
     if not details:
-        return "not enough texture to tell"
+        return NO_TEXTURE
     mirrored = ", mirrored" if details["mirrored"] else ""
     return f"grain of the {details['decoder']} decoder{mirrored}" if score >= REMARKABLE else ""
 

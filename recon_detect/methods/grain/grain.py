@@ -1,8 +1,8 @@
-"""Grain: whether the grain of a decoder is in the image, of which one, in which pose, scale and phase. Our own.
+"""Grain: detects the grain of a decoder in an image, with its pose, scale and phase. Our own method.
 
-A contrast (see `contrast`) tells whether an image is reconstructed better in one pose than in others. Here it is asked
-of every model of a pool, and, where the image as it is does not answer, of the image brought back to other sizes,
-turned, and moved on the decoder's grid, each held against its distribution over photographs (see `search`).
+A contrast (see `contrast`) measures by how much better an image is reconstructed in one pose than in others. It is
+computed for every model of a pool and, where the image as it is decides nothing, for the image resized, turned, and
+moved on the decoder's grid, each compared with its distribution over photographs (see `search`).
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from recon_detect.evidence.texture import textured_blocks
-from recon_detect.methods.grain.contrasts import ENOUGH, REMARKABLE, pooled
+from recon_detect.evidence.texture import ENOUGH, textured_blocks
+from recon_detect.methods.grain.contrasts import REMARKABLE, pooled, without_doubtful_decoder
 from recon_detect.methods.grain.nulls import file_of
 from recon_detect.methods.grain.search import BestTrials, search
 from recon_detect.methods.method import Method, MethodResult
 from recon_detect.models.needs import Need
 from recon_detect.models.registry import family_of
+from recon_detect.results import NO_TEXTURE
 
 if TYPE_CHECKING:
     from recon_detect.evidence import Evidence
@@ -41,12 +42,13 @@ def grain(e: Evidence, nulls: Nulls) -> MethodResult:
         for row, image in enumerate(images):
             details[image] = describe(e, best, row)
     score = np.where(enough, pooled(per_model), 0.0)
+    details = list(map(without_doubtful_decoder, score.tolist(), details))
     remarks = [in_words(value, of_image) for value, of_image in zip(score.tolist(), details, strict=True)]
     return MethodResult(per_model, score, details, remarks)
 
 
 def describe(e: Evidence, best: BestTrials, image: int) -> dict[str, Any]:
-    """What the best trial implies about an image, should it be generated."""
+    """Describes an image as the best trial implies, should it be generated."""
     trial = best.best(image)
     height, width = e.image().shape[-2:]
     return {
@@ -61,7 +63,7 @@ def describe(e: Evidence, best: BestTrials, image: int) -> dict[str, Any]:
 def in_words(score: float, details: dict[str, Any]) -> str:
     """A remark for the reader of a row; none on what looks like a photograph."""
     if not details:
-        return "not enough texture to tell"
+        return NO_TEXTURE
     if score < REMARKABLE:
         return ""
     size = "x".join(map(str, details["native_size"]))

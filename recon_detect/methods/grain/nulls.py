@@ -1,4 +1,4 @@
-"""How contrasts are distributed over photographs, measured once per model and shipped with the package."""
+"""Distributions of contrasts over photographs, measured once per model and shipped with the package."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ class Contrasts(NamedTuple):
 class Null:
     """Distribution over photographs of the contrasts of one model at one scale.
 
-    A contrast is normal, with a variance that is known twice: for photographs in general it is
-    ``variance / blocks ** area``, and of this image it is told, less exactly, by how much the other poses differ among
-    themselves. Both are joined as in the moderated t of Smyth (2004, doi:10.2202/1544-6115.1027, sections 3 and 4):
-    what is common is worth `freedom` degrees of freedom. So an image whose errors hang on its place for other reasons,
-    such as strong JPEG, is not mistaken for a generated one.
+    A contrast is normal, and its variance has two estimates: ``variance / blocks ** area`` for photographs in general,
+    and, less exact, the variance of the other poses of this image among themselves. Both are pooled as in the moderated
+    t of Smyth (2004, doi:10.2202/1544-6115.1027, sections 3 and 4): the general one counts for `freedom` degrees of
+    freedom. So an image whose errors depend on its position for other reasons, such as strong JPEG, is not mistaken
+    for a generated one.
 
     Attributes:
         mean: (P,) of the contrasts over photographs; close to 0, because they are quotients of like quantities.
@@ -69,7 +69,7 @@ class Null:
 
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> Null:
-        """From a row of the file, in which what belongs to a pose is under its name."""
+        """Reads a row of the file, in which the values of a pose are under its name."""
         mean, variance, spread = (tuple(row[name].values()) for name in ("mean", "variance", "spread"))
         return cls(mean, variance, spread, row["area"], row["freedom"])
 
@@ -141,7 +141,7 @@ def find_nulls(method: str, models: tuple[str, ...]) -> Nulls:
         UsageError: None is known for one of the models.
     """
     table = _read(method)
-    # A model whose null was not measured takes that of its family, for what it is worth.
+    # A model whose null was not measured takes that of its family, unconfirmed.
     of_family = {family_of(model): model for model in table}
     lender = {model: model if model in table else of_family.get(family_of(model)) for model in models}
     for model, other in lender.items():

@@ -17,7 +17,7 @@ import torch
 from recon_detect.evidence.texture import BLOCK
 from recon_detect.evidence.views import find_view
 from recon_detect.methods.grain.contrasts import PRIOR, corrected, log_errors, pooled, standardised
-from recon_detect.methods.grain.crops import GRID, SCALES, SIDE, crop
+from recon_detect.methods.grain.crops import CROP_SIDE, DECODER_GRID, SCALES, crop
 from recon_detect.tensors.tiling import TILED_ABOVE
 
 if TYPE_CHECKING:
@@ -30,19 +30,19 @@ if TYPE_CHECKING:
     from recon_detect.methods.grain.crops import Box
     from recon_detect.methods.grain.nulls import Nulls
 
-# How the prior is shared out among the stages of the search.
+# Shares of the prior by stage of the search.
 SHARES = {"as it is": 0.5, "scales": 0.3, "places": 0.2}
-# How else the image may lie on the decoder's grid: moved by a crop, turned, or mirrored.
+# Other positions on the decoder's grid: moved by a crop, turned, or mirrored.
 PLACES = (
-    *(f"shift{left},{top}" for top in range(GRID) for left in range(GRID) if left or top),
+    *(f"shift{left},{top}" for top in range(DECODER_GRID) for left in range(DECODER_GRID) if left or top),
     *("rot90", "rot180", "rot270", "hflip"),
 )
 # Every place is tried on a part of this side, ...
 SMALL = 128
 # ... this many of each model again on the whole crop, and the best of them is tested.
 PROMISING = 3
-# Side of the larger part on which the best trial on `SIDE` is tested again, where the image has more to show.
-WIDE = 2 * SIDE
+# Side of the larger part on which the best trial on `CROP_SIDE` is tested again, where the image is larger.
+WIDE = 2 * CROP_SIDE
 # Beyond this many standard deviations the best trial decides, and nothing else is looked for.
 DECISIVE = 3.0
 
@@ -105,9 +105,9 @@ class Crops:
 
     Attributes:
         e: Evidence of the whole images.
-        nulls: Of the models of `e`.
+        nulls: Null distributions of the models of `e`.
         first: Evidence of the crops as they are, part of which is also examined in other places.
-        boxes: Where they lie.
+        boxes: Their positions.
     """
 
     def __init__(self, e: Evidence, nulls: Nulls) -> None:
@@ -169,10 +169,10 @@ def at_scales(crops: Crops, images: NDArray[np.intp]) -> Iterator[Trial]:
 def in_places(crops: Crops, images: NDArray[np.intp]) -> Iterator[Trial]:
     """Tries every model and place on a small part, the promising on the whole crop, then all poses of each best."""
     x = crops.whole(images)
-    side = min(SMALL, (min(x.shape[-2:]) - GRID) // GRID * GRID)
+    side = min(SMALL, (min(x.shape[-2:]) - DECODER_GRID) // DECODER_GRID * DECODER_GRID)
     if side < 2 * BLOCK:
         return
-    small, _ = crop(x, 1.0, side + GRID)
+    small, _ = crop(x, 1.0, side + DECODER_GRID)
     groups = together(small_places(small, side))
     errors = torch.cat([part_errors(crops, images, views) for views in groups], dim=2)
     promising = errors.argsort(dim=2)[..., :PROMISING].tolist()
@@ -194,7 +194,7 @@ STAGES = {"as it is": as_it_is, "scales": at_scales, "places": in_places}
 def confirm(e: Evidence, nulls: Nulls, image: int, best: BestTrials) -> None:
     """Makes the best trial of one image again on a larger part, until the best is one that was made on it.
 
-    Nothing new is tested, so there is nothing to correct for: a trial on `SIDE` is only what chooses the one on `WIDE`.
+    Nothing new is tested, so there is nothing to correct for: a trial on `CROP_SIDE` only chooses the one on `WIDE`.
     """
     x = e.image()[image : image + 1]
     while pooled(best.z[[image]])[0] > 0:
@@ -213,7 +213,7 @@ def together(views: Iterable[Tensor]) -> Iterator[list[Tensor]]:
     for view in views:
         group.append(view)
         pixels = len(group) * view[:, 0].numel()
-        if pixels + view[:, 0].numel() > (TILED_ABOVE if view.is_cuda else SIDE**2):
+        if pixels + view[:, 0].numel() > (TILED_ABOVE if view.is_cuda else CROP_SIDE**2):
             yield group
             group = []
     if group:
@@ -237,7 +237,7 @@ def small_places(x: Tensor, side: int) -> Iterator[Tensor]:
 def seen_as(place: str, x: Tensor) -> Tensor:
     """The images in a place, of whole periods of the grid."""
     view = find_view(place)(x)
-    height, width = (side // GRID * GRID for side in view.shape[-2:])
+    height, width = (side // DECODER_GRID * DECODER_GRID for side in view.shape[-2:])
     return view[..., :height, :width]
 
 

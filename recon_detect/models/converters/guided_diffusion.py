@@ -1,8 +1,8 @@
 """Checkpoints of OpenAI's guided-diffusion as diffusers' UNet2DModel.
 
-The architecture is read from the names and shapes of the tensors. What they do not tell (heads of attention, the order
-of queries, keys and values, the size that the model was trained at, the schedule) is given, with the values of the
-published models as defaults.
+The architecture is read from the names and shapes of the tensors. What they do not determine (heads of attention, the
+order of queries, keys and values, the size that the model was trained at, the schedule) is given, with the values of
+the published models as defaults.
 """
 
 from __future__ import annotations
@@ -83,15 +83,15 @@ class Architecture:
     """A guided-diffusion UNet.
 
     Attributes:
-        channels: Of the embedding of the time (``num_channels``).
-        level_channels: Of each level, from full resolution down.
-        attention: Whether each level has attention.
+        channels: Channels of the embedding of the time (``num_channels``).
+        level_channels: Channels of each level, from full resolution down.
+        attention: True for each level with attention.
         blocks: Residual blocks per level (``num_res_blocks``).
-        in_channels: Of images.
+        in_channels: Channels of images.
         out_channels: Twice as many where the variance is learned.
         classes: Number of classes; None of an unconditional model.
-        scale_shift: Whether the embedding of the time scales as well as shifts (``use_scale_shift_norm``).
-        resblock_updown: Whether residual blocks change the resolution; else convolutions do.
+        scale_shift: True if the embedding of the time scales as well as shifts (``use_scale_shift_norm``).
+        resblock_updown: True if residual blocks change the resolution; else convolutions do.
     """
 
     channels: int
@@ -182,14 +182,14 @@ class Architecture:
 
 
 def _count(state: StateDict, name: str) -> int:
-    numbers = {int(found[1]) for key in state if (found := re.match(rf"{name}\.(\d+)\.", key))}
+    numbers = {int(match[1]) for key in state if (match := re.match(rf"{name}\.(\d+)\.", key))}
     if not numbers:
         raise KeyError(f"{name}.0.0.weight")
     return max(numbers) + 1
 
 
 def _upsampling(state: StateDict, j: int) -> str | None:
-    """How the last part of an output block changes the resolution, if it does."""
+    """Kind of layer by which an output block enlarges, if it does."""
     for part in (1, 2):
         if f"output_blocks.{j}.{part}.conv.weight" in state:
             return "conv"
@@ -242,27 +242,27 @@ def _parents(module: str) -> list[str]:
 
 def _modules(architecture: Architecture) -> dict[str, str]:
     """guided-diffusion's modules and diffusers'."""
-    found = dict(_OUTSIDE)
+    names = dict(_OUTSIDE)
     blocks, levels = architecture.blocks, len(architecture.level_channels)
     for level in range(levels):
         down, up = f"down_blocks.{level}", f"up_blocks.{levels - 1 - level}"
         for number in range(blocks):
             index = 1 + level * (blocks + 1) + number
-            found[f"input_blocks.{index}.0"] = f"{down}.resnets.{number}"
-            found[f"input_blocks.{index}.1"] = f"{down}.attentions.{number}"
+            names[f"input_blocks.{index}.0"] = f"{down}.resnets.{number}"
+            names[f"input_blocks.{index}.1"] = f"{down}.attentions.{number}"
         if level < levels - 1:
-            found[f"input_blocks.{(level + 1) * (blocks + 1)}.0"] = f"{down}.downsamplers.0"
+            names[f"input_blocks.{(level + 1) * (blocks + 1)}.0"] = f"{down}.downsamplers.0"
         for number in range(blocks + 1):
             index = (levels - 1 - level) * (blocks + 1) + number
-            found[f"output_blocks.{index}.0"] = f"{up}.resnets.{number}"
+            names[f"output_blocks.{index}.0"] = f"{up}.resnets.{number}"
             if architecture.attention[level]:
-                found[f"output_blocks.{index}.1"] = f"{up}.attentions.{number}"
+                names[f"output_blocks.{index}.1"] = f"{up}.attentions.{number}"
         if level:
             last = f"output_blocks.{(levels - level) * (blocks + 1) - 1}"
-            found[f"{last}.{2 if architecture.attention[level] else 1}"] = f"{up}.upsamplers.0"
+            names[f"{last}.{2 if architecture.attention[level] else 1}"] = f"{up}.upsamplers.0"
     for index, part in enumerate(("resnets.0", "attentions.0", "resnets.1")):
-        found[f"middle_block.{index}"] = f"mid_block.{part}"
-    return found
+        names[f"middle_block.{index}"] = f"mid_block.{part}"
+    return names
 
 
 # The multiples of channels that guided-diffusion takes for each size when none are given.
@@ -294,10 +294,10 @@ def convert(
     Args:
         checkpoint: The ``.pt`` file; read with ``weights_only=True``.
         output: The folder; its files are replaced one by one, the weights first.
-        heads: Of attention; by default of 64 channels in the old order, as in all published models but that of 128 px.
-        image_size: That the model was trained at; None takes the one that the architecture is the default of.
+        heads: Heads of attention; by default 64 channels, old order, as in all published models but that of 128 px.
+        image_size: Size that the model was trained at; None takes the usual one of the architecture.
         noise_schedule: ``"linear"`` or ``"cosine"``.
-        diffusion_steps: Of the training schedule.
+        diffusion_steps: Steps of the training schedule.
 
     Raises:
         WeightsError: Not a checkpoint of guided-diffusion, or not all of it can be placed.
@@ -351,7 +351,7 @@ def read_checkpoint(checkpoint: Path, *, under: str | None = None) -> StateDict:
     """
     import torch
 
-    state = read_pickled(checkpoint)
+    state: object = read_pickled(checkpoint)
     if under and isinstance(state, Mapping):
         state = state.get(under, state)
     if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
@@ -360,7 +360,7 @@ def read_checkpoint(checkpoint: Path, *, under: str | None = None) -> StateDict:
 
 
 def _check(placed: StateDict, config: dict[str, Any]) -> None:
-    """Whether the tensors are those of the network that the configuration describes."""
+    """Checks that the tensors are those of the network that the configuration describes."""
     import torch
 
     with torch.device("meta"):

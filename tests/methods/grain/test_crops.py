@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from recon_detect.evidence.texture import BLOCK, texture, textured_blocks, textured_share
-from recon_detect.methods.grain.crops import GRID, SCALES, SIDE, STEP, crop, most_textured
+from recon_detect.methods.grain.crops import CROP_SIDE, DECODER_GRID, SCALES, STEP, crop, most_textured
 
 
 def noise(height, width, seed=0):
@@ -40,14 +40,14 @@ def test_looks_of_a_batch_have_one_size_wherever_the_texture_is(scale, size):
     assert all(right <= size[1] and bottom <= size[0] for _, _, right, bottom in boxes)
     assert len({(right - left, bottom - top) for left, top, right, bottom in boxes}) == 1 and len(part) == 2
     # Whole periods of the grid, so that a mirrored look lies on the grid of JPEG if it does upright.
-    assert all(side % GRID == 0 for box in boxes for side in box)
+    assert all(side % DECODER_GRID == 0 for box in boxes for side in box)
 
 
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("size", [(64, 64), (160, 240), (1100, 700)])
 def test_looks_are_of_bounded_size_and_on_the_grid_of_their_scale(scale, size):
     part, (box,) = crop(noise(*size), scale)
-    assert max(part.shape[-2:]) <= SIDE
+    assert max(part.shape[-2:]) <= CROP_SIDE
     assert (np.array(box[:2]) * scale % 8 < 1e-6).all()
     assert tuple(part.shape[-2:]) == (round((box[3] - box[1]) * scale), round((box[2] - box[0]) * scale))
     assert part.abs().max() <= 1

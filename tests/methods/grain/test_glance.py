@@ -6,9 +6,9 @@ from scipy import stats
 from recon_detect import load_detector
 from recon_detect.evidence.distances import FEATURES
 from recon_detect.methods import find_method
-from recon_detect.methods.grain import nulls
+from recon_detect.methods.grain import contrasts, nulls
 from recon_detect.methods.grain.contrasts import FLOOR, PRIOR
-from recon_detect.methods.grain.glance import POSES, SIDE
+from recon_detect.methods.grain.glance import GLANCE_SIDE, POSES
 from tests.methods.conftest import SCALE
 
 
@@ -42,11 +42,20 @@ def test_rewritten(detector, textured):
 
 
 def test_only_the_most_textured_part_is_looked_at(detector, textured):
-    image = np.full((SIDE + 96, SIDE + 200, 3), 90, np.uint8)
-    image[96 : 96 + SIDE, 96 : 96 + SIDE] = textured(SIDE, SIDE)
-    whole, part = (detector.score(x, progress=False) for x in (image, image[96 : 96 + SIDE, 96 : 96 + SIDE]))
-    assert whole[0].details["box"] == [96, 96, 96 + SIDE, 96 + SIDE]
+    image = np.full((GLANCE_SIDE + 96, GLANCE_SIDE + 200, 3), 90, np.uint8)
+    image[96 : 96 + GLANCE_SIDE, 96 : 96 + GLANCE_SIDE] = textured(GLANCE_SIDE, GLANCE_SIDE)
+    whole, part = (
+        detector.score(x, progress=False) for x in (image, image[96 : 96 + GLANCE_SIDE, 96 : 96 + GLANCE_SIDE])
+    )
+    assert whole[0].details["box"] == [96, 96, 96 + GLANCE_SIDE, 96 + GLANCE_SIDE]
     assert whole.scores[0] == pytest.approx(part.scores[0], rel=1e-4)
+
+
+def test_a_decoder_is_named_only_where_the_score_is_remarkable(detector, tiny_model, textured, monkeypatch):
+    for threshold in (-9.0, 9.0):
+        monkeypatch.setattr(contrasts, "REMARKABLE", threshold)
+        details = detector.score(textured(96, 96), progress=False)[0].details
+        assert details.get("decoder") == (str(tiny_model) if threshold < 0 else None) and "box" in details
 
 
 def test_without_texture_there_is_nothing_to_tell(detector):

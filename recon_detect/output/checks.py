@@ -1,0 +1,51 @@
+"""Whether outputs can be written: looked up before anything is computed."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from recon_detect.errors import UsageError
+from recon_detect.names import is_too_long
+
+# Enough that a full disk shows.
+_PROBE = bytes(65536)
+# What is put behind the name of an output.
+_LONGEST_SUFFIX = ".run.json"
+
+
+def check_file(path: Path | None) -> None:
+    """Checks that a file can be written; None is no file.
+
+    Raises:
+        UsageError: It is a folder, its name is too long, or its folder cannot be made or written.
+    """
+    if path is None:
+        return
+    if path.is_dir():
+        raise UsageError(f"{path}: a folder; expected the name of a file")
+    if is_too_long(path.name + _LONGEST_SUFFIX):
+        raise UsageError(f"{path}: the name is too long; expected at most {255 - len(_LONGEST_SUFFIX)} bytes")
+    check_folder(path.parent)
+
+
+def check_folder(path: Path | None) -> None:
+    """Checks that files can be written into a folder, which is made; None is no folder.
+
+    Raises:
+        UsageError: It is a file, or cannot be made or written, or its disk is full.
+    """
+    if path is None:
+        return
+    probe = path / f".recon-detect-probe-{os.getpid()}"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(_PROBE)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UsageError(f"{path}: it or a part of it is a file; expected a folder") from error
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
