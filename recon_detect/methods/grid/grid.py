@@ -13,8 +13,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from recon_detect.evidence.texture import textured_blocks
-from recon_detect.methods.grain.contrasts import ENOUGH, REMARKABLE, corrected, pooled
+from recon_detect.evidence.texture import ENOUGH, textured_blocks
+from recon_detect.methods.grain.contrasts import REMARKABLE, corrected, pooled
 from recon_detect.methods.grain.crops import most_textured
 from recon_detect.methods.grain.search import DECISIVE
 from recon_detect.methods.grid.null import LEAST_ENERGY
@@ -74,8 +74,10 @@ def grid(e: Evidence, families: Sequence[Family], whitening: Whitening) -> Metho
         match = best_match(part, families, whitening) if enough[image] and fits(part) else None
         if match:
             per_family[image] = match.z
-            details[image] = describe(match, families, box, (x.shape[-2], x.shape[-1]))
+            # A photograph has no decoder.
+            details[image] = {"box": list(box)}
             if pooled(match.z[None])[0] >= REMARKABLE:
+                details[image] = describe(match, families, box, (x.shape[-2], x.shape[-1]))
                 seen = cells(scaled(part, match.scale), families[match.family], whitening, match.phase)
                 details[image]["cells"] = [[round(value, 1) for value in row] for row in seen.tolist()]
     score = np.where([bool(found) for found in details], pooled(per_family), 0.0)
