@@ -90,9 +90,10 @@ def print_summary(tally: Tally, run: RunInfo, output: Path | None) -> None:
     """Prints on stderr what was done, how to read it, and how well it separates where labels are known."""
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     models = ", ".join(f"{model.name} ({model.dtype})" for model in run.models)
+    networks = f" with {models}" if models else ""
     methods = ", ".join(f"{method.name} ({method.distance})" for method in run.methods)
     console.print(
-        f"{tally.images} images, {tally.failed} failed; {methods} with {models} on {run.device}; "
+        f"{tally.images} images, {tally.failed} failed; {methods}{networks} on {run.device}; "
         f"run {run.fingerprint}" + (f"; written to {shown(str(output))}" if output else "")
     )
     reading = (
