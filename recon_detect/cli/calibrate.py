@@ -163,7 +163,7 @@ def _calibrate(
 
 
 def _unchanged_since(scores: Path) -> Callable[[Row], bool]:
-    """Whether the image of a row is the file that it was when its scores were written."""
+    """True where the image of a row is the file that it was when its scores were written."""
     from recon_detect.images.augment import COPY
 
     written = scores.stat().st_mtime if scores.exists() else 0.0

@@ -37,7 +37,7 @@ def list_methods() -> None:
 
 
 def _needs(method: Method) -> str:
-    """What a method is given besides the images."""
+    """Names the needs of a method, besides the images."""
     return ", ".join(need for need in Need if need in method.needs) or "pixels alone"
 
 

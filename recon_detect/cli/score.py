@@ -6,7 +6,7 @@ import sys
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
@@ -38,10 +38,62 @@ if TYPE_CHECKING:
     from recon_detect.detector import Detector
     from recon_detect.output import Journal
 
+Output: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="Write results to this .jsonl, .csv or .parquet file. A run that was interrupted is resumed.",
+    ),
+]
+CsvSafe: TypeAlias = Annotated[
+    bool,
+    flag("--csv-safe", help="Put ' before cells of the .csv file that a spreadsheet would take for a formula."),
+]
+Overwrite: TypeAlias = Annotated[bool, flag("--overwrite", help="Replace results of other images or settings.")]
+RetryFailed: TypeAlias = Annotated[
+    bool, flag("--retry-failed", help="Score images again that failed in the run that is resumed.")
+]
+Maps: TypeAlias = Annotated[Path | None, typer.Option(help="Write a heat map of each image into this folder.")]
+Compat: TypeAlias = Annotated[
+    str | None,
+    typer.Option(help="'published' reproduces the numbers of the authors' code, with --method aeroblade."),
+]
+Prompt: TypeAlias = Annotated[
+    str, typer.Option(help="Text that a latent diffusion model is conditioned on, with --method deep.")
+]
+ExifOrientation: TypeAlias = Annotated[
+    bool, flag("--exif-orientation", help="Turn images as their EXIF tag says, before scoring.")
+]
+Classifier: TypeAlias = Annotated[
+    str | None,
+    typer.Option(help="Folder written by 'convert dire-classifier', for --method dire-resnet."),
+]
+MiddleSquare: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        min=8,
+        help="Score the middle square of each image, resized to this side as DIRE does. Resizing removes evidence.",
+    ),
+]
+CalibrationFile: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        help="File written by 'calibrate' for the same method and models, or 'shipped': adds verdict and p-value."
+    ),
+]
+FailOn: TypeAlias = Annotated[
+    str | None,
+    typer.Option(help="'generated': exit with code 1 if an image is likely generated. Needs --calibration."),
+]
+Compile: TypeAlias = Annotated[
+    bool, flag("--compile", help="Compile diffusion models: a minute at the start, then faster. For long runs.")
+]
+
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Where results go, and how: files or None, and what becomes of results that are there already."""
+    """Destinations of results: files or None, their form, and the use of results that are there already."""
 
     file: Path | None
     maps: Path | None
@@ -63,64 +115,26 @@ def score(
     method: Methods = None,
     models: Models = None,
     distance: Distance = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="Write results to this .jsonl, .csv or .parquet file. A run that was interrupted is resumed.",
-        ),
-    ] = None,
-    csv_safe: Annotated[
-        bool,
-        flag("--csv-safe", help="Put ' before cells of the .csv file that a spreadsheet would take for a formula."),
-    ] = False,
-    overwrite: Annotated[bool, flag("--overwrite", help="Replace results of other images or settings.")] = False,
-    retry_failed: Annotated[
-        bool, flag("--retry-failed", help="Score images again that failed in the run that is resumed.")
-    ] = False,
-    maps: Annotated[Path | None, typer.Option(help="Write a heat map of each image into this folder.")] = None,
+    output: Output = None,
+    csv_safe: CsvSafe = False,
+    overwrite: Overwrite = False,
+    retry_failed: RetryFailed = False,
+    maps: Maps = None,
     device: Device = DEFAULTS.device,
     dtype: Dtype = DEFAULTS.dtype,
-    compat: Annotated[
-        str | None,
-        typer.Option(help="'published' reproduces the numbers of the authors' code, with --method aeroblade."),
-    ] = None,
+    compat: Compat = None,
     inversion_steps: InversionSteps = DEFAULTS.inversion.steps,
     real_step: RealStep = DEFAULTS.inversion.real_step,
-    prompt: Annotated[
-        str, typer.Option(help="Text that a latent diffusion model is conditioned on, with --method deep.")
-    ] = DEFAULTS.inversion.prompt,
+    prompt: Prompt = DEFAULTS.inversion.prompt,
     batch_size: BatchSize = DEFAULTS.batch_size,
     workers: Workers = DEFAULTS.workers,
     max_pixels: MaxPixels = DEFAULTS.max_pixels,
-    exif_orientation: Annotated[
-        bool, flag("--exif-orientation", help="Turn images as their EXIF tag says, before scoring.")
-    ] = DEFAULTS.exif_orientation,
-    classifier: Annotated[
-        str | None,
-        typer.Option(help="Folder written by 'convert dire-classifier', for --method dire-resnet."),
-    ] = DEFAULTS.classifier,
-    middle_square: Annotated[
-        int | None,
-        typer.Option(
-            min=8,
-            help="Score the middle square of each image, resized to this side as DIRE does. Resizing removes evidence.",
-        ),
-    ] = DEFAULTS.middle_square,
-    calibration: Annotated[
-        str | None,
-        typer.Option(
-            help="File written by 'calibrate' for the same method and models, or 'shipped': adds verdict and p-value."
-        ),
-    ] = None,
-    fail_on: Annotated[
-        str | None,
-        typer.Option(help="'generated': exit with code 1 if an image is likely generated. Needs --calibration."),
-    ] = None,
-    compile: Annotated[
-        bool, flag("--compile", help="Compile diffusion models: a minute at the start, then faster. For long runs.")
-    ] = DEFAULTS.compile,
+    exif_orientation: ExifOrientation = DEFAULTS.exif_orientation,
+    classifier: Classifier = DEFAULTS.classifier,
+    middle_square: MiddleSquare = DEFAULTS.middle_square,
+    calibration: CalibrationFile = None,
+    fail_on: FailOn = None,
+    compile: Compile = DEFAULTS.compile,
     json_lines: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -185,17 +199,17 @@ def _score(
         else nullcontext() as journal,
     ):
         if journal and (before := _before(journal, sources, outputs)):
-            images, found, failed = (before[name] for name in ("images", "likely_generated", "failed"))
+            images, generated, failed = (before[name] for name in ("images", "likely_generated", "failed"))
             if not outputs.quiet:
                 print(f"{file}: already complete: {images} images, {failed} failed", file=sys.stderr)
         else:
             tally = _run(detector, sources, journal, outputs)
-            found, failed = tally.verdicts[LIKELY_GENERATED], tally.failed
+            generated, failed = tally.verdicts[LIKELY_GENERATED], tally.failed
             if not outputs.as_json:
                 print_table(tally.shown, run, more=tally.images - len(tally.shown))
             if not outputs.quiet:
                 print_summary(tally, run, file)
-    return FOUND if fail_on and found else SOME_FAILED if failed else 0
+    return FOUND if fail_on and generated else SOME_FAILED if failed else 0
 
 
 def _load(options: dict[str, Any], calibration: str | None) -> Detector:
@@ -244,7 +258,7 @@ def _before(journal: Journal, sources: Sources, outputs: Outputs) -> dict[str, A
 
 
 def _check_maps(before: dict[str, Any], sources: Sources, outputs: Outputs) -> None:
-    """Whether a complete output has its maps too.
+    """Checks that a complete output has its maps too.
 
     Raises:
         UsageError: Some are missing.

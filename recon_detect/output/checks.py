@@ -1,4 +1,4 @@
-"""Whether outputs can be written: looked up before anything is computed."""
+"""Checks that outputs can be written, before anything is computed."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class Lock:
         self._descriptor = None
 
     def _acquire(self) -> bool:
-        """Whether the lock is on the file that has its name: its last owner may just have removed that."""
+        """True where the lock is on the file that has its name: its last owner may just have removed that."""
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             _take(descriptor)

@@ -33,7 +33,7 @@ _LONGEST_HEAD = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where an entry is in the file, the `stamp` of its image, and whether that failed."""
+    """Place of an entry in the file, with the `stamp` of its image and whether that failed."""
 
     offset: int
     stamp: object
@@ -111,7 +111,7 @@ class PartialFile:
         return len(self._places.keys() - self._wanted.keys()) if self._wanted else 0
 
     def lacks(self, source: Source) -> bool:
-        """Whether an image has no entry, or one of an earlier state of its file; it is then among those wanted."""
+        """True for an image without an entry, or with one of an earlier state of its file; it is then wanted."""
         now = self._wanted[source.id] = stamp(source.id)
         place = self._places.get(source.id)
         if place and place.stamp not in (_UNKNOWN, now):

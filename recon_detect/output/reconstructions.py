@@ -68,7 +68,7 @@ class ReconstructionFolder:
         return [self.root / part / name for part in ("recons", "dire")]
 
     def has(self, path: str) -> bool:
-        """Whether an image is done."""
+        """True for an image that is done."""
         return self.files(path)[-1].is_file()
 
     def add(self, pair: Reconstruction) -> None:
