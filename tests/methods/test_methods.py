@@ -194,7 +194,8 @@ def test_every_method_is_complete_and_rewritten():
     for name in METHODS:
         method = find_method(name)
         assert method.name == name and method.title and method.paper
-        assert method.models or name in ("dire", "dire-resnet", "grid", "sedid")  # no weights of theirs are known by name
+        # No weights of theirs are known by name.
+        assert method.models or name in ("dire", "dire-resnet", "grid", "sedid")
 
 
 def test_a_contrast_knows_left_from_right_and_up_from_down(tiny_model, picture):
