@@ -109,7 +109,7 @@ def test_whose_decoder(data, monkeypatch, capsys):
     reports = json.loads((data / "attribution-png.json").read_text())
     assert reports["nearest class, all families known"]["accuracy"] > 0.9
     assert (data / "attribution-png.png").stat().st_size > 10_000
-    assert "Whose decoder" in (data / "attribution-png.html").read_text()
+    assert "Decoder that an image is attributed to" in (data / "attribution-png.html").read_text()
     assert "precision" in (data / "attribution-png.txt").read_text() and "precision" in capsys.readouterr().out
 
 

@@ -17,7 +17,7 @@ from benchmarks import detection
 from benchmarks.common.data import RESULTS, journal_of, write_manifest, write_table
 from benchmarks.common.metrics import auroc
 from benchmarks.report import figures, ranges, report, sections
-from recon_detect import load_detector
+from recon_detect import Row, load_detector
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -96,7 +96,8 @@ def table(data, tmp_path, tiny_model):
     for number, row in enumerate(rows):
         scores = {"aedr": generator.normal() + 2 * (row["label"] == "generated"), "did": generator.normal()}
         per_model = {name: {"a": value, "b": generator.normal()} for name, value in scores.items()}
-        entries.append(row | {"scores": scores, "per_model": per_model, "details": {}, "error": None, "sha256": number})
+        written = Row(number, row["path"], label=row["label"]).to_dict(run.fingerprint)
+        entries.append(written | row | {"scores": scores, "per_model": per_model, "sha256": number})
     output = tmp_path / "results" / "mine.csv"
     lines = [line for method in run.methods for line in detection.lines_of(method, entries, rows, run, 0.1)]
     write_table(output, "set, middle of 32 px, both classes as png; thresholds & <intervals>", lines)

@@ -100,7 +100,7 @@ def test_embeddings_beside_reconstructions_in_one_run(backbone, tiny_model, pict
     monkeypatch.setitem(registry.BACKBONES, str(backbone), None)
     monkeypatch.setitem(registry.AUTOENCODERS, str(tiny_model), None)
     monkeypatch.setattr("recon_detect.models.weights.MODELS", {})
-    monkeypatch.setattr("recon_detect.models.autoencoders.AUTOENCODERS", {})
+    monkeypatch.setattr("recon_detect.models.loading.AUTOENCODERS", {})
     images = [picture(64, 64, seed=n) for n in range(3)]
     detector = load_detector(["rigid", "aeroblade", "minder"], models=[backbone, tiny_model], distance="l2")
     result = detector.score(images, progress=False).raise_for_errors()
@@ -178,10 +178,15 @@ def test_embeddings_of_all_kinds_are_features(kind, tmp_path, picture):
 
 def test_a_classifier_of_embeddings(backbone, picture):
     detector = load_detector("embedding", models=backbone, device="cpu")
-    real = [picture(64, 64, seed=seed) for seed in range(60)]
-    dark = [picture(64, 64, seed=seed) // 3 for seed in range(60, 90)]
+
+    def speckled(seed):
+        noise = np.random.default_rng(seed).integers(0, 24, (64, 64, 3))
+        return np.clip(picture(64, 64, seed=seed) + noise, 0, 255).astype(np.uint8)
+
+    real = [speckled(seed) for seed in range(60)]
+    dark = [speckled(seed) // 3 for seed in range(60, 90)]
     calibration = detector.calibrate(real, dark, fpr=0.1, combine="logistic", pca=8, fit_share=0.3)
     assert len(calibration.combiner.features) == 17  # and the score that is none
     judging = detector.with_calibration(calibration)
-    assert judging.score(picture(64, 64, seed=99) // 3, progress=False)[0].verdict.verdict == "likely generated"
-    assert judging.score(picture(64, 64, seed=99), progress=False)[0].verdict.verdict != "likely generated"
+    assert judging.score(speckled(99) // 3, progress=False)[0].verdict.verdict == "likely generated"
+    assert judging.score(speckled(99), progress=False)[0].verdict.verdict != "likely generated"

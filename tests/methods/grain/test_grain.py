@@ -148,7 +148,7 @@ def test_what_looks_generated_is_looked_at_again_on_more_of_the_image(null, tiny
     """The larger part alone then counts, in the same place, with the same correction."""
     monkeypatch.setitem(SCALE, "variance", {"identity": 1e-3, "hflip": 1e-3})
     monkeypatch.setitem(SCALE, "mean", {"identity": -0.014, "hflip": 0})
-    monkeypatch.setattr(module, "SIDE", 96)
+    monkeypatch.setattr(module, "CROP_SIDE", 96)
     monkeypatch.setattr(module, "WIDE", 160)
     original = module.crop
     monkeypatch.setattr(module, "crop", lambda x, scale, side=96: original(x, scale, side))
