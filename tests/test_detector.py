@@ -261,6 +261,7 @@ def test_public_names_exist():
         _ = recon_detect.nothing
 
 
+@pytest.mark.slow
 def test_hundreds_of_images_keep_memory_flat(detector, picture):
     import psutil
 

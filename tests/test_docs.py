@@ -211,7 +211,15 @@ def test_every_measurement_of_an_audit_is_named():
         assert any(line.startswith(f"| {feature.group} |") and feature.title in line for line in lines), feature
 
 
-@pytest.mark.parametrize("example", sorted((ROOT / "docs" / "examples").glob("*.py")), ids=lambda p: p.name)
+# Each of these fits or measures for a while.
+LONG_EXAMPLES = ("audit.py", "combine.py")
+EXAMPLES = [
+    pytest.param(path, id=path.name, marks=[pytest.mark.slow] if path.name in LONG_EXAMPLES else [])
+    for path in sorted((ROOT / "docs" / "examples").glob("*.py"))
+]
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
 def test_examples_run(example, shared_weights, tmp_path, picture, monkeypatch, capsys):
     image = tmp_path / "picture.png"
     Image.fromarray(picture(64, 72)).save(image)

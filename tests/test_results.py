@@ -29,7 +29,7 @@ ROWS = st.builds(
 )  # fmt: skip
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=30)
 @given(ROWS)
 def test_a_row_is_read_as_it_was_written(row):
     entry = json.loads(json.dumps(row.to_dict("abc")))

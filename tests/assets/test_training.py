@@ -65,6 +65,7 @@ def small(monkeypatch):
         monkeypatch.setattr(autoencoders, name, value)
 
 
+@pytest.mark.slow
 def test_a_student_comes_near_its_teacher_and_goes_on(small, monkeypatch, tmp_path, photographs, teacher):
     arguments = (teacher, "--photographs", photographs, "--runs", tmp_path)
     run(autoencoders, monkeypatch, *arguments, "--rounds", 10)

@@ -41,6 +41,7 @@ def test_summary_has_six_methods_under_their_own_conditions():
     )
 
 
+@pytest.mark.slow
 def test_methods_are_timed_on_a_picture_of_the_size_asked_for(tmp_path, monkeypatch):
     assert (
         np.asarray(methods_speed.photograph(64)).shape == (64, 64, 3) and methods_speed.photograph(512).size[0] == 512

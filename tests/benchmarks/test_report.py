@@ -105,6 +105,7 @@ def table(data, tmp_path, tiny_model):
     return output
 
 
+@pytest.mark.slow
 def test_the_committed_results():
     found = report.chapters(report.gather(sorted(RESULTS.glob("*.csv")), None), RESULTS, None)
     assert {"Robustness", "Attribution", "Generalisation", "Calibration"} <= {section.title for section in found}

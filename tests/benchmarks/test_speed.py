@@ -164,6 +164,7 @@ def test_memory_is_that_of_a_process_of_its_own(tiny_model, shared_weights, monk
     assert 1e8 < speed.resident("recon_detect, float32") < 4e9
 
 
+@pytest.mark.slow
 def test_dire_is_measured_to_the_end(run, monkeypatch):
     monkeypatch.setattr(speed, "resident", lambda name: 123_000_000)
     monkeypatch.setitem(speed_dire.SIZES, 64, (32, (1, 1, 2), (False, False, True), 1))

@@ -114,6 +114,7 @@ def test_matched_images_are_written_and_can_be_audited(audit, tmp_path):
     assert single[0] == single[1] and len(single[0]) > 5
 
 
+@pytest.mark.slow
 def test_a_shortcut_can_fail_a_pipeline(audit, tmp_path):
     folder = plant(tmp_path / "data", jpeg, png)
     audit(folder, "--fail-on", "shortcut", code=1)
@@ -143,6 +144,7 @@ def test_wrong_usage(audit, tmp_path, monkeypatch, arguments, message):
     assert message in audit(*arguments, code=2)[1]
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_stopped(audit, tmp_path):
     folder, output = plant(tmp_path / "data", jpeg, png, count=60), tmp_path / "measured.jsonl"
     partial = tmp_path / "measured.jsonl.partial"

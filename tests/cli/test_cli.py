@@ -68,6 +68,7 @@ def test_labels_give_an_auroc(score, tmp_path, picture):
     assert "(n = 1 real, 1 generated" in score(tmp_path).err
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_stopped(cli, tiny_model, tmp_path):
     folder = tmp_path / "images"
     folder.mkdir()
@@ -129,6 +130,7 @@ def test_an_interrupted_published_run_starts_over(cli, kl_model, tmp_path, pictu
     assert (tmp_path / "out.jsonl").read_text() == (tmp_path / "whole.jsonl").read_text()
 
 
+@pytest.mark.slow
 def test_interrupt_ends_with_130(tiny_model, tmp_path):
     for number in range(200):
         Image.fromarray(np.zeros((256, 256, 3), np.uint8)).save(tmp_path / f"{number}.png", compress_level=0)

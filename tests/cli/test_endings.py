@@ -101,7 +101,7 @@ def test_a_disk_that_fills_up_keeps_the_journal_and_the_same_command_resumes(sco
     assert len(output.read_text().splitlines()) == 4
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("name", ["SIGTERM", pytest.param("SIGHUP", marks=pytest.mark.slow)])
 def test_signals_end_like_an_interrupt(name, photos, options, tmp_path):
     number = getattr(signal, name)
     for copy in range(300):

@@ -173,6 +173,7 @@ def test_steps_are_chosen_and_recorded(diffusion_model, picture):
         load_detector("dire", models=diffusion_model, device="cpu", inversion=Inversion(300))
 
 
+@pytest.mark.slow
 def test_batches_and_sizes_do_not_matter(diffusion_model, picture):
     images = [picture(SIDE, SIDE, 0), picture(40, 23, 1), picture(SIDE, SIDE, 2), picture(9, 50, 3)]
     one = load_detector("dire", models=diffusion_model, device="cpu", batch_size=1).score(images, progress=False).scores
@@ -191,6 +192,7 @@ def test_the_image_is_brought_to_the_size_of_the_model_as_published(diffusion_mo
     assert np.array_equal(detector.score(image).scores, detector.score(np.asarray(small)).scores)
 
 
+@pytest.mark.slow
 def test_images_of_any_size_fill_a_batch(diffusion_model, picture, monkeypatch):
     detector = load_detector("dire", models=diffusion_model, device="cpu", batch_size=4)
     network = detector.models.reconstructors[0]._module

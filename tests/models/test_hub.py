@@ -203,6 +203,7 @@ except ReconDetectError as error:
 """
 
 
+@pytest.mark.slow
 def test_single_tensors_come_by_ranges(hub, ask):
     b = torch.arange(6, dtype=torch.float32).reshape(2, 3)
     big = torch.zeros(1_000_000)
@@ -225,6 +226,7 @@ print(*sorted(found))
 """
 
 
+@pytest.mark.slow
 def test_trunk_layers_are_fetched_as_needed_and_kept(hub, ask, tmp_path):
     hub.add("owner/s", "m.safetensors", save({f"features.{n}.weight": torch.ones(4) * n for n in range(4)}))
     ask("features.0.weight", "features.1.weight", program=LAYERS)
@@ -239,6 +241,7 @@ def test_trunk_layers_are_fetched_as_needed_and_kept(hub, ask, tmp_path):
     assert [path.name for path in (tmp_path / "hf" / "recon_detect").iterdir()] == ["squeezenet1_1.safetensors"]
 
 
+@pytest.mark.slow
 def test_one_megabyte_of_vgg16_is_fetched(hub, ask, shared):
     """The real weights, at the size and place of the hub's copy: only layers 1 and 2 of LPIPS travel."""
     tensors = load_file(shared / "weights" / "vgg16_features_to_relu3_3.safetensors")
@@ -254,6 +257,7 @@ def test_one_megabyte_of_vgg16_is_fetched(hub, ask, shared):
     assert not hub.log
 
 
+@pytest.mark.slow
 def test_command_line_downloads_and_lists(hub, ask, tmp_path):
     fill(hub, "owner/model")
     program = "from recon_detect.cli import main; main()"

@@ -55,6 +55,7 @@ def test_tiny_autoencoders_give_the_same_in_tiles(blocks, tmp_path, small_tiles,
         assert a.shape == b.shape and (a - b).abs().max() < 1e-5
 
 
+@pytest.mark.slow
 def test_real_tiny_autoencoders_give_the_same_in_tiles(shared_weights, small_tiles, monkeypatch):
     monkeypatch.setattr(autoencoders, "TILE", 160)
     in_tiles, whole = both(shared_weights / "taesd", torch.rand(1, 3, 168, 344) * 2 - 1, monkeypatch)

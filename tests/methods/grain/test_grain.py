@@ -189,6 +189,7 @@ def test_flat_images_tell_nothing(null, tiny_model, textured):
     assert full.score != 0 and ENOUGH > 2
 
 
+@pytest.mark.slow
 def test_batches_do_not_matter_nor_does_a_decided_neighbour(null, tiny_model, textured, monkeypatch):
     images = [textured(seed=n) for n in range(5)]
     one = load(tiny_model, batch_size=1).score(images, progress=False).scores
