@@ -2,9 +2,9 @@
 
     python -m benchmarks.methods_speed
 
-Each method scores a photograph as users do, with its default distance and one thread: `glance` and `dire` with the
-models of the package, the others with the four tiny autoencoders. Import and loading are not counted. A method that
-searches takes a different path through a generated image; a photograph takes the longest.
+Each method scores a photograph as users do, with its default distance and one thread: `glance`, `grid` and `dire`
+with what the package ships, the others with the four tiny autoencoders. Import and loading are not counted. A method
+that searches takes a different path through a generated image; a photograph takes the longest.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from recon_detect import load_detector
 OUTPUT = RESULTS / "speed-methods-cpu.csv"
 SIZES = (320, 512)
 TINY = ("contrast", "aeroblade", "hfi", "rdd", "regap", "aedr", "aedr-homogeneity", "did", "grain")
-EMBEDDED = ("glance", "dire")
+EMBEDDED = ("glance", "grid", "dire")
 
 
 def photograph(side: int) -> Image.Image:
