@@ -229,8 +229,8 @@ def find_calibration(name: str | Path, method: str) -> Calibration:
     methods = sorted(path.stem for path in SHIPPED.glob("*.json"))
     if method not in methods:
         raise CalibrationError(
-            f"no calibration of {method} comes with the package, only of: {', '.join(methods) or 'none'}; make one "
-            "with recon-detect calibrate"
+            f"no calibration of {method} comes with the package, only of: {', '.join(methods) or 'none'}; use "
+            "that method, or make one with recon-detect calibrate"
         )
     return Calibration.read(SHIPPED / f"{method}.json")
 

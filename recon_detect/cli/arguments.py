@@ -26,9 +26,9 @@ Methods: TypeAlias = Annotated[
     typer.Option(
         "--method",
         "-m",
-        help=f"Scoring method: {', '.join(METHODS)}; or MODULE:NAME of your own. Separate several by "
-        "commas: they share one pass, and the first one ranks. Default: glance with the models of the package, grain "
-        "with other models. 'recon-detect methods list' describes them.",
+        help=f"Scoring method: {', '.join(METHODS)}; or a method of your own, FILE.py:NAME or MODULE:NAME. Separate "
+        "several by commas: they share one pass, and the first one ranks. Default: glance with the models of the "
+        "package, grain with other models. 'recon-detect methods list' describes them.",
     ),
 ]
 Models: TypeAlias = Annotated[
@@ -62,9 +62,9 @@ RealStep: TypeAlias = Annotated[
         min=0, help="Take only this number of those steps in each direction, which costs less; 0 takes all of them."
     ),
 ]
-Real: TypeAlias = Annotated[
-    list[str], typer.Option("--real", help="Photographs: files, folders, patterns, lists or manifests.")
-]
+_real = typer.Option("--real", help="Photographs: files, folders, patterns, lists or manifests.")
+Real: TypeAlias = Annotated[list[str], _real]
+OptionalReal: TypeAlias = Annotated[list[str] | None, _real]
 Generated: TypeAlias = Annotated[
     list[str] | None, typer.Option("--generated", help="Generated images; NAME=PATH names their generator.")
 ]

@@ -16,7 +16,7 @@ import typer
 
 from recon_detect._version import __version__
 from recon_detect.cli import FOUND, SOME_FAILED, advising, hush
-from recon_detect.cli.arguments import AsJson, Generated, MaxPixels, Quiet, Real, Workers, flag
+from recon_detect.cli.arguments import AsJson, Generated, MaxPixels, OptionalReal, Quiet, Workers, flag
 from recon_detect.errors import UsageError
 from recon_detect.names import shown, written
 from recon_detect.settings import DEFAULTS, Settings
@@ -52,7 +52,7 @@ def audit(
             "subfolders real and generated (0_real and 1_fake, nature and ai)."
         ),
     ] = None,
-    real: Real | None = None,
+    real: OptionalReal = None,
     generated: Generated = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the table to this .csv or .json file.")
@@ -97,8 +97,10 @@ def audit(
 ) -> None:
     """Find what separates photographs from generated images in a data set, without looking at their content.
 
-    File format, JPEG quality, size, metadata, bytes per pixel, traces of compression and others: an AUROC each, and of
-    all together. A detector that is measured on a set with such a shortcut may have learned the shortcut.
+    It reports an AUROC for each of file format, JPEG quality, size, metadata,
+    bytes per pixel, traces of compression and others, and one for all together.
+    A detector that is measured on a set with such a shortcut may have learned
+    the shortcut.
 
     Examples:
       recon-detect audit dataset/

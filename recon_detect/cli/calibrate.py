@@ -88,18 +88,20 @@ def calibrate(
 ) -> None:
     """Find a threshold from photographs, with a bound on the false positive rate.
 
-    At most a share --fpr of photographs like those given exceeds the threshold, with the given confidence. Too few
-    photographs for that are refused before any is scored. Photographs are compared with those of their own compression,
-    size and texture where there are enough of them. A run that was interrupted is resumed, and scores are kept beside
-    the output: another --fpr or --combine on the same images takes seconds.
+    At most a share --fpr of photographs like those given exceeds the threshold,
+    with the given confidence. If there are too few photographs for that, the
+    command says so before it scores any. An image is compared with photographs
+    of its own compression, size and texture where there are enough of them. An
+    interrupted run is resumed, and scores are kept beside the output: another
+    --fpr or --combine on the same images takes seconds.
 
     Examples:
       recon-detect calibrate --real photos/ --fpr 0.01 --output cal.json
 
       recon-detect score inbox/ --calibration cal.json
 
-      recon-detect calibrate --real photos/ --generated sd=a/ --generated flux=b/ --method contrast,aedr --models tiny
-      --combine logistic --output cal.json
+      recon-detect calibrate --real photos/ --generated sd=a/ --generated flux=b/
+      --method contrast,aedr --models tiny --combine logistic --output cal.json
     """
     detector = {
         "method": split(method) or DEFAULT_METHOD,

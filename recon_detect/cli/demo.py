@@ -45,7 +45,7 @@ def demo(
             stem = Path(path).stem
             photograph.save(folder / "photograph" / f"{stem}.png")
             _decoded(detector, photograph).save(folder / "decoded" / f"{stem}.png")
-        result = detector.score(folder, progress=False).raise_for_errors()
+        result = detector.score(folder).raise_for_errors()
         print_table(result.rows, result.run)
     print(
         f"\nEach picture is scored twice: the photograph, and what the decoder of {detector.run_info.models[0].name} "

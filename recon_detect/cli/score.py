@@ -182,8 +182,12 @@ def _score(
     from recon_detect.output.checks import check_file, check_folder
     from recon_detect.results import LIKELY_GENERATED
 
-    if fail_on not in (None, "generated") or (fail_on and calibration is None):
-        raise UsageError(f"--fail-on {fail_on}: expected 'generated', with a --calibration that says what that is")
+    if fail_on not in (None, "generated"):
+        raise UsageError(f"--fail-on {fail_on}: expected 'generated'")
+    if fail_on and calibration is None:
+        raise UsageError(
+            "--fail-on generated needs a threshold: add --calibration FILE ('recon-detect calibrate' writes it)"
+        )
     hush(outputs.quiet)
     check_file(outputs.file)
     check_folder(outputs.maps)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -48,12 +50,15 @@ def labelled(real: Sequence[str], generated: Sequence[str]) -> tuple[Sources, di
     """Photographs, and generated images by the NAME of those that are given as NAME=PATH.
 
     Raises:
-        UsageError: There are none of a kind that is named, or an image is of both.
+        UsageError: A path does not exist, there are none of a kind that is named, or an image is of both.
     """
     by_name: dict[str | None, list[str]] = {}
     for text in generated:
         name, _, path = ("", "", text) if Path(text).exists() else text.rpartition("=")
         by_name.setdefault(name or None, []).append(path)
+    for path in (*real, *(path for paths in by_name.values() for path in paths)):
+        if path and not glob.has_magic(path) and not os.path.lexists(path):
+            raise UsageError(f"{path}: no such file or folder")
     photographs = Sources(real, "real")
     others = {name: Sources(paths, "generated") for name, paths in by_name.items()}
     if others:

@@ -27,7 +27,7 @@ def latent_reconstruction_error(e: Evidence) -> Tensor:
 
 LARE = Method(
     name="lare",
-    title="error of the noise that a diffusion model predicts, in one evaluation",
+    title="error of the noise that a diffusion model predicts, without sampling",
     statistic=latent_reconstruction_error,
     higher_is_generated=False,
     distance="l2",

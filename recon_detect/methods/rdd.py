@@ -50,7 +50,7 @@ RDD = Method(
 )
 RDD_LATENT = Method(
     name="rdd-latent",
-    title="the same times the square of how much worse a diffusion model knows the turned latents",
+    title="RDD times the square of how much worse a diffusion model knows the turned latents",
     statistic=both,
     higher_is_generated=False,
     distance="lpips_vgg_2",

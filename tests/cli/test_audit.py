@@ -128,6 +128,7 @@ def test_a_shortcut_can_fail_a_pipeline(audit, tmp_path):
         ((), "expected either a data set, or --real and --generated"),
         (("data", "--real", "data"), "expected either a data set, or --real and --generated"),
         (("--real", "data"), "expected either a data set, or --real and --generated"),
+        (("--real", "data", "--generated", "gan=nowhere"), "nowhere: no such file or folder"),
         (("data", "--output", "a.txt"), "a.txt: expected a name that ends in .csv or .json"),
         (("data", "--measurements", "a.csv"), "a.csv: expected a name that ends in .jsonl"),
         (("data", "--write-images"), "belong to --match FOLDER"),

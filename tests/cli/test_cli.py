@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pytest
 from PIL import Image
+from typer.main import get_command
 
 from recon_detect.cli.app import app
 from recon_detect.output import Journal
@@ -286,7 +287,8 @@ def test_calibrated_verdicts_and_a_gate(cli, score, tiny_model, tmp_path, pictur
     assert "--fpr 0.0951 or more" in done.err and calibration.read_bytes() == before
     done = score(tmp_path / "inbox", "--calibration", tmp_path / "none.json", code=2)
     assert "No such file" in done.err
-    assert "expected 'generated', with a --calibration" in score(tmp_path / "inbox", "--fail-on", "x", code=2).err
+    assert "--fail-on x: expected 'generated'" in score(tmp_path / "inbox", "--fail-on", "x", code=2).err
+    assert "add --calibration FILE" in score(tmp_path / "inbox", "--fail-on", "generated", code=2).err
 
 
 def test_scores_are_combined_generators_named_and_drift_told(cli, tiny_model, tmp_path, picture):
@@ -396,6 +398,12 @@ def test_methods_are_listed_with_paper_and_needs(cli):
     assert set(METHODS) <= set(lines)
     assert "arXiv:2401.17879" in lines["aeroblade"] and "10 MB" in lines["aeroblade"]
     assert "backbones" in lines["rigid"] and "in the package" in lines["dire"]
+
+
+@pytest.mark.parametrize("name", ["score", "calibrate", "audit", "reconstruct", "demo"])
+def test_every_option_is_described(name):
+    described = {option.name: option.help for option in get_command(app).commands[name].params}
+    assert len(described) > 1 and all(described.values()), described
 
 
 def test_options_without_a_value_show_no_type(cli):
