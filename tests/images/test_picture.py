@@ -190,12 +190,12 @@ def test_arrays_of_other_shapes_are_usage_errors(shape):
 
 
 @pytest.mark.parametrize("shape", [(5, 6), (5, 6, 1), (5, 6, 3), (5, 6, 4)])
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, ">u2", np.float32, ">f4", np.float64])
 def test_arrays_of_every_type_agree(shape, dtype):
     unit = np.random.default_rng(0).random(shape)
     if len(shape) == 3 and shape[2] == 4:
         unit[..., 3] = 1
-    top = {np.uint8: 255, np.uint16: 65535}.get(dtype, 1)
+    top = {np.uint8: 255, np.uint16: 65535, ">u2": 65535}.get(dtype, 1)
     tensor = open_picture((unit * top).astype(dtype)).tensor()
     expected = np.broadcast_to(unit[..., :3] if unit.ndim == 3 else unit[..., None], (5, 6, 3)).transpose(2, 0, 1)
     assert np.abs(tensor.numpy() - (expected * 2 - 1)).max() < 2.1 / 255
