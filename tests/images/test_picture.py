@@ -12,6 +12,7 @@ from PIL import Image
 
 from recon_detect.errors import ImageTooLarge, InputError, UnreadableImage, UsageError
 from recon_detect.images import open_picture, to_model_range
+from recon_detect.images.picture import middle_square
 from recon_detect.settings import DEFAULTS
 
 
@@ -218,3 +219,12 @@ def test_half_precision_tensors_and_batches_convert_alike():
     x = torch.rand(3, 4, 4)
     assert torch.allclose(open_picture(x.half()).tensor(), open_picture(x).tensor(), atol=1e-3)
     assert torch.equal(to_model_range(torch.tensor([0, 255], dtype=torch.uint8)), torch.tensor([-1.0, 1.0]))
+
+
+def test_the_middle_square_of_a_strip_is_the_same_and_takes_no_memory(monkeypatch, picture):
+    for height, width, side in ((40, 40, 16), (37, 101, 16), (101, 37, 64), (300, 24, 64)):
+        whole = middle_square(picture(height, width), side)
+        with monkeypatch.context() as patch:
+            patch.setattr("recon_detect.images.picture._LARGEST_RESIZED", 0)
+            assert np.abs(middle_square(picture(height, width), side).astype(int) - whole).max() <= 2
+    assert middle_square(np.zeros((5_000_000, 1, 3), np.uint8), 256).shape == (256, 256, 3)
