@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from recon_detect.errors import UsageError
 
 # At least 1, where they are given.
+_LARGEST_SQUARE = 8192  # the pixels of the largest image that is read by default
 _POSITIVE = ("batch_size", "workers", "window", "max_pixels", "max_bytes", "middle_square")
 ALPHA = ("white", "black", "drop")
 
@@ -73,6 +74,8 @@ class Settings:
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise UsageError(f"{name}={value!r}: expected a whole number of at least 1")
+        if self.middle_square and self.middle_square > _LARGEST_SQUARE:
+            raise UsageError(f"middle_square={self.middle_square}: expected at most {_LARGEST_SQUARE}")
         if self.alpha not in ALPHA:
             raise UsageError(f"alpha={self.alpha!r}: expected one of {', '.join(ALPHA)}")
 

@@ -15,3 +15,8 @@ def test_counts_are_whole_and_positive(name, value):
 def test_alpha_is_one_of_three():
     with pytest.raises(UsageError, match="alpha='purple': expected one of white, black, drop"):
         Settings(alpha="purple")
+
+
+def test_a_square_is_no_larger_than_an_image():
+    with pytest.raises(UsageError, match="middle_square=8193: expected at most 8192"):
+        Settings(middle_square=8193)

@@ -49,12 +49,27 @@ class _Shown(logging.Formatter):
         return shown_lines(super().format(record))
 
 
+class _Once(logging.Filter):
+    """Shows each message once: folders are looked up again for each pass over the images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        is_new = message not in self._shown
+        self._shown.add(message)
+        return is_new
+
+
 def main() -> None:
     """Runs the command line; turns errors and signals into messages and exit codes, and warnings into messages."""
     from recon_detect.cli.app import app
 
     warnings = logging.StreamHandler()
     warnings.setFormatter(_Shown("recon-detect: warning: %(message)s"))
+    warnings.addFilter(_Once())
     _logger.addHandler(warnings)
     level, streams = _logger.level, (sys.stdout, sys.stderr)
     if os.environ.get(DEBUG_VARIABLE):

@@ -11,7 +11,7 @@ from recon_detect.errors import UnreadableImage, UsageError
 
 _BACKGROUNDS = {"white": 255, "black": 0}
 _BAND = 512
-_UNSIGNED, _FLOATING = 1, 3  # SampleFormat of TIFF
+_UNSIGNED, _SIGNED, _FLOATING = 1, 2, 3  # SampleFormat of TIFF
 _WHITE_IS_ZERO, _BLACK_IS_ZERO = 0, 1  # PhotometricInterpretation of TIFF
 
 
@@ -42,6 +42,7 @@ def values_to_rgb(array: np.ndarray[Any, Any], alpha: str) -> tuple[np.ndarray[A
     Raises:
         UsageError: Another type, or floating values outside [0, 1].
     """
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.dtype == np.uint8 and array.shape[2] == 3:
         return array, []
     if array.dtype == np.uint8:
@@ -115,6 +116,13 @@ def array_of(tensor: Any) -> np.ndarray[Any, Any]:
 def is_deep(image: Image.Image) -> bool:
     """True for grey of more than 8 bits: modes I, I;16 and its kin, and F."""
     return image.mode.startswith(("I", "F"))
+
+
+def is_signed(image: Image.Image) -> bool:
+    """True for TIFF of signed samples, which Pillow reads as unsigned where they have 8 bits."""
+    return isinstance(image, TiffImagePlugin.TiffImageFile) and _SIGNED in image.tag_v2.get(
+        TiffImagePlugin.SAMPLEFORMAT, ()
+    )
 
 
 def _deep_grey(image: Image.Image, alpha: str, meant: Grey) -> tuple[np.ndarray[Any, Any], list[str]]:

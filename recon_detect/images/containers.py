@@ -14,6 +14,8 @@ _PNG_PICTURE = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"eXIf")
 _PNG_TEXT = (b"tEXt", b"zTXt", b"iTXt")
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _SOS, _EOI, _APP0, _APP14, _APP15, _COMMENT = 0xDA, 0xD9, 0xE0, 0xEE, 0xEF, 0xFE
+# JFIF and Adobe say how colours are stored. Fewer bytes are not theirs, by libjpeg.
+_COLOUR_SEGMENTS = {_APP0: 18, _APP14: 16}
 _ANIMATION, _ALPHA = 0x02, 0x10  # flags of VP8X
 _WEBP_STILL = (b"VP8X", b"ALPH", b"VP8 ", b"VP8L")
 
@@ -88,8 +90,8 @@ def _jpeg(data: bytes) -> bytes:
     segments = [
         data[start:end]
         for marker, start, end in _segments(data)
-        # JFIF and Adobe segments say how colours are stored.
-        if not (_APP0 <= marker <= _APP15 or marker == _COMMENT) or marker in (_APP0, _APP14)
+        if not (_APP0 <= marker <= _APP15 or marker == _COMMENT)
+        or (marker in _COLOUR_SEGMENTS and end - start >= _COLOUR_SEGMENTS[marker])
     ]
     return data[:2] + b"".join(segments)
 

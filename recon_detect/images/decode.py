@@ -15,7 +15,7 @@ import PIL
 from PIL import ExifTags, GifImagePlugin, Image, TiffImagePlugin, UnidentifiedImageError
 
 from recon_detect.errors import DeviceError, ImageTooLarge, InputError, UnreadableImage
-from recon_detect.images.colour import Grey, grey_of, is_deep
+from recon_detect.images.colour import Grey, grey_of, is_deep, is_signed
 from recon_detect.images.containers import picture_alone, scans
 from recon_detect.images.heard import collected, printable
 from recon_detect.images.jpeg import estimate_quality
@@ -248,7 +248,7 @@ def _quality(image: Image.Image) -> int | None:
 
 
 def _grey(image: Image.Image) -> Grey | None:
-    return grey_of(image) if is_deep(image) else None
+    return grey_of(image) if is_deep(image) or is_signed(image) else None
 
 
 def _unreadable(data: bytes, error: Exception, messages: list[str]) -> UnreadableImage:

@@ -50,7 +50,7 @@ def _walk(folder: Path, label: str | None, seen: set[tuple[int, int]], left_out:
             return
         seen.add(place)
         with os.scandir(folder) as entries:
-            listed = sorted((entry.name, entry.is_dir()) for entry in entries)
+            listed = sorted((entry.name, _is_folder(entry)) for entry in entries)
     except OSError as error:
         left_out[f"unreadable folder {folder} ({error.strerror})"] += 1
         return
@@ -71,6 +71,14 @@ def _walk(folder: Path, label: str | None, seen: set[tuple[int, int]], left_out:
             continue
         inside = LABELS.get(name.lower()) or (NUMBERS.get(name) if paired else None)
         yield from _walk(folder / name, inside or label, seen, left_out)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """True for a folder or a link to one. A link in a circle is a file, which opening reports."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def label_inside(path: Path) -> str | None:

@@ -93,6 +93,9 @@ class Picture:
         return to_model_range(self.stored())
 
 
+_LARGEST_RESIZED = 8192 * 8192
+
+
 def middle_square(pixels: np.ndarray[Any, Any], side: int) -> np.ndarray[Any, Any]:
     """The middle square of (H, W, 3) uint8, brought to (side, side, 3) as DIRE and guided-diffusion do.
 
@@ -103,9 +106,14 @@ def middle_square(pixels: np.ndarray[Any, Any], side: int) -> np.ndarray[Any, An
         image = image.resize((image.width // 2, image.height // 2), Image.Resampling.BOX)
     factor = side / min(image.size)
     width, height = (round(length * factor) for length in image.size)
-    image = image.resize((width, height), Image.Resampling.BICUBIC)
     left, top = (width - side) // 2, (height - side) // 2
-    return np.ascontiguousarray(image.crop((left, top, left + side, top + side)))
+    if width * height <= _LARGEST_RESIZED:
+        square = image.resize((width, height), Image.Resampling.BICUBIC).crop((left, top, left + side, top + side))
+    else:  # of a strip of 1 by 5,000,000 the whole would have a billion pixels; the square differs in roundings alone
+        across, down = image.width / width, image.height / height
+        right, bottom = min((left + side) * across, image.width), min((top + side) * down, image.height)
+        square = image.resize((side, side), Image.Resampling.BICUBIC, (left * across, top * down, right, bottom))
+    return np.ascontiguousarray(square)
 
 
 def to_model_range(stored: torch.Tensor) -> torch.Tensor:

@@ -75,8 +75,9 @@ def find_sources(inputs: Iterable[str | Path], left_out: Counter[str] | None = N
         elif os.path.isfile(text):  # noqa: PTH113
             yield from _file_or_list(Path(text), left_out)
         elif glob.has_magic(text) and "\0" not in text and not os.path.lexists(text):
-            matches = (Path(m) for m in sorted(glob.glob(text, recursive=True)))  # noqa: PTH207 - absolute patterns too
-            files = (_file(match, _inside_pattern(text, match)) for match in matches if match.is_file())
+            matches = sorted(glob.glob(text, recursive=True))  # noqa: PTH207 - absolute patterns too
+            names = (Path(m) for m in matches if not os.path.isdir(m))  # noqa: PTH112 - Path raises where it may not look
+            files = (_file(name, _inside_pattern(text, name)) for name in names)
             yield from _nonempty(files, f"{shown(text)}: no file matches this pattern")
         else:
             yield _file(Path(text))  # that it is missing is found out when it is opened, as a row with an error
@@ -96,7 +97,7 @@ def as_sources(images: ImageLike | Source | Iterable[ImageLike | Source]) -> Ite
         elif isinstance(image, Mapping):
             path = image.get("path")
             name = os.path.basename(path) if isinstance(path, str) and path else f"image {number}"  # noqa: PTH119
-            yield Source(image_of_dict(image), path if image.get("bytes") is None and path else name)
+            yield Source(image, path if image.get("bytes") is None and path else name)
         elif isinstance(image, Image.Image):
             yield Source(_at_its_frame(image), f"image {number}")
         elif getattr(image, "ndim", 0) == 4:
@@ -109,6 +110,8 @@ def as_sources(images: ImageLike | Source | Iterable[ImageLike | Source]) -> Ite
 def _several(images: Any) -> Iterable[Any]:
     """Several images. An array or tensor of numbers, an open file and a dict are one image, not a sequence of rows."""
     one = (str, Path, bytes, bytearray, memoryview, Source, Image.Image, Mapping, Decoded, InputError)
+    if isinstance(images, Mapping):
+        image_of_dict(images)  # raises for a dict of something else, as for all that is no image
     if isinstance(images, one) or callable(getattr(images, "read", None)):
         return [images]
     if isinstance(images, np.ndarray) and images.dtype.kind in "OUST":

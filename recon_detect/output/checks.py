@@ -23,10 +23,11 @@ def check_file(path: Path | None) -> None:
     """
     if path is None:
         return
-    if path.is_dir():
-        raise UsageError(f"{path}: a folder; expected the name of a file")
-    if is_too_long(path.name + _LONGEST_SUFFIX):
+    if is_too_long(path.name + _LONGEST_SUFFIX):  # first: Path raises on such names
         raise UsageError(f"{path}: the name is too long; expected at most {255 - len(_LONGEST_SUFFIX)} bytes")
+    for written in (path, path.with_name(path.name + _LONGEST_SUFFIX)) if path.name else (path,):
+        if written.is_dir():
+            raise UsageError(f"{written}: a folder; expected the name of a file")
     check_folder(path.parent)
 
 

@@ -62,6 +62,11 @@ def test_what_the_library_warns_of_is_told_once(score, image_folder, monkeypatch
     assert "warning" not in score(image_folder, code=3).err
 
 
+def test_what_a_folder_holds_besides_is_told_once(score, image_folder):
+    (image_folder / "notes.doc").write_bytes(b"x")
+    assert score(image_folder, code=3).err.count("1 entry left out: .doc 1") == 1
+
+
 def test_labels_give_an_auroc(score, tmp_path, picture):
     for number, label in enumerate(("real", "fake")):
         (tmp_path / label).mkdir()

@@ -182,6 +182,7 @@ def test_what_a_terminal_would_obey_is_escaped_in_tables_and_messages(score, tmp
     lambda folder: folder / "0.png" / "out.csv",  # a file above it
     lambda folder: folder / "0.png" / "below" / "out.csv",
     lambda folder: folder / ("x" * 250 + ".csv"),
+    lambda folder: folder / ("x" * 252 + ".csv"),
     lambda folder: Path("/proc/self/out.csv"),  # where nobody may write, root included
 ])  # fmt: skip
 def test_outputs_that_cannot_be_written_are_refused_before_anything_is_scored(cli, photos, make, monkeypatch, options):
@@ -189,18 +190,25 @@ def test_outputs_that_cannot_be_written_are_refused_before_anything_is_scored(cl
     output = make(photos)
     if not output.suffix:
         output = output.rename(output.with_suffix(".csv"))
-    paths = output if output.is_dir() else photos
+    is_folder = os.path.isdir(output)  # noqa: PTH112 - Path raises on over-long names
+    paths = output if is_folder else photos
     before = sorted(paths.rglob("*"))
     errors = [cli("score", paths, *options, "-o", output, code=2).err]
     errors += [cli("calibrate", "--real", paths, *options, "-o", output.with_suffix(".csv"), code=2).err]
     errors += [cli("audit", "--real", paths, "--generated", paths, "-o", output, code=2).err]
-    if not output.is_dir() and "x" not in output.name:
+    if not is_folder and "x" not in output.name:
         errors += [cli("score", paths, *options, "--maps", output, code=2).err]
         errors += [cli("reconstruct", paths, "--models", "mini-ddpm", "-o", output, code=2).err]
     for error in errors:
         assert error.startswith(f"recon-detect: {output.parent if output.suffix else output}"[:30]), error
         assert error.count("\n") == 1 and "Traceback" not in error
     assert sorted(paths.rglob("*")) == before
+
+
+def test_a_folder_in_the_place_of_the_description_is_found_before_anything_is_scored(cli, photos, monkeypatch, options):
+    monkeypatch.setattr(Detector, "__init__", lambda *_: pytest.fail("loaded"))
+    (photos / "out.csv.run.json").mkdir()
+    assert "out.csv.run.json: a folder" in cli("score", photos, *options, "-o", photos / "out.csv", code=2).err
 
 
 def test_paths_and_models_that_cannot_be(score, cli, photos):

@@ -168,7 +168,9 @@ def test_grey_tiff_is_scaled_by_its_bits_and_white_is_zero_is_turned():
         assert np.abs(grey - unit).max() < 1 / 255, name
 
 
-@pytest.mark.parametrize(("bits", "photometric", "sample_format"), [(16, 1, 2), (16, 32803, 1), (64, 1, 3), (16, 4, 1)])
+@pytest.mark.parametrize(
+    ("bits", "photometric", "sample_format"), [(8, 1, 2), (16, 1, 2), (16, 32803, 1), (64, 1, 3), (16, 4, 1)]
+)
 def test_tiff_whose_numbers_have_no_agreed_meaning_is_refused(bits, photometric, sample_format):
     data = tiff(bytes(8 * 8 * bits // 8), 8, 8, bits=bits, photometric=photometric, sample_format=sample_format)
     with pytest.raises(UnreadableImage, match="convert it"):
@@ -264,6 +266,7 @@ def test_every_format_that_pillow_reads_safely_is_read(format, picture):
         (b"<svg xmlns=''></svg>", "SVG"),
         (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
         (b"\0\0\1\0\1\0" + bytes(40), "icon"),
+        (b"P7\nWIDTH 2\nHEIGHT 2\n", "PAM"),
         (b"", "an empty file"),
         (bytes(100), "nothing but zeros"),
         (b"just words", "first bytes: 6a 75 73 74"),
@@ -351,6 +354,10 @@ def broken_later_parts(picture) -> dict[str, tuple[bytes, bytes]]:
         "GIF, animation cut off": (gif[:-100], encoded(frames[0], "GIF")),
         "TIFF, second page": (bytes(pages), still["TIFF"]),
         "TIFF, pages in a ring": (bytes(loop), still["TIFF"]),
+        "JPEG, short segments of colour": (
+            still["JPEG"][:2] + b"\xff\xe0\0\7JFIF\0\xff\xee\0\7Adobe" + still["JPEG"][2:],
+            still["JPEG"],
+        ),
         "JPEG, index of pictures": (
             still["JPEG"][:2] + b"\xff\xe2\x00\x14MPF\0II*\0\x08\0\0\0\xff\xff\x00\xb0" + still["JPEG"][2:],
             still["JPEG"],

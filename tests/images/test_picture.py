@@ -12,6 +12,7 @@ from PIL import Image
 
 from recon_detect.errors import ImageTooLarge, InputError, UnreadableImage, UsageError
 from recon_detect.images import open_picture, to_model_range
+from recon_detect.images.picture import middle_square
 from recon_detect.settings import DEFAULTS
 
 
@@ -190,12 +191,12 @@ def test_arrays_of_other_shapes_are_usage_errors(shape):
 
 
 @pytest.mark.parametrize("shape", [(5, 6), (5, 6, 1), (5, 6, 3), (5, 6, 4)])
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, ">u2", np.float32, ">f4", np.float64])
 def test_arrays_of_every_type_agree(shape, dtype):
     unit = np.random.default_rng(0).random(shape)
     if len(shape) == 3 and shape[2] == 4:
         unit[..., 3] = 1
-    top = {np.uint8: 255, np.uint16: 65535}.get(dtype, 1)
+    top = {np.uint8: 255, np.uint16: 65535, ">u2": 65535}.get(dtype, 1)
     tensor = open_picture((unit * top).astype(dtype)).tensor()
     expected = np.broadcast_to(unit[..., :3] if unit.ndim == 3 else unit[..., None], (5, 6, 3)).transpose(2, 0, 1)
     assert np.abs(tensor.numpy() - (expected * 2 - 1)).max() < 2.1 / 255
@@ -218,3 +219,12 @@ def test_half_precision_tensors_and_batches_convert_alike():
     x = torch.rand(3, 4, 4)
     assert torch.allclose(open_picture(x.half()).tensor(), open_picture(x).tensor(), atol=1e-3)
     assert torch.equal(to_model_range(torch.tensor([0, 255], dtype=torch.uint8)), torch.tensor([-1.0, 1.0]))
+
+
+def test_the_middle_square_of_a_strip_is_the_same_and_takes_no_memory(monkeypatch, picture):
+    for height, width, side in ((40, 40, 16), (37, 101, 16), (101, 37, 64), (300, 24, 64)):
+        whole = middle_square(picture(height, width), side)
+        with monkeypatch.context() as patch:
+            patch.setattr("recon_detect.images.picture._LARGEST_RESIZED", 0)
+            assert np.abs(middle_square(picture(height, width), side).astype(int) - whole).max() <= 2
+    assert middle_square(np.zeros((5_000_000, 1, 3), np.uint8), 256).shape == (256, 256, 3)

@@ -120,6 +120,14 @@ def test_dicts_of_data_sets_are_one_image(tmp_path, picture):
         list(as_sources({"label": 3}))
 
 
+@pytest.mark.parametrize("nothing", [{"bytes": None, "path": None}, {}, {"label": 3}, None, float("nan")])
+def test_of_several_what_is_no_image_costs_its_own_row_alone(nothing, picture):
+    first, second = as_sources([nothing, png(picture())])
+    with pytest.raises(UsageError, match="expected a"):
+        open_picture(first.image)
+    assert (open_picture(second.image).pixels == picture()).all()
+
+
 @pytest.mark.parametrize("images", [3, None, 2.5, object()])
 def test_what_cannot_be_an_image_is_one_usage_error(images):
     with pytest.raises(UsageError, match="expected a path, encoded bytes"):

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from recon_detect.errors import UsageError
-from recon_detect.images import find_sources
+from recon_detect.errors import UnreadableImage, UsageError
+from recon_detect.images import find_sources, open_picture
 
 
 def make(folder: Path, *names: str) -> Path:
@@ -141,6 +141,18 @@ def test_linked_folders_are_followed_once(tmp_path):
     (tmp_path / "set" / "sub" / "loop").symlink_to(tmp_path / "set")
     (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "set")
     assert [name for name, _ in listed(tmp_path / "set")] == ["a.png", "x.png", "b.png"]
+
+
+def test_a_link_that_leads_nowhere_or_in_a_circle_costs_its_own_row_alone(tmp_path):
+    make(tmp_path, "a.png")
+    (tmp_path / "circle.png").symlink_to("circle.png")
+    (tmp_path / "nowhere.png").symlink_to("missing.png")
+    names = ["a.png", "circle.png", "nowhere.png"]
+    for inputs in (tmp_path, tmp_path / "*.png"):
+        assert [name for name, _ in listed(inputs)] == names
+    for name in names[1:]:
+        with pytest.raises(UnreadableImage, match=r"No such file|symbolic links"):
+            open_picture(tmp_path / name)
 
 
 def test_folders_that_cannot_be_read_are_reported(tmp_path, caplog, monkeypatch):
