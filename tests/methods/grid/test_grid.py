@@ -14,9 +14,11 @@ from recon_detect.cli.app import app
 from recon_detect.errors import UsageError, WeightsCorrupt
 from recon_detect.methods.grid.families import SHIPPED, read_families, read_whitening, write_families
 from recon_detect.methods.grid.fit import best_cosines, left_out, template
-from recon_detect.methods.grid.grid import best_match, cells, in_words
+from recon_detect.methods.grid.grid import best_match, cells, draw, in_words
 from recon_detect.methods.grid.users import fit_files
 from recon_detect.methods.grid.whitening import Whitening, similarities
+from recon_detect.output.heatmap import picture_of
+from recon_detect.results import Score
 
 
 def array(x):
@@ -78,6 +80,42 @@ def test_the_map_tells_where_the_grid_is(family):
     x = torch.cat([photograph(42, 256)[:, :128], generated(43, 256)[:, :128]], 1)
     seen = cells(x, read_families(family)[0], read_whitening(), (0, 0))
     assert seen.shape == (4, 4) and seen[2:].mean() > seen[:2].mean() + 1.5
+
+
+def test_the_heat_map_covers_the_whole_picture(family, pictures):
+    x = torch.cat([photograph(42, 256)[:, :128], generated(43, 256)[:, :128]], 1)
+    save(x, pictures / "half.png")
+    half, other = load_detector("grid", models=family, device="cpu").score(
+        [pictures / "half.png", array(photograph(41))], maps=True, progress=False
+    )
+    assert half.map.shape == (32, 32) and half.map_scale == 6
+    cells_seen = np.array(half.scores["grid"].details["cells"], np.float32)
+    assert np.array_equal(half.map, cells_seen.repeat(8, 0).repeat(8, 1))
+    assert half.map[16:].mean() > half.map[:16].mean() + 1.5
+    assert not other.map.any()
+    assert picture_of(half).size == (256, 256)
+
+
+@pytest.mark.parametrize(
+    ("scale", "box", "size", "covered"),
+    [
+        # Two cells of 64 px across and one down, at half the size: 32 px of the picture each.
+        (2.0, (16, 8, 80, 40), (64, 100), (slice(1, 5), slice(2, 10))),
+        # Only the middle 512 px are looked at, at twice their size.
+        (2.0, (0, 0, 1024, 32), (32, 1024), (slice(0, 4), slice(32, 96))),
+    ],
+)
+def test_the_heat_map_lies_where_the_picture_was_looked_at(scale, box, size, covered):
+    columns = min(box[2] - box[0], 512) * int(scale) // 64
+    score = Score(3.0, details={"cells": [[1.0] * columns], "box": list(box), "scale": scale})
+    expected = np.zeros([-(-side // 8) for side in size])
+    expected[covered] = 1
+    assert np.array_equal(draw(score, size), expected)
+
+
+def test_a_narrow_picture_has_a_cell(family):
+    x = generated(44, 256)[:, :60]
+    assert cells(x, read_families(family)[0], read_whitening(), (0, 0)).shape == (1, 4)
 
 
 def test_left_out_pictures_do_not_help_themselves():
