@@ -18,7 +18,7 @@ from recon_detect.methods.grid.grid import best_match, cells, draw, in_words
 from recon_detect.methods.grid.users import fit_files
 from recon_detect.methods.grid.whitening import Whitening, similarities
 from recon_detect.output.heatmap import picture_of
-from recon_detect.results import Score
+from recon_detect.results import LIKELY_GENERATED, Score
 
 
 def array(x):
@@ -137,6 +137,15 @@ def test_scores_with_a_fitted_family(family, pictures):
     assert np.shape(found.details["cells"]) == (2, 2)
     assert found.remark == "the 8-pixel grid of toy, cropped 0 px across and 2 px down off it"
     assert other.remark == "" and flat.remark == "not enough texture to tell"
+
+
+@pytest.mark.parametrize("combine", ["fisher", "min-p"])
+def test_calibrates_with_another_method(family, pictures, tiny_model, combine):
+    detector = load_detector(["grid", "aeroblade"], models=[family, tiny_model], distance="l2", device="cpu")
+    calibration = detector.calibrate(pictures / "real", fpr=0.5, combine=combine, confidence=0.5, progress=False)
+    assert calibration.combiner.features == ("grid.toy", f"aeroblade.{tiny_model}")
+    row = detector.with_calibration(calibration).score(pictures / "generated" / "20.png", progress=False)[0]
+    assert row.verdict.verdict == LIKELY_GENERATED and row.verdict.decoder == "toy"
 
 
 def test_a_remark_names_the_native_size_of_what_was_resized():
