@@ -160,7 +160,7 @@ class Detector:
         Args:
             images: One or many of: path to an image, folder, glob, list file or manifest; encoded bytes; Pillow image;
                 array (H, W[, C]) of uint8, uint16 or floats in [0, 1]; tensor (3, H, W) likewise, or (B, 3, H, W).
-            maps: Keep the error map of each image.
+            maps: Keep the heat map of each image, by the first method: mostly its error map.
             progress: Show a progress bar on stderr; None shows it on a terminal.
 
         Returns:
@@ -234,8 +234,8 @@ class Detector:
     def _scored(self, images: Images, maps: bool) -> Generator[Row, None, None]:
         """Rows of images in input order, each by itself."""
         first = self.methods[0].method
-        if maps and Need.AUTOENCODERS not in first.needs:
-            raise UsageError(f"{first.name} has no error map: put a method that reconstructs first")
+        if maps and not first.has_map:
+            raise UsageError(f"{first.name} has no error map: put a method that reconstructs, or grid, first")
         generators = None
         if self.run_info.compat:
             # One generator per autoencoder and call, consumed image after image: a score depends on the files before.

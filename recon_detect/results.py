@@ -214,8 +214,8 @@ class Row:
         texture: Share of the image's blocks of 32 px that are not flat; None where there is an error.
         error: What went wrong, as ``Type: message``.
         notes: What a reader of the score should know.
-        map: Error map (h, w) float32 of the deciding model, where maps were asked for.
-        map_scale: Error that a heat map shows brightest.
+        map: Error map (h, w) float32 of the deciding model, or the method's own map, where maps were asked for.
+        map_scale: Value that a heat map shows brightest.
         verdict: Judgement of the detector's calibration, where it has one.
     """
 

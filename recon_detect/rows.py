@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from recon_detect.engine.loader import Item
 from recon_detect.errors import NumericalError
-from recon_detect.evidence.distances import find_distance
 from recon_detect.evidence.texture import enough_texture, textured_share
 from recon_detect.names import shown
 from recon_detect.results import NO_TEXTURE, Row
@@ -47,7 +46,7 @@ def rows_of(methods: Sequence[BoundMethod], evidence: Evidence, items: Sequence[
                     *(f"{name} has no finite score" for name in missing),
                 ),
                 map=first.error_map(evidence, scores[first.method.name], position) if maps else None,
-                map_scale=find_distance(first.distance).map_scale if maps else None,
+                map_scale=first.map_scale if maps else None,
             )
         )
     return rows

@@ -58,6 +58,11 @@ class BoundMethod:
         of_nulls = (name for names in self.nulls.distances for name in names) if self.nulls else ()
         return tuple(dict.fromkeys((self.distance, *of_nulls)))
 
+    @property
+    def map_scale(self) -> float:
+        """Value that the heat map of an image shows brightest."""
+        return self.method.heat_map.scale if self.method.heat_map else find_distance(self.distance).map_scale
+
     def info(self) -> MethodInfo:
         """The description for `RunInfo`."""
         data = self.method.data
@@ -90,7 +95,10 @@ class BoundMethod:
         ]
 
     def error_map(self, evidence: Evidence, score: Score, position: int) -> NDArray[np.float32]:
-        """The error map (h, w) of the model that decided the score of one image."""
+        """The heat map (h, w) of one image: the method's own, or the error map of the model that decided the score."""
+        if self.method.heat_map:
+            height, width = evidence.image().shape[-2:]
+            return self.method.heat_map.draw(score, (height, width))
         best = max(score.per_model, key=score.per_model.__getitem__)
         maps: torch.Tensor = evidence.using(self.distance, [best]).error_map(0, **self.method.shown)
         error_map: NDArray[Any] = maps[position, 0].float().cpu().numpy()

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from recon_detect.results import Score
+
 
 @dataclass(frozen=True, slots=True)
 class MethodResult:
@@ -31,6 +33,19 @@ class MethodResult:
     score: NDArray[np.float64] | None = None
     details: list[dict[str, Any]] | None = None
     remarks: list[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HeatMap:
+    """The heat map of a method that has one of its own.
+
+    Attributes:
+        draw: Maps the score of an image, and the image's (height, width), to a map (h, w) of the whole image.
+        scale: Value of the brightest colour.
+    """
+
+    draw: Callable[[Score, tuple[int, int]], NDArray[np.float32]]
+    scale: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +72,7 @@ class Method:
         data: A file that decides its scores, besides networks.
         with_data: The method with another such file, where users may name one among the models.
         shown: What `Evidence.error_map` is asked for as the heat map of an image.
+        heat_map: What is shown instead; None of methods that reconstruct, and of those without a map.
         published_models: The models of the paper, for ``compat="published"``; empty where no such mode exists.
     """
 
@@ -73,12 +89,18 @@ class Method:
     data: Path | None = None
     with_data: Callable[[Path], Method] | None = None
     shown: Mapping[str, Any] = field(default_factory=dict)
+    heat_map: HeatMap | None = None
     published_models: tuple[str, ...] = ()
 
     @property
     def has_networks(self) -> bool:
         """True for methods that use pretrained models."""
         return bool(self.needs & {Need.AUTOENCODERS, Need.BACKBONES})
+
+    @property
+    def has_map(self) -> bool:
+        """True for methods whose scores can be shown as heat maps."""
+        return self.heat_map is not None or Need.AUTOENCODERS in self.needs
 
     @property
     def takes_distance(self) -> bool:

@@ -53,7 +53,7 @@ def save_heatmap(row: Row, folder: Path) -> Path | None:
     path = heatmap_path(row.path, folder)
     text = PngInfo()
     text.add_text("Source", written(row.path))
-    text.add_text("Description", f"score {row.score:.6g}; brightest colour: error {row.map_scale:g} and above")
+    text.add_text("Description", f"score {row.score:.6g}; brightest colour: {row.map_scale:g} and above")
     with replacing(path) as temporary:
         picture.save(temporary, format="PNG", pnginfo=text)
     return path

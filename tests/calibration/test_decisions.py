@@ -43,6 +43,37 @@ def test_a_combination_is_fitted_to_one_part_and_held_to_the_other(run, combine,
     assert Calibration.read(tmp_path / "cal.json").judge(real[0]) == found.judge(real[0])
 
 
+def with_grid(glance, grid):
+    """Rows of two methods: one score by `glance`, one for each of two families by `grid`."""
+    both = zip(rows(grid, method="grid"), rows(glance, method="glance"), strict=True)
+    return [replace(row, scores=row.scores | other.scores) for row, other in both]
+
+
+@pytest.mark.parametrize("combine", ["min-p", "fisher", "logistic"])
+def test_grid_joins_other_methods(run, combine):
+    run = replace(run, methods=tuple(replace(run.methods[0], name=name) for name in ("grid", "glance")))
+    generator = np.random.default_rng(0)
+
+    def photographs(n):
+        return with_grid(generator.normal(size=(n, 1)).tolist(), generator.normal(size=(n, 2)).tolist())
+
+    fake = with_grid(generator.normal(3, 1, (60, 1)).tolist(), generator.normal([1, 4], 1, (60, 2)).tolist())
+    fake = [
+        replace(row, path=f"fake{n}", label="generated", provenance=replace(row.provenance, sha256=f"fake{n}"))
+        for n, row in enumerate(fake)
+    ]
+    found = calibrate(photographs(600) + fake, run, fpr=0.05, combine=combine)
+    assert found.combiner.features == ("grid.m0", "grid.m1", "glance.m0")
+    assert found.combiner.effective == pytest.approx(3, abs=0.1)
+    # Either method alone is enough, and what neither sees is no evidence.
+    verdicts = [found.judge(row) for row in with_grid([[0.0], [6.0], [0.0]], [[0.0, 6.0], [0.0, 0.0], [0.0, 0.0]])]
+    assert [verdict.verdict == LIKELY_GENERATED for verdict in verdicts] == [True, True, False]
+    # Weak evidence of both: less than either threshold asks for.
+    weak = found.scores(with_grid([[1.8], [1.8], [0.0]], [[1.0, 1.8], [0.0, 0.0], [1.0, 1.8]]))
+    assert weak[0] > max(weak[1:]) or combine == "min-p"
+    assert found.judge(with_grid([[0.0]], [[0.0, 6.0]])[0]).decoder == "m1"
+
+
 def test_combinations_that_cannot_be_are_told(run):
     real = rows(several(40, 0))
     with pytest.raises(UnknownName, match="combination 'best'"):

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from recon_detect.evidence import Evidence
     from recon_detect.methods.grain.crops import Box
     from recon_detect.methods.grid.families import Family
+    from recon_detect.results import Score
 
 # Side of the most textured part of a picture, which is all that is looked at. More area tells more.
 SIDE = 1024
@@ -40,6 +41,8 @@ AS_IT_IS = 0.5
 LEAST_SEARCHED = 160
 # Side of the cells of a map in pixels.
 CELL = 64
+# Deviations that a heat map shows brightest: 64 phases, one of which has all, make 7.9.
+BRIGHTEST = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +139,16 @@ def scaled(x: Tensor, scale: float) -> Tensor:
     """The middle of a picture (3, H, W), scaled to at most `SIDE` squared; bicubic, antialiased, in floats."""
     if scale == 1:
         return x
-    sides = [min(side, int(SIDE / scale)) for side in x.shape[-2:]]
-    top, left = ((whole - side) // 2 for whole, side in zip(x.shape[-2:], sides, strict=True))
-    part = x[:, top : top + sides[0], left : left + sides[1]]
-    size = [round(side * scale) for side in sides]
+    (top, height), (left, width) = (_middle(side, scale) for side in x.shape[-2:])
+    part = x[:, top : top + height, left : left + width]
+    size = [round(side * scale) for side in (height, width)]
     return F.interpolate(part[None], size=size, mode="bicubic", antialias=True, align_corners=False)[0].clamp_(-1, 1)
+
+
+def _middle(side: int, scale: float) -> tuple[int, int]:
+    """Start and length of the middle of a side that has `SIDE` pixels at most once it is scaled."""
+    length = min(side, int(SIDE / scale))
+    return (side - length) // 2, length
 
 
 def describe(match: Match, families: Sequence[Family], box: Box, size: tuple[int, int]) -> dict[str, Any]:
@@ -174,7 +182,7 @@ def cells(x: Tensor, family: Family, whitening: Whitening, phase: tuple[int, int
     """
     margin = CELL // 2
     x = F.pad(x[None], (margin, margin, margin, margin), mode="reflect")[0]
-    rows, columns = ((side - 2 * margin) // CELL for side in x.shape[-2:])
+    rows, columns = (max((side - 2 * margin) // CELL, 1) for side in x.shape[-2:])
     pieces = [
         x[:, row * CELL : row * CELL + 2 * CELL, column * CELL : column * CELL + 2 * CELL]
         for row in range(rows)
@@ -185,3 +193,27 @@ def cells(x: Tensor, family: Family, whitening: Whitening, phase: tuple[int, int
     cosines = similarities(whitened, family.template.to(x)[None])[:, 0]
     deviation, mean = torch.std_mean(cosines, dim=(1, 2))
     return ((cosines[:, phase[0], phase[1]] - mean) / deviation.clamp_min(1e-8)).view(rows, columns)
+
+
+def draw(score: Score, size: tuple[int, int]) -> NDArray[np.float32]:
+    """The `cells` of a score over a picture (height, width), one value for each 8 pixels: (h, w), in deviations.
+
+    0 where the picture was not looked at, and everywhere if its score is that of a photograph.
+    """
+    shape = tuple(-(-side // PERIOD) for side in size)
+    if "cells" not in score.details:
+        return np.zeros(shape, np.float32)
+    # A border of zeros: what lies outside of the cells is taken from it.
+    values = np.pad(np.array(score.details["cells"], np.float32), 1)
+    left, top, right, bottom = score.details["box"]
+    rows, columns = (
+        _cell_of(shape[axis], start, stop, score.details["scale"], values.shape[axis])
+        for axis, (start, stop) in enumerate(((top, bottom), (left, right)))
+    )
+    return values[np.ix_(rows, columns)]
+
+
+def _cell_of(length: int, start: int, stop: int, scale: float, cells_and_border: int) -> NDArray[np.intp]:
+    """Which cell, counted from 1, each 8th pixel of one side of a picture is in; the border's where it is in none."""
+    centres = (np.arange(length) + 0.5) * PERIOD - start - _middle(stop - start, scale)[0]
+    return (np.floor(centres * scale / CELL).astype(np.intp) + 1).clip(0, cells_and_border - 1)

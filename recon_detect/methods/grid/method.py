@@ -6,8 +6,8 @@ from functools import partial
 from pathlib import Path
 
 from recon_detect.methods.grid.families import SHIPPED, read_families, read_whitening
-from recon_detect.methods.grid.grid import grid
-from recon_detect.methods.method import Method
+from recon_detect.methods.grid.grid import BRIGHTEST, draw, grid
+from recon_detect.methods.method import HeatMap, Method
 
 
 def grid_method(path: Path = SHIPPED) -> Method:
@@ -31,6 +31,7 @@ def grid_method(path: Path = SHIPPED) -> Method:
         columns=tuple(family.name for family in families),
         data=path,
         with_data=grid_method,
+        heat_map=HeatMap(draw, BRIGHTEST),
     )
 
 

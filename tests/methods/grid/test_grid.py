@@ -14,9 +14,11 @@ from recon_detect.cli.app import app
 from recon_detect.errors import UsageError, WeightsCorrupt
 from recon_detect.methods.grid.families import SHIPPED, read_families, read_whitening, write_families
 from recon_detect.methods.grid.fit import best_cosines, left_out, template
-from recon_detect.methods.grid.grid import best_match, cells, in_words
+from recon_detect.methods.grid.grid import best_match, cells, draw, in_words
 from recon_detect.methods.grid.users import fit_files
 from recon_detect.methods.grid.whitening import Whitening, similarities
+from recon_detect.output.heatmap import picture_of
+from recon_detect.results import LIKELY_GENERATED, Score
 
 
 def array(x):
@@ -80,6 +82,42 @@ def test_the_map_tells_where_the_grid_is(family):
     assert seen.shape == (4, 4) and seen[2:].mean() > seen[:2].mean() + 1.5
 
 
+def test_the_heat_map_covers_the_whole_picture(family, pictures):
+    x = torch.cat([photograph(42, 256)[:, :128], generated(43, 256)[:, :128]], 1)
+    save(x, pictures / "half.png")
+    half, other = load_detector("grid", models=family, device="cpu").score(
+        [pictures / "half.png", array(photograph(41))], maps=True, progress=False
+    )
+    assert half.map.shape == (32, 32) and half.map_scale == 6
+    cells_seen = np.array(half.scores["grid"].details["cells"], np.float32)
+    assert np.array_equal(half.map, cells_seen.repeat(8, 0).repeat(8, 1))
+    assert half.map[16:].mean() > half.map[:16].mean() + 1.5
+    assert not other.map.any()
+    assert picture_of(half).size == (256, 256)
+
+
+@pytest.mark.parametrize(
+    ("scale", "box", "size", "covered"),
+    [
+        # Two cells of 64 px across and one down, at half the size: 32 px of the picture each.
+        (2.0, (16, 8, 80, 40), (64, 100), (slice(1, 5), slice(2, 10))),
+        # Only the middle 512 px are looked at, at twice their size.
+        (2.0, (0, 0, 1024, 32), (32, 1024), (slice(0, 4), slice(32, 96))),
+    ],
+)
+def test_the_heat_map_lies_where_the_picture_was_looked_at(scale, box, size, covered):
+    columns = min(box[2] - box[0], 512) * int(scale) // 64
+    score = Score(3.0, details={"cells": [[1.0] * columns], "box": list(box), "scale": scale})
+    expected = np.zeros([-(-side // 8) for side in size])
+    expected[covered] = 1
+    assert np.array_equal(draw(score, size), expected)
+
+
+def test_a_narrow_picture_has_a_cell(family):
+    x = generated(44, 256)[:, :60]
+    assert cells(x, read_families(family)[0], read_whitening(), (0, 0)).shape == (1, 4)
+
+
 def test_left_out_pictures_do_not_help_themselves():
     white = torch.randn(6, 216, 8, 8, generator=torch.Generator().manual_seed(2))
     inside = best_cosines(white, template(white)[None])[:, 0]
@@ -99,6 +137,15 @@ def test_scores_with_a_fitted_family(family, pictures):
     assert np.shape(found.details["cells"]) == (2, 2)
     assert found.remark == "the 8-pixel grid of toy, cropped 0 px across and 2 px down off it"
     assert other.remark == "" and flat.remark == "not enough texture to tell"
+
+
+@pytest.mark.parametrize("combine", ["fisher", "min-p"])
+def test_calibrates_with_another_method(family, pictures, tiny_model, combine):
+    detector = load_detector(["grid", "aeroblade"], models=[family, tiny_model], distance="l2", device="cpu")
+    calibration = detector.calibrate(pictures / "real", fpr=0.5, combine=combine, confidence=0.5, progress=False)
+    assert calibration.combiner.features == ("grid.toy", f"aeroblade.{tiny_model}")
+    row = detector.with_calibration(calibration).score(pictures / "generated" / "20.png", progress=False)[0]
+    assert row.verdict.verdict == LIKELY_GENERATED and row.verdict.decoder == "toy"
 
 
 def test_a_remark_names_the_native_size_of_what_was_resized():
