@@ -16,6 +16,7 @@ from recon_detect.methods.grain.nulls import Nulls, find_nulls
 from recon_detect.methods.method import Method, MethodResult
 from recon_detect.models.needs import Need
 from recon_detect.models.registry import AUTOENCODERS, BACKBONES, expand
+from recon_detect.models.weights import check_name
 from recon_detect.results import MethodInfo, Score
 
 if TYPE_CHECKING:
@@ -132,6 +133,8 @@ def bind(
             f"{method.name} has no model of its own: pass one, such as a folder that 'recon-detect convert "
             "guided-diffusion' wrote, or the hub id of a UNet2DModel"
         )
+    for name in names:
+        check_name(name)
     if Need.NULLS in method.needs:
         nulls = find_nulls(method.name, names)
         return BoundMethod(method, names, nulls.distances[0][0], nulls)

@@ -126,7 +126,22 @@ def find_weights(model: str, *, fetch: bool = True) -> Weights:
         return _in_folder(model, folder)
     if match := _hub_id(model):
         return _find_hub_id(model, match, fetch)
-    raise UnknownName("model", model, [*MODELS, *MODEL_SETS, "a folder", "a hub id owner/name"])
+    raise _unknown_model(model)
+
+
+def check_name(model: str) -> None:
+    """Checks that a model is a row, a folder or has the form of a hub id, before anything is loaded.
+
+    Raises:
+        UnknownName: It is none of these.
+    """
+    if not (model in MODELS or folder_of(model).is_dir() or _hub_id(model)):
+        raise _unknown_model(model)
+
+
+def _unknown_model(model: str) -> UnknownName:
+    """The error of a name that is no model."""
+    return UnknownName("model", model, [*MODELS, *MODEL_SETS, "a folder", "a hub id owner/name"])
 
 
 def find_component(model: str, component: str, filenames: tuple[str, ...]) -> Path:
