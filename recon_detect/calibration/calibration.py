@@ -179,7 +179,7 @@ class Calibration:
         try:
             content, digest = read_content(path)
             return cls._from_dict(content, digest)
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
             if isinstance(error, UsageError):
                 raise
             raise CalibrationError(f"{path}: not a calibration, or damaged ({error})") from error

@@ -173,6 +173,8 @@ def load_reconstructor(
             options = {"local_files_only": True, "use_safetensors": True, **stored}
             dtype_of_weights = chosen if pure else torch.float32
             module = module_class.from_pretrained(weights.folder, torch_dtype=dtype_of_weights, **options)
+        if lacking := [name for name, weight in module.named_parameters() if weight.is_meta]:
+            raise ValueError(f"{len(lacking)} weights are not in the file, such as {lacking[0]}")
     except UsageError:
         raise
     except (OSError, ValueError, RuntimeError, KeyError) as error:
@@ -184,7 +186,7 @@ def _class_name(weights: Weights) -> str:
     path = weights.folder / "config.json"
     try:
         name = json.loads(path.read_text(encoding="utf-8")).get("_class_name")
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise WeightsError(f"{path}: not a diffusers configuration ({error})") from error
     classes = (*ADAPTERS, PixelDiffusion.class_name)
     if name not in classes:

@@ -132,3 +132,9 @@ def test_neighbours_are_checked_alike(data, name, value):
     estimator._tree.__setstate__(tuple(state))
     with pytest.raises(CalibrationError, match="tree of neighbours"):
         check_trees(estimator)
+
+
+def test_json_that_is_nested_too_deep_is_no_calibration(tmp_path):
+    (tmp_path / "cal.json").write_text("[" * 100_000)
+    with pytest.raises(CalibrationError, match="not a calibration"):
+        Calibration.read(tmp_path / "cal.json")

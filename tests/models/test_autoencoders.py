@@ -1,11 +1,13 @@
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 
 import pytest
 import torch
 from conftest import save_model
+from safetensors.torch import save_file
 
 from recon_detect import RunInfo, load_detector
 from recon_detect.errors import UsageError, WeightsError
@@ -249,3 +251,13 @@ def test_a_broken_torchvision_is_treated_as_absent(tmp_path, kl_model):
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.split() == ["2", "CLIPVisionModel"], done.stderr
     assert "torchvision is installed but broken" in done.stderr
+
+
+def test_weights_that_lack_some_and_settings_nested_too_deep_are_weights_errors(tiny_model, tmp_path):
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    save_file({}, folder / "diffusion_pytorch_model.safetensors")
+    with pytest.raises(WeightsError, match=r"weights are not in the file, such as"):
+        load_detector("aeroblade", models=folder, distance="l2", device="cpu")
+    (folder / "config.json").write_text("[" * 100_000)
+    with pytest.raises(WeightsError, match="not a diffusers configuration"):
+        load_detector("aeroblade", models=folder, distance="l2", device="cpu")
