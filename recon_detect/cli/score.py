@@ -190,6 +190,7 @@ def _score(
         )
     hush(outputs.quiet)
     check_file(outputs.file)
+    _check_apart(paths, outputs.file)
     check_folder(outputs.maps)
     sources = Sources(paths)
     detector = _load(options, calibration)
@@ -214,6 +215,16 @@ def _score(
             if not outputs.quiet:
                 print_summary(tally, run, file)
     return FOUND if fail_on and generated else SOME_FAILED if failed else 0
+
+
+def _check_apart(paths: list[str], output: Path | None) -> None:
+    """Checks that the output is none of the inputs.
+
+    Raises:
+        UsageError: It is one, and would be replaced.
+    """
+    if output and output.exists() and any(Path(path).exists() and output.samefile(path) for path in paths):
+        raise UsageError(f"{output} is given as input too, and would be replaced; choose another output")
 
 
 def _load(options: dict[str, Any], calibration: str | None) -> Detector:

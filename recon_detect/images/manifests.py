@@ -17,6 +17,8 @@ from recon_detect.names import path_of
 
 _PATH_COLUMNS = ("path", "file", "filename", "file_name", "image", "image_path")
 _LABEL_COLUMNS = ("label", "class", "target")
+# Bytes that are read of the description of an output.
+_LONGEST_DESCRIPTION = 1_000_000
 _MARKS = (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")
 
 
@@ -57,6 +59,17 @@ def manifest(path: Path, unknown: Counter[str]) -> Iterator[tuple[str, str | Non
             label_column = next((columns[c] for c in _LABEL_COLUMNS if c in columns), None)
             about = {key: value for key, value in row.items() if key not in (path_column, label_column)}
             yield str(row[path_column]).strip(), label, about
+
+
+def folder_of(path: Path) -> Path:
+    """The folder that relative paths in a manifest belong to: its own; of an output the one it was computed in."""
+    description = path.with_name(path.name + ".run.json")
+    try:
+        with description.open("rb") as file:
+            folder = json.loads(file.read(_LONGEST_DESCRIPTION))["folder"]
+        return path.parent / path_of(folder)
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return path.parent
 
 
 def named(folder: Path, name: str) -> Path:

@@ -17,7 +17,7 @@ from PIL import Image
 from recon_detect.errors import InputError, UsageError
 from recon_detect.images.decode import Decoded, decode_opened
 from recon_detect.images.folders import IMAGE_SUFFIXES, image_files, label_inside, left_out_line
-from recon_detect.images.manifests import list_file, manifest, named
+from recon_detect.images.manifests import folder_of, list_file, manifest, named
 from recon_detect.images.picture import image_of_dict
 from recon_detect.images.reading import shown
 
@@ -188,9 +188,10 @@ def _file_or_list(path: Path, left_out: Counter[str] | None) -> Iterator[Source]
             yield _file(named(path.parent, name), None if Path(name).is_absolute() else label_inside(Path(name)))
     elif suffix in (".csv", ".jsonl"):
         unknown: Counter[str] = Counter()
+        folder = folder_of(path)
         for name, label, about in manifest(path, unknown):
             inside = None if Path(name).is_absolute() else label_inside(Path(name))
-            yield _file(named(path.parent, name), label or inside, about)
+            yield _file(named(folder, name), label or inside, about)
         if unknown:
             listed = ", ".join(f"{label!r} {count}" for label, count in unknown.most_common(8))
             log.warning("%s: labels that are not known, whose rows have none: %s", path, listed)

@@ -189,7 +189,8 @@ class PartialFile:
             counts = self._complete(path)
         files = {"files": digest_of(self._wanted)} if self._wanted else {}
         with replacing(self._head_path) as path:
-            path.write_text(json.dumps(self.head | counts | files, indent=2) + "\n", encoding="utf-8")
+            description = self.head | counts | files | {"folder": _way_to_here(self.output.parent)}
+            path.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
         self._file.close()
         self._reader.close()
         self.path.unlink()
@@ -302,3 +303,13 @@ def _one_line(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UsageError(f"{error.filename or path}: cannot be written ({error.strerror or error})") from error
+
+
+def _way_to_here(folder: Path) -> str:
+    """The current folder as seen from that of an output, so that its relative paths can be read back from there."""
+    here = Path.cwd()
+    try:
+        way = os.path.relpath(here, folder.absolute())
+    except ValueError:  # on Windows another drive
+        way = str(here)
+    return written(Path(way).as_posix())

@@ -416,3 +416,10 @@ def test_options_without_a_value_show_no_type(cli):
         types = [line for line in cli(*command.split(), "--help").out.splitlines() if "<bool>" in line]
         assert all("--help" in line for line in types), types
     assert "--version" in cli("--help").out
+
+
+def test_an_output_is_not_its_own_input(cli, tmp_path):
+    output = tmp_path / "a.jsonl"
+    output.write_text('{"path": "a.png"}\n')
+    answer = cli("score", output, "--output", output, "--overwrite", code=2)
+    assert "given as input too" in answer.err and output.read_text() == '{"path": "a.png"}\n'

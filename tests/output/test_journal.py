@@ -6,12 +6,13 @@ import resource
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from conftest import read_jsonl
 
-from recon_detect import Provenance, Row, RunInfo, Source
+from recon_detect import Provenance, Row, RunInfo, Source, find_sources
 from recon_detect.errors import UsageError
 from recon_detect.names import path_of
 from recon_detect.output import Journal, PartialFile
@@ -43,7 +44,9 @@ def test_json_lines_hold_the_rows_as_they_are(tmp_path):
     write(tmp_path / "out.jsonl", *rows)
     assert read_jsonl(tmp_path / "out.jsonl") == [entry.to_dict(RUN.fingerprint) for entry in rows]
     counts = {"images": 2, "failed": 1, "likely_generated": 0}
-    assert json.loads((tmp_path / "out.jsonl.run.json").read_text()) == json.loads(json.dumps(RUN.to_dict() | counts))
+    description = json.loads((tmp_path / "out.jsonl.run.json").read_text())
+    assert (tmp_path / description.pop("folder")).resolve() == Path.cwd()
+    assert description == json.loads(json.dumps(RUN.to_dict() | counts))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out.jsonl", "out.jsonl.run.json"]
 
 
@@ -381,3 +384,22 @@ def test_cells_that_a_spreadsheet_would_run_are_text_where_that_is_asked_for(tmp
         expected = [f"'{name}" for name in names[:-1]] + names[-1:] if safe else names
         assert [entry["path"] for entry in entries] == expected
         assert {entry["score"] for entry in entries} == {"-0.5"}
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.csv"])
+def test_paths_of_an_output_are_read_back_from_where_it_lies(tmp_path, monkeypatch, name):
+    images = tmp_path / "set" / "a.png", tmp_path / "set" / "b.png"
+    images[0].parent.mkdir()
+    for image in images:
+        image.write_bytes(b"x")
+    monkeypatch.chdir(tmp_path)
+    sources = [Source(Path(path), path) for path in ("set/a.png", "set/b.png")]
+    with Journal(Path("results", name), RUN) as journal:
+        for index, source in enumerate(sources):
+            assert journal.lacks(source)
+            journal.add(Row(index, source.id))
+        journal.finish()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    again = [Path(source.id).resolve() for source in find_sources([Path("..", "results", name)])]
+    assert again == [image.resolve() for image in images]
