@@ -1,7 +1,7 @@
 r"""The families of the method `grid`: the statistics of pictures that come with the package.
 
     python -m assets.grid --data ../shared/eval --photographs photographs/ --tables tables/ \
-        --output recon_detect/methods/grid/families.safetensors
+        --output recon_detect/methods/grid/families.safetensors --jpeg recon_detect/audit/jpeg.safetensors
 
 `--photographs` is the folder that `assets.photographs` wrote. Tables are computed once and kept in `--tables`, where
 `benchmarks.grid` finds them too.
@@ -28,8 +28,8 @@ from torch import Tensor
 from benchmarks.common.conditions import parse, prepare
 from benchmarks.common.data import read_manifest
 from recon_detect.atomic import replacing
-from recon_detect.methods.grid.families import Family, write_families
-from recon_detect.methods.grid.fit import Photographs, fit_family
+from recon_detect.methods.grid.families import Family, digest, write_families
+from recon_detect.methods.grid.fit import Photographs, fit_family, template
 from recon_detect.methods.grid.grid import SIDE
 from recon_detect.methods.grid.pictures import STORED
 from recon_detect.methods.grid.statistic import PERIOD, least_side, tables
@@ -218,16 +218,33 @@ def fit(known: Tables, scales: Sequence[float]) -> tuple[list[Family], Whitening
     return families, whitening
 
 
+def jpeg_template(known: Tables, whitening: Whitening) -> Tensor:
+    """The mean direction of photographs that were lossless, stored as JPEG of each of `STORED`: (F, 8, 8)."""
+    photographs = {row["path"] for row in known.rows if row["label"] == "real" and kind_of(row) == "lossless"}
+    return template(whitening(torch.cat([known.of(View(stored), photographs)[0] for stored in STORED])))
+
+
+def write_jpeg_template(path: Path, known: Tables, whitening: Whitening) -> None:
+    """What `recon_detect.audit.jpeg` reads."""
+    card = {"made from": f"lossless photographs as {', '.join(STORED)}", "whitening": digest(whitening)}
+    with replacing(path) as temporary:
+        save_file({"template": jpeg_template(known, whitening).half()}, temporary, metadata=card)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with a manifest.csv")
     parser.add_argument("--photographs", type=Path, help="folder with more photographs and their manifest.csv")
     parser.add_argument("--tables", type=Path, required=True, help="folder for the tables of all pictures")
     parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--jpeg", type=Path, help="file for the template of JPEG, which the audit looks for")
     options = parser.parse_args()
-    families, whitening = fit(Tables(read_pictures(options.data, options.photographs), options.tables), SCALES)
+    known = Tables(read_pictures(options.data, options.photographs), options.tables)
+    families, whitening = fit(known, SCALES)
     write_families(options.output, families, whitening, ship=True)
     print(f"{options.output}: {', '.join(family.name for family in families)}, {options.output.stat().st_size} bytes")
+    if options.jpeg:
+        write_jpeg_template(options.jpeg, known, whitening)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, JpegImagePlugin
 from scipy import fft, ndimage
 
+from recon_detect.audit.jpeg import jpeg_match
 from recon_detect.errors import UsageError
 from recon_detect.images.decode import decode
 from recon_detect.images.jpeg import is_libjpeg
@@ -63,6 +64,7 @@ FEATURES = (
     Feature("blockiness", "blockiness", COMPRESSION),
     Feature("grid_elsewhere", "grid of 8 px elsewhere", PIXELS),
     Feature("zero_coefficients", "vanishing DCT coefficients", COMPRESSION),
+    Feature("jpeg_grid", "grid of JPEG", COMPRESSION),
     Feature("sharpness", "sharpness", PIXELS),
     Feature("fine_detail", "fine detail", PIXELS),
     Feature("brightness", "brightness", PIXELS),
@@ -81,7 +83,7 @@ _C2PA = b"jumdc2pa"
 _XMP_KEYS = ("xmp", "XML:com.adobe.xmp")
 # Photographs that were never compressed, and images as decoders of latent diffusion write them, stay below, but for a
 # few in a hundred (docs/guide/audit.md): they are no sign of JPEG. Zeros of a photograph in JPEG 98 are mostly above.
-_NO_BLOCKS, _NO_ZEROS = 0.05, 0.1
+_NO_BLOCKS, _NO_ZEROS, _NO_JPEG = 0.05, 0.1, 0.1
 
 
 def measure(image: ImageLike, settings: Settings = DEFAULTS) -> dict[str, Value]:
@@ -159,6 +161,8 @@ def _of_pixels(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> dict[str, Value]:
         "brightness": float(grey.mean() / 255),
         "saturation": float(np.ptp(middle, axis=2).mean() / 255),
     }
+    if match := jpeg_match(pixels):
+        values["jpeg_grid"] = max(match[0] - _NO_JPEG, 0.0)
     if min(grey.shape) >= _SMALLEST:
         on, off = _blockiness(grey)
         values |= {

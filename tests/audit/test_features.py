@@ -4,11 +4,14 @@ import zlib
 
 import numpy as np
 import pytest
+import safetensors
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from recon_detect.audit import FEATURES, measure
+from recon_detect.audit.jpeg import TEMPLATE, jpeg_match
 from recon_detect.errors import ImageTooLarge, UnreadableImage, UsageError
+from recon_detect.methods.grid.families import digest, read_whitening
 from recon_detect.settings import Settings
 from tests.audit.sets import encoded, photograph
 
@@ -104,6 +107,28 @@ def test_a_jpeg_cropped_off_its_grid_shows_the_grid_elsewhere():
         jpeg = decoded(encoded(photograph(seed), "jpeg", quality=75))
         on, off = (measure(encoded(jpeg.crop((left, left, 152, 152)))) for left in (0, 3))
         assert off["blockiness"] < on["blockiness"] and off["grid_elsewhere"] > on["grid_elsewhere"]
+
+
+def test_the_grid_of_jpeg_is_found_at_any_place():
+    for seed in range(3):
+        image = photograph(seed, 320)
+        jpeg = decoded(encoded(image, "jpeg", quality=90))
+        plain, on, off = (
+            measure(encoded(one.crop((left, top, 312, 312))))["jpeg_grid"]
+            for one, left, top in ((image, 3, 5), (jpeg, 0, 0), (jpeg, 3, 5))
+        )
+        assert plain == 0 and min(on, off) > 0.03
+
+
+def test_the_grid_of_jpeg_is_where_it_was_cropped():
+    jpeg = np.array(decoded(encoded(photograph(0, 320), "jpeg", quality=75)))
+    assert jpeg_match(jpeg)[1] == (0, 0) and jpeg_match(jpeg[5:, 3:])[1] == (3, 5)
+    assert jpeg_match(np.zeros((40, 80, 3), np.uint8)) is None
+
+
+def test_the_template_of_jpeg_is_whitened_like_tables():
+    with safetensors.safe_open(TEMPLATE, framework="pt") as file:
+        assert file.metadata()["whitening"] == digest(read_whitening())
 
 
 def test_sharpness_and_fine_detail_fall_when_an_image_is_enlarged():
