@@ -37,7 +37,7 @@ class Null:
         trend: (L, 3), the median of each kind as a polynomial of the energy (see `whitening.energy`), constant first.
         bounds: (L, 2), least and greatest energy of the photographs; others are taken for these.
         spread: (L,), deviation of the upper tail about the median.
-        freedom: (L,), degrees of freedom: photographs less coefficients.
+        freedom: (L,), degrees of freedom: photographs less one.
     """
 
     trend: tuple[tuple[float, ...], ...]
@@ -77,8 +77,7 @@ def _fit_kind(
     trend = np.linalg.lstsq(powers, values)[0]
     trend[0] += np.median(values - powers @ trend)
     rest = values - powers @ trend
-    freedom = max(len(values) - _COEFFICIENTS, 1)
-    return tuple(trend.tolist()), (low, high), _spread(rest, freedom), freedom
+    return tuple(trend.tolist()), (low, high), _spread(rest), max(len(values) - 1, 1)
 
 
 def _joined(kinds: NDArray[np.str_]) -> NDArray[np.str_]:
@@ -98,7 +97,6 @@ def _powers(energies: NDArray[np.float64], bounds: tuple[float, float]) -> NDArr
     return np.vander(np.clip(energies, *bounds), _COEFFICIENTS, increasing=True)
 
 
-def _spread(rest: NDArray[np.float64], freedom: int) -> float:
+def _spread(rest: NDArray[np.float64]) -> float:
     """The deviation of the normal distribution whose upper tail is nowhere below that of values about 0."""
-    deviation = np.sqrt(np.square(rest).sum() / freedom)
-    return float(max(deviation, *(np.quantile(rest, _TAIL) / ndtri(_TAIL)), 1e-3))
+    return float(max(rest.std(), *(np.quantile(rest, _TAIL) / ndtri(_TAIL)), 1e-3))
