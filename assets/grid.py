@@ -61,7 +61,7 @@ SCALES = (4 / 3, 2.0, 1.5, 5 / 3)
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How pictures are seen before their tables are computed.
+    """Processing of pictures before their tables are computed.
 
     Attributes:
         condition: See `benchmarks.common.conditions`; or "decoded-" and the name of an autoencoder, which half of the
@@ -78,7 +78,7 @@ class View:
 
     @property
     def name(self) -> str:
-        """Of its file."""
+        """Name of its file."""
         period = "" if self.period == PERIOD else f"-period{self.period}"
         return f"{self.side or 'whole'}-{self.condition}-{self.scale:.4g}{period}.safetensors"
 
@@ -94,12 +94,12 @@ def read_pictures(data: Path, photographs: Path | None) -> list[dict[str, str]]:
 
 
 def family_of(row: dict[str, str]) -> str:
-    """Of a picture: "real", a family, or "other"."""
+    """Family of a picture: "real", a family, or "other"."""
     return "real" if row["label"] == "real" else FAMILIES.get(row["autoencoder"], "other")
 
 
 def kind_of(row: dict[str, str]) -> str:
-    """Of a photograph: as a camera wrote it, or stored losslessly."""
+    """Kind of a photograph: as a camera wrote it, or stored losslessly."""
     return "camera" if row["format"] == "JPEG" else "lossless"
 
 
@@ -112,31 +112,33 @@ def find_tables(rows: Sequence[dict[str, str]], view: View, folder: Path) -> dic
             return dict(zip(paths, stored.get_tensor("tables"), strict=True))
     if view.condition.startswith(DECODED):
         return _keep(file, _decoded(rows, view.condition.removeprefix(DECODED)))
-    found = {}
+    by_path = {}
     for row in rows:
         if view.side and min(int(row["width"]), int(row["height"])) < view.side + PERIOD:
             continue
         x = _seen(Path(row["file"]), view)
         if min(x.shape[-2:]) >= least_side(view.period):
-            found[row["path"]] = tables(x, view.period)
-    return _keep(file, found)
+            by_path[row["path"]] = tables(x, view.period)
+    return _keep(file, by_path)
 
 
-def _keep(file: Path, found: dict[str, Tensor]) -> dict[str, Tensor]:
+def _keep(file: Path, by_path: dict[str, Tensor]) -> dict[str, Tensor]:
     with replacing(file) as temporary:
-        save_file({"tables": torch.stack(list(found.values()))}, temporary, metadata={"paths": json.dumps(list(found))})
-    return found
+        save_file(
+            {"tables": torch.stack(list(by_path.values()))}, temporary, metadata={"paths": json.dumps(list(by_path))}
+        )
+    return by_path
 
 
 def _decoded(rows: Sequence[dict[str, str]], name: str) -> dict[str, Tensor]:
     model = load_reconstructor(find_weights(name), torch.device("cpu"), "float32")
-    found = {}
+    by_path = {}
     for row in [row for row in rows if row["source"] == PACKAGES][::2]:
         x = _seen(Path(row["file"]), View(side=0))[:, OFF_GRID[0] :, OFF_GRID[1] :][None, :, :CROP, :CROP]
         with torch.inference_mode():
             decoded = model.decode(model.encode(x))[0].float().clamp(-1, 1)
-        found[row["path"]] = tables((decoded * 127.5).round() / 127.5)
-    return found
+        by_path[row["path"]] = tables((decoded * 127.5).round() / 127.5)
+    return by_path
 
 
 def _seen(path: Path, view: View) -> Tensor:
@@ -161,28 +163,28 @@ class Tables:
     def of(self, view: View, paths: set[str] | None) -> tuple[Tensor, list[str]]:
         """(N, F, 8, 8) and the paths of those of the pictures that are large enough; None asks for all."""
         every = find_tables(self.rows, view, self.folder)
-        found = {path: table for path, table in every.items() if paths is None or path in paths}
-        return torch.stack(list(found.values())), list(found)
+        chosen = {path: table for path, table in every.items() if paths is None or path in paths}
+        return torch.stack(list(chosen.values())), list(chosen)
 
     def pixels(self, view: View, paths: Sequence[str]) -> Tensor:
-        """Of how many pixels the tables of some pictures are: (N,)."""
+        """Number of pixels that each table of some pictures is a mean of: (N,)."""
         rows = {row["path"]: row for row in self.rows}
         sides = [[view.side or int(rows[path][name]) for name in ("width", "height")] for path in paths]
         resized = math.prod(value for name, value in parse(view.condition) if name in ("resize", "bicubic"))
         return torch.tensor(sides).mul(resized * view.scale).clamp(max=SIDE).prod(1)
 
 
-def fit_whitening(known: Tables, photographs: set[str], period: int = PERIOD) -> Whitening:
-    """From photographs as they are and as JPEG; of the control with another period, as they are."""
+def fit_whitening(cache: Tables, photographs: set[str], period: int = PERIOD) -> Whitening:
+    """Fits photographs as they are and as JPEG; of the control with another period, as they are."""
     views = [View(condition) for condition in WHITENED] if period == PERIOD else [View(period=period)]
-    return Whitening.fit(torch.cat([known.of(view, photographs)[0] for view in views]))
+    return Whitening.fit(torch.cat([cache.of(view, photographs)[0] for view in views]))
 
 
 def compared(
-    known: Tables, photographs: set[str], whitening: Whitening, scale: float = 1.0, period: int = PERIOD
+    cache: Tables, photographs: set[str], whitening: Whitening, scale: float = 1.0, period: int = PERIOD
 ) -> Photographs:
     """The photographs that pictures are compared with at a scale."""
-    kinds = {row["path"]: kind_of(row) for row in known.rows}
+    kinds = {row["path"]: kind_of(row) for row in cache.rows}
     if period != PERIOD:
         views = [View(period=period)]
     elif scale == 1:
@@ -191,23 +193,23 @@ def compared(
         views = [View(scale=scale), View(f"bicubic-{1 / scale:.3g}", scale=scale)]
     seen, pixels, names = [], [], []
     for view in views:
-        found, paths = known.of(view, photographs)
-        seen.append(whitening(found))
-        pixels.append(known.pixels(view, paths))
+        of_view, paths = cache.of(view, photographs)
+        seen.append(whitening(of_view))
+        pixels.append(cache.pixels(view, paths))
         names += [kinds[path] if view.condition == "png" else view.condition for path in paths]
     return Photographs(torch.cat(seen), torch.cat(pixels), names)
 
 
-def fit(known: Tables, scales: Sequence[float]) -> tuple[list[Family], Whitening]:
+def fit(cache: Tables, scales: Sequence[float]) -> tuple[list[Family], Whitening]:
     """All families, on all photographs."""
-    photographs = {row["path"] for row in known.rows if row["label"] == "real"}
-    whitening = fit_whitening(known, photographs)
-    nulls = {scale: compared(known, photographs, whitening, scale) for scale in (1.0, *scales)}
+    photographs = {row["path"] for row in cache.rows if row["label"] == "real"}
+    whitening = fit_whitening(cache, photographs)
+    nulls = {scale: compared(cache, photographs, whitening, scale) for scale in (1.0, *scales)}
     families = []
     for name in dict.fromkeys(FAMILIES.values()):
-        rows = [row for row in known.rows if family_of(row) == name]
+        rows = [row for row in cache.rows if family_of(row) == name]
         pictures = {row["path"] for row in rows}
-        seen = torch.cat([known.of(view, pictures)[0] for view in (View(), View(side=0))])
+        seen = torch.cat([cache.of(view, pictures)[0] for view in (View(), View(side=0))])
         card = {
             "made from": "pictures of generators",
             "pictures": len(pictures),

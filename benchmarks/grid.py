@@ -24,12 +24,12 @@ from torch import Tensor
 from assets.grid import CROP, FAMILIES, SCALES, Tables, View, compared, family_of, fit_whitening, kind_of, read_pictures
 from benchmarks.common.data import RESULTS, write_table
 from benchmarks.common.metrics import auroc, score_interval
-from recon_detect.methods.grain.contrasts import corrected
+from recon_detect.methods.grain.contrasts import REMARKABLE, corrected
 from recon_detect.methods.grid.fit import Photographs, best_cosines, template
-from recon_detect.methods.grid.grid import AS_IT_IS
+from recon_detect.methods.grid.grid import AS_IT_IS, rank
 from recon_detect.methods.grid.null import Null
 from recon_detect.methods.grid.statistic import PERIOD
-from recon_detect.methods.grid.whitening import Whitening, energy, unit
+from recon_detect.methods.grid.whitening import Whitening, energy, similarities, unit
 
 NAMES = tuple(dict.fromkeys(FAMILIES.values()))
 # Which have an autoencoder here that photographs can go through: file of their tables by family.
@@ -45,7 +45,11 @@ CONDITIONS = {
     "resized 0.5, scale known": [View("bicubic-0.5", scale=2.0)],
     "PNG, up to 1024 px": [View(side=0)],
     "JPEG 90, up to 1024 px": [View("jpeg-90", side=0)],
+    "PNG, all scales": [View(scale=scale) for scale in (1.0, *SCALES)],
+    "PNG, up to 1024 px, half of the prior": [View(side=0)],
 }
+# Deviates of these have the share of the prior that the method gives their scale.
+SEARCHED = ("resized 0.75, blind", "PNG, all scales", "PNG, up to 1024 px, half of the prior")
 
 # From cosines (N, K) and energies (N,) to what is held against photographs.
 Statistic = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
@@ -58,17 +62,20 @@ STATISTICS: dict[str, Statistic] = {
 
 @dataclass
 class Scores:
-    """Deviates (K families) of every picture under one condition, one row for each half of the photographs it has."""
+    """Deviates and ranks (2, K families) of every picture under one condition, one for each half of the photographs.
+
+    The family of the highest rank names the picture.
+    """
 
     by_path: dict[str, list[NDArray[np.float64]]] = field(default_factory=dict)
 
     def mean(self) -> dict[str, NDArray[np.float64]]:
-        """(K,) by path."""
+        """Means (2, K) by path."""
         return {path: np.mean(rows, axis=0) for path, rows in self.by_path.items()}
 
 
 def group_of(row: dict[str, str]) -> str:
-    """What is on one side of every split: the source; of pictures by GPT-4o the case."""
+    """Group of pictures on one side of every split: a source; of pictures by GPT-4o a case."""
     case = re.search(r"\d+", row["source_path"]) if "GPT-4o" in row["autoencoder"] else None
     return f"{row['source']} {case[0] if case else ''}"
 
@@ -90,22 +97,27 @@ def of_period(period: int) -> list[View]:
 
 
 def templates_of(
-    known: Tables, whitening: Whitening, made_from: str, period: int = PERIOD
+    cache: Tables, whitening: Whitening, made_from: str, period: int = PERIOD
 ) -> Iterator[tuple[str, str, Tensor]]:
     """Family, group that was left out (empty: none), and template (F, 8, 8)."""
+    if made_from == "both":
+        decoded = {name: one for name, _, one in templates_of(cache, whitening, "decoders")}
+        for name, group, one in templates_of(cache, whitening, "images"):
+            yield name, group, unit((one + decoded.get(name, one))[None])[0]
+        return
     generator = torch.Generator().manual_seed(0)
     for name in NAMES:
         if made_from == "decoders":
             if name in DECODERS:
-                stored = known.of(View(f"decoded-{DECODERS[name]}"), None)[0]
+                stored = cache.of(View(f"decoded-{DECODERS[name]}"), None)[0]
                 yield name, "", template(whitening(stored))
             continue
         if made_from == "random":
             yield name, "", unit(torch.randn(1, *whitening.features.shape[:1], 8, 8, generator=generator))[0]
             continue
-        rows = {row["path"]: group_of(row) for row in known.rows if family_of(row) == name}
-        views = [known.of(view, set(rows)) for view in of_period(period)]
-        seen = whitening(torch.cat([found for found, _ in views]))
+        rows = {row["path"]: group_of(row) for row in cache.rows if family_of(row) == name}
+        views = [cache.of(view, set(rows)) for view in of_period(period)]
+        seen = whitening(torch.cat([of_view for of_view, _ in views]))
         groups = np.array([rows[path] for _, paths in views for path in paths])
         for group in ("", *dict.fromkeys(groups.tolist())):
             rest = torch.from_numpy(groups != group)
@@ -114,35 +126,67 @@ def templates_of(
 
 
 def scores(
-    known: Tables,
+    cache: Tables,
     views: Sequence[View],
     made_from: str = "images",
     statistic: Statistic = STATISTICS["cosine"],
     period: int = PERIOD,
+    searched: bool = False,
 ) -> dict[str, NDArray[np.float64]]:
-    """Cross-fitted deviates (K,) of the pictures under one condition, the best of its views; NaN where unknown."""
+    """Cross-fitted deviates and ranks (2, K) of the pictures under one condition, the best of its views.
+
+    NaN where a family has no template. Those of a scale that was `searched` are corrected for its share of the prior.
+    """
     result = Scores()
-    rows = {row["path"]: row for row in known.rows}
-    for fitted, scored in halves(known.rows):
-        whitening = fit_whitening(known, fitted, period)
-        entries = list(templates_of(known, whitening, made_from, period))
+    rows = {row["path"]: row for row in cache.rows}
+    for fitted, scored in halves(cache.rows):
+        whitening = fit_whitening(cache, fitted, period)
+        entries = list(templates_of(cache, whitening, made_from, period))
         stack = torch.stack([one for _, _, one in entries])
         column = {(name, group): number for number, (name, group, _) in enumerate(entries)}
         of_views = []
         for view in views:
-            photographs = compared(known, fitted, whitening, view.scale, period)
-            tested, paths = known.of(view, {path for path, row in rows.items() if row["label"] != "real"} | scored)
-            seen = Photographs(whitening(tested), known.pixels(view, paths), ())
+            photographs = compared(cache, fitted, whitening, view.scale, period)
+            tested, paths = cache.of(view, {path for path, row in rows.items() if row["label"] != "real"} | scored)
+            seen = Photographs(whitening(tested), cache.pixels(view, paths), ())
             z = _deviates(seen, photographs, stack, statistic)
-            if len(views) > 1:
+            ranks = rank(z, best_cosines(seen.tables, stack))
+            if searched:
                 z = corrected(z, AS_IT_IS if view.scale == 1 else (1 - AS_IT_IS) / len(SCALES))
-            of_views.append(dict(zip(paths, z, strict=True)))
+            of_views.append(dict(zip(paths, np.stack([z, ranks], axis=1), strict=True)))
         for path in of_views[0]:
-            z = np.max([of_view[path] for of_view in of_views if path in of_view], axis=0)
             group = group_of(rows[path])
-            numbers = [column.get((name, group), column.get((name, ""))) for name in NAMES]
-            result.by_path.setdefault(path, []).append(np.array([np.nan if n is None else z[n] for n in numbers]))
+            numbers = [column.get((name, group), column.get((name, ""), -1)) for name in NAMES]
+            trials = [of_view[path][:, numbers] for of_view in of_views if path in of_view]
+            best = max(trials, key=lambda trial: trial[0].max())
+            both = np.stack([np.max([trial[0] for trial in trials], axis=0), best[1]])
+            result.by_path.setdefault(path, []).append(np.where(np.array(numbers) < 0, np.nan, both))
     return result.mean()
+
+
+def phases(cache: Tables) -> list[dict[str, Any]]:
+    """Rows of the table of the places of the grid in crops that are on it, by kind of template and family."""
+    whitening = fit_whitening(cache, {row["path"] for row in cache.rows if row["label"] == "real"})
+    table = []
+    for made_from in ("images", "decoders", "both"):
+        templates = {(name, group): one for name, group, one in templates_of(cache, whitening, made_from)}
+        for side in (CROP, 0):
+            for name in DECODERS:
+                rows = {row["path"]: group_of(row) for row in cache.rows if family_of(row) == name}
+                seen, paths = cache.of(View(side=side), set(rows))
+                ones = [templates.get((name, rows[path]), templates.get((name, ""))) for path in paths]
+                cosines = [
+                    similarities(whitening(x[None]), y[None]) for x, y in zip(seen, ones, strict=True) if y is not None
+                ]
+                places = torch.stack([each.flatten().argmax() for each in cosines])
+                counts = places.bincount(minlength=PERIOD**2)
+                table.append({
+                    "template": made_from, "side": side or "up to 1024", "family": name, "images": len(places),
+                    "at the origin": round(float(counts[0]) / len(places), 4),
+                    "at the most frequent place": round(float(counts.max()) / len(places), 4),
+                    "chance": round(1 / PERIOD**2, 4),
+                })  # fmt: skip
+    return table
 
 
 def _deviates(
@@ -161,50 +205,53 @@ def _deviates(
 
 
 def pooled(deviates: dict[str, NDArray[np.float64]]) -> dict[str, float]:
-    """The best of the families of each picture, corrected for their number."""
+    """The best of the families of each picture (2, K), corrected for their number."""
     result = {}
-    for path, z in deviates.items():
+    for path, (z, _) in deviates.items():
         z = z[np.isfinite(z)]
         result[path] = float(corrected(z.max(keepdims=True), 1 / len(z))[0])
     return result
 
 
-def detection(known: Tables, title: str, label: str, deviates: dict[str, NDArray[np.float64]]) -> list[dict[str, Any]]:
+def detection(cache: Tables, title: str, label: str, deviates: dict[str, NDArray[np.float64]]) -> list[dict[str, Any]]:
     """Rows of the table of one condition and statistic: AUROC by family, against lossless and camera photographs."""
     score = pooled(deviates)
-    rows = {row["path"]: row for row in known.rows if row["path"] in score}
+    rows = {row["path"]: row for row in cache.rows if row["path"] in score}
     table = []
+    groups = {name: [p for p, r in rows.items() if family_of(r) == name] for name in NAMES}
+    first = {name: [p for p in paths if "added" not in rows[p]["note"]] for name, paths in groups.items()}
+    groups |= {f"{name}, first set": paths for name, paths in first.items()}
+    groups["first set"] = [path for paths in first.values() for path in paths]
+    groups["all"] = [p for p, r in rows.items() if r["label"] != "real"]
     for against in ("lossless", "camera"):
         real = np.array([score[p] for p, r in rows.items() if r["label"] == "real" and kind_of(r) == against])
-        groups = {name: [p for p, r in rows.items() if family_of(r) == name] for name in NAMES}
-        groups["first set"] = [
-            p for p, r in rows.items() if family_of(r) in NAMES and "added" not in r["note"] and r["label"] != "real"
-        ]
-        groups["all"] = [p for p, r in rows.items() if r["label"] != "real"]
         for name, paths in groups.items():
             generated = np.array([score[p] for p in paths])
             if not len(generated) or not len(real):
                 continue
             value = auroc(real, generated)
             low, high = score_interval("auroc", value, len(real), len(generated))
-            named = [NAMES[int(np.nanargmax(deviates[p]))] == family_of(rows[p]) for p in paths]
+            right = {p: NAMES[int(np.nanargmax(deviates[p][1]))] == family_of(rows[p]) for p in paths
+                     if family_of(rows[p]) in NAMES}  # fmt: skip
+            named = [hit for path, hit in right.items() if score[path] >= REMARKABLE]
             table.append({
                 "condition": title, "statistic": label, "family": name, "photographs": against, "real": len(real),
                 "generated": len(generated), "auroc": round(value, 4), "low": round(low, 4), "high": round(high, 4),
                 **{f"tpr at nominal {rate:g}": round(float((generated > _threshold(rate)).mean()), 4)
                    for rate in NOMINAL},
-                "family right": round(float(np.mean(named)), 4),
+                "with a family": len(right), "family right": round(float(np.mean([*right.values()])), 4),
+                "named": len(named), "right of named": round(float(np.mean(named)), 4) if named else "",
             })  # fmt: skip
     return table
 
 
-def false_positives(known: Tables, title: str, deviates: dict[str, NDArray[np.float64]]) -> list[dict[str, Any]]:
+def false_positives(cache: Tables, title: str, deviates: dict[str, NDArray[np.float64]]) -> list[dict[str, Any]]:
     """Rows of the table of false positives under one condition."""
     score = pooled(deviates)
     table = []
     for kind in ("lossless", "camera"):
         real = [
-            score[r["path"]] for r in known.rows if r["label"] == "real" and kind_of(r) == kind and r["path"] in score
+            score[r["path"]] for r in cache.rows if r["label"] == "real" and kind_of(r) == kind and r["path"] in score
         ]
         if real:
             rates = {
@@ -228,21 +275,23 @@ def main() -> None:
     parser.add_argument("--conditions", nargs="+", default=list(CONDITIONS), choices=list(CONDITIONS))
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder for the tables of results")
     options = parser.parse_args()
-    known = Tables(read_pictures(options.data, options.photographs), options.tables)
-    found: list[dict[str, Any]] = []
+    cache = Tables(read_pictures(options.data, options.photographs), options.tables)
+    detected: list[dict[str, Any]] = []
     wrong: list[dict[str, Any]] = []
     for title in options.conditions:
-        deviates = scores(known, CONDITIONS[title])
-        found += detection(known, title, "cosine", deviates)
-        wrong += false_positives(known, title, deviates)
+        deviates = scores(cache, CONDITIONS[title], searched=title in SEARCHED)
+        detected += detection(cache, title, "cosine", deviates)
+        wrong += false_positives(cache, title, deviates)
     for label in ("raw score", "energy"):
-        found += detection(known, "PNG", label, scores(known, [View()], statistic=STATISTICS[label]))
-    for label, made_from in (("random template", "random"), ("decoder-made", "decoders")):
-        found += detection(known, "PNG", label, scores(known, [View()], made_from=made_from))
-    found += detection(known, "PNG", "period 7", scores(known, [View(period=7)], period=7))
+        detected += detection(cache, "PNG", label, scores(cache, [View()], statistic=STATISTICS[label]))
+    for label, made_from in (("random template", "random"), ("decoder-made", "decoders"), ("both", "both")):
+        for title in ("PNG", "off the grid", "PNG, up to 1024 px") if made_from != "random" else ("PNG",):
+            detected += detection(cache, title, label, scores(cache, CONDITIONS[title], made_from=made_from))
+    detected += detection(cache, "PNG", "period 7", scores(cache, [View(period=7)], period=7))
     conditions = f"cross-fitted halves of the photographs, templates of other sources; {CROP} px unless stated"
-    write_table(options.output / "grid-detection.csv", conditions, found)
+    write_table(options.output / "grid-detection.csv", conditions, detected)
     write_table(options.output / "grid-false-positives.csv", conditions, wrong)
+    write_table(options.output / "grid-phases.csv", "crops on the grid; templates of other sources", phases(cache))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the method `grid` costs beside one pass of a tiny autoencoder, paired in one run.
+"""Cost of the method `grid` beside one pass of a tiny autoencoder, paired in one run.
 
 python -m benchmarks.speed.grid --threads 2
 """
@@ -22,7 +22,7 @@ from recon_detect.models.weights import find_weights
 
 
 def ways(autoencoder: str) -> dict[str, Callable[[], Any]]:
-    """What is timed, by name: each on noise, so that a search tries all scales."""
+    """Timed calls by name: each on noise, so that a search tries all scales."""
     generator = torch.Generator().manual_seed(0)
     small, large = (torch.rand(3, side, side, generator=generator) * 2 - 1 for side in (320, 1024))
     families, whitening = read_families(), read_whitening()

@@ -90,7 +90,7 @@ def read_families(path: Path = SHIPPED) -> tuple[Family, ...]:
 
 
 def write_families(path: Path, families: Sequence[Family], whitening: Whitening, *, ship: bool = False) -> None:
-    """What `read_families` reads; with the whitening itself if it is the file to `ship`."""
+    """Writes what `read_families` reads; with the whitening itself if it is the file to `ship`."""
     tensors = {f"template.{family.name}": family.template.half().contiguous() for family in families}
     if ship:
         tensors |= {"whitening.features": whitening.features, "whitening.harmonics": whitening.harmonics}
@@ -115,5 +115,5 @@ def digest(whitening: Whitening) -> str:
 
 
 def _null(row: Mapping[str, Any]) -> Null:
-    low, high = row["bounds"]
-    return Null(tuple(row["trend"]), (low, high), tuple(row["shift"]), tuple(row["spread"]))
+    bounds = tuple((low, high) for low, high in row["bounds"])
+    return Null(tuple(map(tuple, row["trend"])), bounds, tuple(row["spread"]), tuple(row["freedom"]))

@@ -56,7 +56,7 @@ def fit_family(
 
 
 def fit_null(one: Tensor, photographs: Photographs) -> Null:
-    """How photographs compare with a template (F, 8, 8)."""
+    """Distribution of photographs about a template (F, 8, 8)."""
     cosines = best_cosines(photographs.tables, one[None])[:, 0]
     return Null.fit(cosines, energy(photographs.tables, photographs.pixels).double().numpy(), photographs.kinds)
 

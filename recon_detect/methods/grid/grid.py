@@ -17,7 +17,7 @@ from recon_detect.evidence.texture import ENOUGH, textured_blocks
 from recon_detect.methods.grain.contrasts import REMARKABLE, corrected, pooled
 from recon_detect.methods.grain.crops import most_textured
 from recon_detect.methods.grain.search import DECISIVE
-from recon_detect.methods.grid.null import LEAST_ENERGY
+from recon_detect.methods.grid.null import LEAST_ENERGY, SMALL
 from recon_detect.methods.grid.statistic import PERIOD, least_side, tables
 from recon_detect.methods.grid.whitening import Whitening, energy, similarities
 from recon_detect.methods.method import MethodResult
@@ -51,7 +51,7 @@ class Match:
 
     Attributes:
         z: (K,), by family: standard deviations of photographs, corrected for the scales.
-        family: Number of the best.
+        family: Number of the one of the highest `rank` at this scale.
         scale: By which the picture was scaled.
         phase: (down, across), where the grid's origin lies in the scaled picture, modulo 8.
     """
@@ -83,13 +83,13 @@ def grid(e: Evidence, families: Sequence[Family], whitening: Whitening) -> Metho
                 details[image] = describe(match, families, box, (x.shape[-2], x.shape[-1]))
                 seen = cells(scaled(part, match.scale), families[match.family], whitening, match.phase)
                 details[image]["cells"] = [[round(value, 1) for value in row] for row in seen.tolist()]
-    score = np.where([bool(found) for found in details], pooled(per_family), 0.0)
-    remarks = [in_words(value, found) for value, found in zip(score.tolist(), details, strict=True)]
+    score = np.where([bool(entry) for entry in details], pooled(per_family), 0.0)
+    remarks = [in_words(value, entry) for value, entry in zip(score.tolist(), details, strict=True)]
     return MethodResult(per_family, score, details, remarks)
 
 
 def fits(x: Tensor) -> bool:
-    """Whether a picture (3, H, W) is large enough to have a table."""
+    """Tells if a picture (3, H, W) is large enough to have a table."""
     return min(x.shape[-2:]) >= least_side()
 
 
@@ -104,29 +104,38 @@ def best_match(x: Tensor, families: Sequence[Family], whitening: Whitening) -> M
         part = scaled(x, scale)
         if scale != 1 and min(part.shape[-2:]) < LEAST_SEARCHED:
             continue
-        z, phases, energy_at_scale = compare(part, families, scale, whitening)
+        z, cosines, phases, energy_at_scale = compare(part, families, scale, whitening)
         if scale == 1 and energy_at_scale < LEAST_ENERGY:
             return None
+        family = int(rank(z, cosines).argmax())
         z = corrected(z, AS_IT_IS if scale == 1 else (1 - AS_IT_IS) / (len(scales) - 1))
-        trials.append((z, scale, phases))
+        trials.append((z, scale, family, phases[family]))
         if pooled(z[None])[0] > DECISIVE:
             break
-    z, scale, phases = max(trials, key=lambda trial: trial[0].max())
-    family = int(z.argmax())
-    return Match(np.max([trial[0] for trial in trials], axis=0), family, scale, phases[family])
+    _, scale, family, phase = max(trials, key=lambda trial: trial[0].max())
+    return Match(np.max([trial[0] for trial in trials], axis=0), family, scale, phase)
+
+
+def rank(z: NDArray[np.float64], cosines: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Order of families for the name of a picture, from deviates and cosines of one shape.
+
+    The deviate alone prefers templates that photographs vary little about, the cosine alone those that are like many.
+    """
+    result: NDArray[np.float64] = z + np.log(np.maximum(cosines, SMALL))
+    return result
 
 
 def compare(
     x: Tensor, families: Sequence[Family], scale: float, whitening: Whitening
-) -> tuple[NDArray[np.float64], list[tuple[int, int]], float]:
-    """Deviates of photographs (K,) of a picture (3, H, W) that was brought to a scale, K phases, and its energy."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64], list[tuple[int, int]], float]:
+    """Deviates and best cosines (K,) of a picture (3, H, W) that was brought to a scale, K phases, and its energy."""
     whitened = whitening(tables(x))[None]
     templates = torch.stack([family.template for family in families]).to(x)
     cosines = similarities(whitened, templates)[0].flatten(1)
     values, phases = (part.tolist() for part in cosines.max(1))
     of_picture = float(energy(whitened, x.new_tensor([x[0].numel()])))
     z = [family.nulls[scale].deviates([value], [of_picture])[0] for family, value in zip(families, values, strict=True)]
-    return np.array(z), [divmod(phase, PERIOD) for phase in phases], of_picture
+    return np.array(z), np.array(values), [divmod(phase, PERIOD) for phase in phases], of_picture
 
 
 def cut(x: Tensor, box: Box) -> Tensor:
@@ -152,7 +161,7 @@ def _middle(side: int, scale: float) -> tuple[int, int]:
 
 
 def describe(match: Match, families: Sequence[Family], box: Box, size: tuple[int, int]) -> dict[str, Any]:
-    """What the best match says about a picture (height, width), should it be generated."""
+    """Details of the best match for a picture (height, width), should it be generated."""
     down, across = ((-phase) % PERIOD for phase in match.phase)
     return {
         "family": families[match.family].name,
@@ -176,9 +185,9 @@ def in_words(score: float, details: dict[str, Any]) -> str:
 
 
 def cells(x: Tensor, family: Family, whitening: Whitening, phase: tuple[int, int]) -> Tensor:
-    """How far the phase stands out among all 64 in each cell of a picture (3, H, W): (rows, columns), in deviations.
+    """Map of how far the phase stands out among all 64 in each cell of a picture (3, H, W), in deviations.
 
-    The cells of 64 px overlap by what the statistic needs around each pixel.
+    The map has (rows, columns); the cells of 64 px overlap by what the statistic needs around each pixel.
     """
     margin = CELL // 2
     x = F.pad(x[None], (margin, margin, margin, margin), mode="reflect")[0]

@@ -23,7 +23,7 @@ LEAST_PHOTOGRAPHS = 10
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """What came of a fit.
+    """Outcome of a fit.
 
     Attributes:
         name: Of the family.

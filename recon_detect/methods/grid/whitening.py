@@ -28,7 +28,7 @@ class Whitening:
 
     @classmethod
     def fit(cls, tables: Tensor) -> Self:
-        """From the tables (N, F, 8, 8) of photographs, which then have a mean square of 1."""
+        """Fits the tables (N, F, 8, 8) of photographs, which then have a mean square of 1."""
         spectrum = torch.fft.rfft2(tables.double())
         power = spectrum.abs().square().mean((0, 1))
         flat = tables.double().transpose(0, 1).flatten(1)

@@ -14,7 +14,7 @@ from recon_detect.cli.app import app
 from recon_detect.errors import UsageError, WeightsCorrupt
 from recon_detect.methods.grid.families import SHIPPED, read_families, read_whitening, write_families
 from recon_detect.methods.grid.fit import best_cosines, left_out, template
-from recon_detect.methods.grid.grid import best_match, cells, draw, in_words
+from recon_detect.methods.grid.grid import best_match, cells, draw, in_words, rank
 from recon_detect.methods.grid.users import fit_files
 from recon_detect.methods.grid.whitening import Whitening, similarities
 from recon_detect.output.heatmap import picture_of
@@ -151,6 +151,12 @@ def test_calibrates_with_another_method(family, pictures, tiny_model, combine):
 def test_a_remark_names_the_native_size_of_what_was_resized():
     details = {"family": "sd", "scale": 1.3333, "native_size": [512, 768], "offset": [0, 0]}
     assert in_words(4.0, details) == "the 8-pixel grid of sd at 512x768"
+
+
+def test_the_name_is_not_that_of_the_narrowest_template_alone():
+    z, cosines = np.array([9.0, 9.2, 2.0]), np.array([0.6, 0.3, 0.9])
+    assert rank(z, cosines).argmax() == 0
+    assert rank(np.array([9.0, 12.0, 2.0]), cosines).argmax() == 1
 
 
 def test_the_package_has_families():

@@ -41,3 +41,36 @@ def test_smooth_pictures_tell_nothing():
     null = Null.fit(*photographs(300), ["lossless"] * 300)
     assert null.deviates([0.9, 0.9], [LEAST_ENERGY - 0.1, 0.0]).tolist()[0] == 0
     assert null.deviates([0.9], [0.0])[0] > 5
+
+
+def test_each_kind_follows_its_energy():
+    cosines, energies = photographs(300)
+    camera = np.linspace(0, 4, 100)
+    noise = 0.25 * np.random.default_rng(3).standard_normal(100)
+    null = Null.fit(
+        np.r_[cosines, np.exp(-2.7 + 0.5 * camera + noise)],
+        np.r_[energies, camera],
+        ["lossless"] * 300 + ["camera"] * 100,
+    )
+    # Strong grids of JPEG are those of many camera files, and are compared with these.
+    assert abs(null.deviates([np.exp(-2.7 + 0.5 * 3.5)], [3.5])[0]) < 0.5
+    assert null.deviates([np.exp(-2.7 + 0.5 * 3.5)], [0.0])[0] > 3
+
+
+def test_few_photographs_know_no_far_tail():
+    cosines, energies = photographs(1000)
+    many = Null.fit(cosines, energies, ["lossless"] * 1000)
+    few = Null(many.trend, many.bounds, many.spread, (10,))
+    far, near = np.exp(-2.7 + np.array([5, 0.5]) * 0.25)
+    assert few.deviates([far], [0.0])[0] < 0.75 * many.deviates([far], [0.0])[0]
+    assert few.deviates([near], [0.0])[0] > 0.9 * many.deviates([near], [0.0])[0]
+    assert np.isfinite(few.deviates([1.0, 1e-9], [0.0, 0.0])).all()
+
+
+def test_small_kinds_are_taken_together():
+    cosines, energies = photographs(32)
+    kinds = ["jpeg-90"] * 20 + ["camera"] * 6 + ["lossless"] * 6
+    assert len(Null.fit(cosines, energies, kinds).spread) == 2
+    # Too few even together: they decide only where there is nothing else.
+    assert len(Null.fit(cosines[:23], energies[:23], kinds[:23]).spread) == 1
+    assert len(Null.fit(cosines[20:24], energies[20:24], kinds[20:24]).spread) == 1
