@@ -1,4 +1,4 @@
-"""What the method `grid` costs beside one pass of a tiny autoencoder, paired in one run.
+"""Cost of the method `grid` beside one pass of a tiny autoencoder, paired in one run.
 
 python -m benchmarks.speed.grid --threads 2
 """
