@@ -50,7 +50,7 @@ def table_of(image: Image.Image) -> Tensor:
 
 
 def cosines(images: list[Image.Image], templates: tuple[Tensor, Tensor], *, halved: bool) -> NDArray[np.float64]:
-    """With the template that the half of an image was not used for, or the mean of both."""
+    """Best cosines (N,) with the template that the half of an image was not used for, or the mean of both."""
     both = best_cosines(torch.stack([table_of(image) for image in images]), torch.stack(templates))
     return both[np.arange(len(both)), 1 - np.arange(len(both)) % 2] if halved else both.mean(1)
 
@@ -81,7 +81,7 @@ def main() -> None:
     sets |= {"camera JPEG": moved(read("real", "JPEG")), "none: generated": moved(read("generated", "PNG"))}
     plain = moved(photographs)
     reference = {"grid of JPEG": cosines(plain, (first, second), halved=True), "grid elsewhere": elsewhere(plain)}
-    found = []
+    lines = []
     for name, images in sets.items():
         values = {
             "grid of JPEG": cosines(images, (first, second), halved=name in STORED),
@@ -92,14 +92,14 @@ def main() -> None:
             value = auroc(reference[measurement], of_images)
             low, high = score_interval("auroc", value, len(plain), len(images))
             line |= {measurement: round(value, 3), f"{measurement}, 95 %": f"{low:.3f} to {high:.3f}"}
-        found.append({**line, "above 0.1": round(float((values["grid of JPEG"] > 0.1).mean()), 3), "n": len(images)})
-        print(found[-1], flush=True)
+        lines.append({**line, "above 0.1": round(float((values["grid of JPEG"] > 0.1).mean()), 3), "n": len(images)})
+        print(lines[-1], flush=True)
     above = float((reference["grid of JPEG"] > 0.1).mean())
     write_table(
         options.output,
         f"AUROC against {len(plain)} photographs that were never compressed, of which {above:.3f} have a cosine above "
         f"0.1; PNG crops of {CROP} px, off the grid; template of JPEG 95, 90 and 75 from the other half",
-        found,
+        lines,
     )
 
 

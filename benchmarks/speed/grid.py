@@ -22,7 +22,7 @@ from recon_detect.models.weights import find_weights
 
 
 def ways(autoencoder: str) -> dict[str, Callable[[], Any]]:
-    """Timed calls by name: each on noise, so that a search tries all scales."""
+    """Timed functions by name: each on noise, so that a search tries all scales."""
     generator = torch.Generator().manual_seed(0)
     small, large = (torch.rand(3, side, side, generator=generator) * 2 - 1 for side in (320, 1024))
     families, whitening = read_families(), read_whitening()
