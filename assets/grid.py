@@ -220,17 +220,17 @@ def fit(cache: Tables, scales: Sequence[float]) -> tuple[list[Family], Whitening
     return families, whitening
 
 
-def jpeg_template(known: Tables, whitening: Whitening) -> Tensor:
+def jpeg_template(stored_tables: Tables, whitening: Whitening) -> Tensor:
     """The mean direction of photographs that were lossless, stored as JPEG of each of `STORED`: (F, 8, 8)."""
-    photographs = {row["path"] for row in known.rows if row["label"] == "real" and kind_of(row) == "lossless"}
-    return template(whitening(torch.cat([known.of(View(stored), photographs)[0] for stored in STORED])))
+    photographs = {row["path"] for row in stored_tables.rows if row["label"] == "real" and kind_of(row) == "lossless"}
+    return template(whitening(torch.cat([stored_tables.of(View(stored), photographs)[0] for stored in STORED])))
 
 
-def write_jpeg_template(path: Path, known: Tables, whitening: Whitening) -> None:
-    """What `recon_detect.audit.jpeg` reads."""
+def write_jpeg_template(path: Path, stored_tables: Tables, whitening: Whitening) -> None:
+    """Writes the file that `recon_detect.audit.jpeg` reads."""
     card = {"made from": f"lossless photographs as {', '.join(STORED)}", "whitening": digest(whitening)}
     with replacing(path) as temporary:
-        save_file({"template": jpeg_template(known, whitening).half()}, temporary, metadata=card)
+        save_file({"template": jpeg_template(stored_tables, whitening).half()}, temporary, metadata=card)
 
 
 def main() -> None:
@@ -241,12 +241,12 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--jpeg", type=Path, help="file for the template of JPEG, which the audit looks for")
     options = parser.parse_args()
-    known = Tables(read_pictures(options.data, options.photographs), options.tables)
-    families, whitening = fit(known, SCALES)
+    stored_tables = Tables(read_pictures(options.data, options.photographs), options.tables)
+    families, whitening = fit(stored_tables, SCALES)
     write_families(options.output, families, whitening, ship=True)
     print(f"{options.output}: {', '.join(family.name for family in families)}, {options.output.stat().st_size} bytes")
     if options.jpeg:
-        write_jpeg_template(options.jpeg, known, whitening)
+        write_jpeg_template(options.jpeg, stored_tables, whitening)
 
 
 if __name__ == "__main__":

@@ -223,6 +223,6 @@ def draw(score: Score, size: tuple[int, int]) -> NDArray[np.float32]:
 
 
 def _cell_of(length: int, start: int, stop: int, scale: float, cells_and_border: int) -> NDArray[np.intp]:
-    """Which cell, counted from 1, each 8th pixel of one side of a picture is in; the border's where it is in none."""
+    """Numbers of the cells, from 1, that each 8th pixel of one side of a picture is in; outside, that of the border."""
     centres = (np.arange(length) + 0.5) * PERIOD - start - _middle(stop - start, scale)[0]
     return (np.floor(centres * scale / CELL).astype(np.intp) + 1).clip(0, cells_and_border - 1)
