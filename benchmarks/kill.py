@@ -83,10 +83,18 @@ def ended(process: int) -> int | None:
     return os.waitstatus_to_exitcode(status) if done else None
 
 
+def size_of(path: Path) -> int:
+    """The bytes of a file that another process may move away at any moment; 0 where it is not there."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def kill_at(process: int, journal: Path, size: float, wait: float) -> int:
     """Kills a process as soon as the journal has this size, or a little later; gives its exit code."""
     while (code := ended(process)) is None:
-        if size == 0 or (journal.exists() and journal.stat().st_size >= size):
+        if size_of(journal) >= size:
             time.sleep(wait)
             os.kill(process, signal.SIGKILL)
             return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
@@ -107,7 +115,7 @@ def disturb(folder: Path, model: Path, suffix: str, kills: int, chance: random.R
     rows = len(list(folder.iterdir()))
     step = 2 * 600 * rows / kills  # bytes: so that the mean kill moves the run on by its share
     while tally.kills < kills:
-        before = journal.stat().st_size if journal.exists() else 0
+        before = size_of(journal)
         # One start in five is killed while it loads.
         size = 0 if chance.random() < 0.2 else before + chance.uniform(0, step)
         code = kill_at(start(folder, model, broken), journal, size, chance.uniform(0, 0.02 if size else 1.0))

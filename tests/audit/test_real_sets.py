@@ -51,7 +51,9 @@ def test_what_is_planted_is_found_and_removed(photographs, plant):
 
 @pytest.mark.slow
 def test_the_development_set_has_shortcuts_and_its_matched_version_has_none(shared):
-    rows = list(measured(find_sources([shared / "eval" / "manifest.csv"])))
+    sources = find_sources([shared / "eval" / "manifest.csv"])
+    # Without the pictures that came later, of which many are camera JPEGs.
+    rows = list(measured(source for source in sources if "added" not in source.about["note"]))
     found = Audit.of(rows)
     assert {"icc", "width", "height"} <= {finding.feature.name for finding in found.shortcuts}
     for encoding in (None, "jpeg-75"):
