@@ -119,7 +119,7 @@ def small_files(tmp_path, monkeypatch, picture):
     return tmp_path
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/guide/quickstart.md"])
+@pytest.mark.parametrize("page", ["README.md", pytest.param("docs/guide/quickstart.md", marks=pytest.mark.slow)])
 def test_python_blocks_of_the_first_pages_run(page, small_files, capsys):
     for block in blocks(ROOT / page, "python"):
         exec(compile(block, page, "exec"), {})

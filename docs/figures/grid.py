@@ -1,6 +1,6 @@
 """Draws grid.png: what the templates of `grid` are made of, and where it finds the grid of a decoded photograph.
 
-    python docs/figures/grid.py
+python docs/figures/grid.py
 """
 
 from pathlib import Path

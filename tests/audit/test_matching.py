@@ -38,6 +38,7 @@ def test_planted_shortcuts_are_gone_after_matching(tmp_path, real):
     assert not after.shortcuts and (after.real, after.generated) == (24, 24)
 
 
+@pytest.mark.slow
 def test_png_does_not_wash_away_what_jpeg_left(tmp_path):
     rows, found = looked_at(plant(tmp_path, jpeg, png))
     matched = match(rows, found, encoding="png", crop=96)
@@ -53,6 +54,7 @@ def test_sizes_alone_need_no_compression(tmp_path):
     assert not audit(matched.sources, transform=matched.transform).shortcuts
 
 
+@pytest.mark.slow
 def test_a_lossless_format_needs_no_compression_either(tmp_path):
     rows, found = looked_at(plant(tmp_path, lambda image: (".bmp", encoded(image, "bmp")), png))
     assert "format" in names(found)
@@ -86,6 +88,7 @@ def test_small_and_broken_images_are_left_out_and_counted(tmp_path):
     assert len(matched.rows) == 48
 
 
+@pytest.mark.slow
 def test_balance_keeps_as_many_of_each_size(tmp_path):
     """Large images in half of one class and a quarter of the other."""
 
@@ -103,6 +106,7 @@ def test_balance_keeps_as_many_of_each_size(tmp_path):
     assert match(rows, found, crop=96, balance=True) == matched
 
 
+@pytest.mark.slow
 def test_what_cannot_be_matched_is_an_error(tmp_path):
     large = lambda image: png(image.resize((700, 700)))  # noqa: E731
     rows, found = looked_at(plant(tmp_path, large, png, count=6))

@@ -89,6 +89,7 @@ def test_the_best_order_of_categories_is_that_of_their_likelihood_ratios(rng):
     assert area == pytest.approx(roc_auc_score(generated, [share[name] for name in names]), abs=1e-12)
 
 
+@pytest.mark.slow
 def test_categories_that_mean_nothing_have_no_area(rng):
     """As many values as images would be solved by heart."""
     generated = rng.permutation(labels(40, 40))

@@ -76,6 +76,7 @@ def test_a_hidden_jpeg_is_found_in_png_files(tmp_path):
     assert grades(found)["zero_coefficients"] == "solves the set" and "format" not in grades(found)
 
 
+@pytest.mark.slow
 def test_processing_is_told_but_is_no_shortcut_of_its_own(tmp_path):
     """Blurred pictures make small files: that is found, and the reason stands beside it."""
 
@@ -145,6 +146,7 @@ def test_results_go_into_json_and_back(tmp_path):
     assert found["findings"][0]["shortcut"] == "solves the set" and list(found["errors"]) == ["none"]
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_threads_or_order(tmp_path):
     folder = plant(tmp_path, jpeg, png, count=8)
     sources = list(find_sources([folder]))

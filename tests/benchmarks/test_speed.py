@@ -130,6 +130,7 @@ def test_stages_of_this_package_are_timed_and_its_scores_unchanged(files, tiny_m
     assert np.array_equal(timed, speed_aeroblade.ours(*way, Clock(CPU), batch=None))
 
 
+@pytest.mark.slow
 def test_aeroblade_is_measured_to_the_end(run, tiny_model, shared_weights, monkeypatch):
     monkeypatch.setattr(speed, "resident", lambda name: 123_000_000)
     head, table = run("--method", "aeroblade", "--models", tiny_model, "--size", "32", "--images", "2",

@@ -189,6 +189,7 @@ def test_only_generated_images_are_no_drift_of_photographs(run):
     assert drift(found, rows([500.0] * 30)).warnings == ()
 
 
+@pytest.mark.slow
 def test_a_detector_tells_drift(tiny_model, picture, caplog):
     detector = load_detector("aeroblade", models=tiny_model, distance="l2", device="cpu")
     judging = detector.with_calibration(detector.calibrate([picture(seed=seed) for seed in range(20)], fpr=0.1))

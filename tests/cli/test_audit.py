@@ -39,6 +39,7 @@ def test_a_verdict_on_stderr_and_json_in_a_pipe(audit, tmp_path):
     assert audit(tmp_path, "--quiet")[1] == ""
 
 
+@pytest.mark.slow
 def test_a_table_on_a_terminal(cli, tmp_path, monkeypatch):
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "120")
@@ -47,6 +48,7 @@ def test_a_table_on_a_terminal(cli, tmp_path, monkeypatch):
     assert "the same in all images: " in done.out and "in too few of a class: JPEG quality" in done.out
 
 
+@pytest.mark.slow
 def test_tables_in_files(audit, tmp_path):
     folder = plant(tmp_path / "data", jpeg, png)
     for suffix in ("csv", "json"):
@@ -103,6 +105,7 @@ def test_matching_removes_what_was_planted(audit, tmp_path):
     ).exists()
 
 
+@pytest.mark.slow
 def test_matched_images_are_written_and_can_be_audited(audit, tmp_path):
     folder, out = plant(tmp_path / "data", jpeg, png), tmp_path / "matched"
     arguments = ("--crop", 128, "--encoding", "jpeg-90", "--balance", "--write-images")

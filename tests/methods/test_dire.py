@@ -219,6 +219,7 @@ def test_the_middle_square_for_any_method(tiny_model, picture):
     assert square.score(deep).scores[0] == square.score(image).scores[0]
 
 
+@pytest.mark.slow
 def test_a_diffusion_model_is_a_reconstructor_for_every_method(diffusion_model, picture):
     image = picture(24, SIDE)
     names = ["dire", "did", "contrast", "aedr", "hfi"]
