@@ -46,6 +46,7 @@ def test_png_does_not_wash_away_what_jpeg_left(tmp_path):
     assert names(after) >= {"zero_coefficients"} and "can be solved by" in after.verdict
 
 
+@pytest.mark.slow
 def test_sizes_alone_need_no_compression(tmp_path):
     smaller = lambda image: png(image.crop((0, 0, 100, 140)))  # noqa: E731
     rows, found = looked_at(plant(tmp_path, png, smaller))

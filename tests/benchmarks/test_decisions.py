@@ -65,6 +65,7 @@ def test_a_run_is_read_back(run):
     assert RunInfo.from_dict(json.loads(json.dumps(run.to_dict()))) == run
 
 
+@pytest.mark.slow
 def test_thresholds_on_halves(data, monkeypatch):
     monkeypatch.setattr(calibration, "SPLITS", 5)
     monkeypatch.setattr(calibration, "scores_of", lambda encoding, name: data / f"scores-{encoding}")

@@ -61,6 +61,7 @@ def test_intervals_hold_the_figures_and_are_reproducible(scores):
     ("tpr_at_1_fpr", lambda r, g: metrics.tpr_at_fpr(r, g, 0.01)),
     ("tpr_at_5_fpr", lambda r, g: metrics.tpr_at_fpr(r, g, 0.05)),
 ])  # fmt: skip
+@pytest.mark.slow
 def test_intervals_are_those_of_a_plain_bootstrap(scores, column, figure):
     draw = np.random.default_rng(1)
     plain = [figure(*(draw.choice(of, len(of)) for of in scores)) for _ in range(500)]

@@ -206,6 +206,7 @@ def test_generators_are_named_in_python(tiny_model, picture):
     assert set(found.attribution.classes) == {"a", "b"} and len(found.combiner.features) == 2
 
 
+@pytest.mark.slow
 def test_changed_copies_are_fitted_to_and_nothing_else(tiny_model, picture):
     detector = load_detector("aeroblade", models=tiny_model, distance="l2", device="cpu")
     real, fake = [picture(seed=seed) for seed in range(60)], [picture(seed=seed) // 2 for seed in range(60, 90)]

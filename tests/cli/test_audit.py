@@ -31,6 +31,7 @@ def audit(cli):
     return run
 
 
+@pytest.mark.slow
 def test_a_verdict_on_stderr_and_json_in_a_pipe(audit, tmp_path):
     found, said = audit(plant(tmp_path, jpeg, png))
     assert found["verdict"].startswith("This set can be solved by ") and found["verdict"] in said
@@ -72,6 +73,7 @@ def test_photographs_and_generated_images_from_two_places(audit, tmp_path):
     assert found["findings"][0]["n"] == "24 + 24"
 
 
+@pytest.mark.slow
 def test_a_folder_with_a_manifest_is_read_by_it(audit, tmp_path):
     plant(tmp_path, jpeg, png)
     kept = sorted(tmp_path.glob("*/*"))[4:-4]
@@ -93,6 +95,7 @@ def test_broken_images_are_rows_with_errors(audit, tmp_path):
     assert {feature.name for feature in FEATURES} <= set(rows[0])
 
 
+@pytest.mark.slow
 def test_matching_removes_what_was_planted(audit, tmp_path):
     folder, out = plant(tmp_path / "data", jpeg, png), tmp_path / "matched"
     found, said = audit(folder, "--match", out, "--fail-on", "shortcut")
