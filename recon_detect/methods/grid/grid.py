@@ -21,6 +21,7 @@ from recon_detect.methods.grid.null import LEAST_ENERGY, SMALL
 from recon_detect.methods.grid.statistic import PERIOD, least_side, tables
 from recon_detect.methods.grid.whitening import Whitening, energy, similarities
 from recon_detect.methods.method import MethodResult
+from recon_detect.results import NO_TEXTURE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -176,7 +177,7 @@ def describe(match: Match, families: Sequence[Family], box: Box, size: tuple[int
 def in_words(score: float, details: dict[str, Any]) -> str:
     """A remark for the reader of a row; none on what looks like a photograph."""
     if not details:
-        return "not enough texture to tell"
+        return NO_TEXTURE
     if score < REMARKABLE:
         return ""
     native = "" if details["scale"] == 1 else f" at {'x'.join(map(str, details['native_size']))}"
