@@ -81,7 +81,8 @@ def main() -> None:
     table = []
     for recipe in RECIPES:
         for by, of_recipe in zip(("size", "size and blocks"), ranks(options.data, rows, recipe), strict=True):
-            table.append(line(recipe, by, of_recipe))
+            if of_recipe:
+                table.append(line(recipe, by, of_recipe))
     write_table(
         options.output,
         f"{options.data.resolve().name}, whole generated pictures of {', '.join(FAMILIES)}, sides of 512 px or more",

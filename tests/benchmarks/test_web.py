@@ -7,8 +7,9 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks import web
 from benchmarks.common import conditions, families
-from benchmarks.common.data import journal_of, write_manifest
+from benchmarks.common.data import journal_of, read_table, write_manifest
 from benchmarks.common.scores import read_journal
+from benchmarks.report import web as web_tables
 from recon_detect.errors import UsageError
 
 ENCODERS = ("SD kl-f8", "Flux.2 32ch VAE", "SD kl-f8 (ft-mse)", "unknown")
@@ -122,3 +123,23 @@ def test_an_effort_that_there_is_not_is_refused(run):
 ])  # fmt: skip
 def test_groups(label, group):
     assert families.group_of(label) == group
+
+
+def test_tables_of_recipes_and_of_one_method(run, data):
+    run("--methods", "grid", "--images", "all")
+    conditions_of_run, lines = read_table(data / "web.csv")
+    overview = web_tables.web(conditions_of_run, lines)
+    assert [row[:2] for row in overview.rows[:2]] == [["as it is", "6 + 4"], ["at most 100 px, JPEG 85", "6 + 4"]]
+    assert overview.head[2:] == ["`grid`"] and float(overview.rows[2][2]) >= 0
+    detail = web_tables.web_of(conditions_of_run, lines, "grid")
+    assert [len(row) for row in detail.rows] == [len(detail.head)] * 2
+    assert detail.rows[0][3].endswith("(2)") and detail.rows[0][4] == "" and detail.rows[0][7].endswith("(1)")
+    assert detail.rows[0][2] == overview.rows[0][2] and "[" in detail.rows[0][10]
+
+
+@pytest.mark.parametrize(("recipe", "words"), [
+    ("png", "as it is"), ("aspect-0.8+longest-1080+jpeg-85", "cropped to 4:5, at most 1080 px, JPEG 85"),
+    ("page-0.83", "screenshot of a page at 0.83"), ("blur-1", "blur-1"),
+])  # fmt: skip
+def test_recipes_in_words(recipe, words):
+    assert web_tables.title(recipe) == words
