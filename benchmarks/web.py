@@ -95,8 +95,12 @@ def detector_of(trial: Trial, options: argparse.Namespace) -> Detector:
         device=options.device,
         dtype=options.dtype,
         batch_size=batch_size(options.device, options.batch_size),
-        **({"effort": trial.effort} if trial.effort else {}),
+        **({"effort": _seconds_or_name(trial.effort)} if trial.effort else {}),
     )
+
+
+def _seconds_or_name(effort: str) -> float | str:
+    return float(effort) if effort.replace(".", "", 1).isdecimal() else effort
 
 
 @dataclass(frozen=True, slots=True)
