@@ -51,8 +51,8 @@ def tiny_radius(config: Any) -> int:
     return math.ceil(radius / factor) * factor
 
 
-def _tiny_features(config: Any) -> int:
-    """Number of layers up to the second block at half the resolution, or the only one."""
+def tiny_features(config: Any) -> int:
+    """Number of layers of an encoder up to the second block at half the resolution, or the only one."""
     full, half, *_ = config["num_encoder_blocks"]
     return 1 + int(full) + 1 + min(int(half), 2)
 
@@ -74,8 +74,8 @@ ADAPTERS: dict[str, Adapter] = {
         halvings("encoder_block_out_channels"),
         ("encoder.",),
         lambda m: tiny_radius(m.config),
-        lambda m, x: m.encoder.layers[: _tiny_features(m.config)]((x + 1) / 2),
-        lambda m, f: m.encoder.layers[_tiny_features(m.config) :](f),
+        lambda m, x: m.encoder.layers[: tiny_features(m.config)]((x + 1) / 2),
+        lambda m, f: m.encoder.layers[tiny_features(m.config) :](f),
     ),
     "VQModel": Adapter(
         lambda m, x: m.encode(x).latents,

@@ -152,7 +152,8 @@ def load_reconstructor(
     Args:
         weights: Result of `find_weights`.
         device: Device to load to.
-        dtype: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+        dtype: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``. On a CPU, auto is float32 by the engine that
+            is fastest on this machine, and float32 is torch.
         pure: Convert the weights themselves instead of autocast, as the published scripts do.
         inversion: Inversion by a diffusion model of pixels.
 
@@ -179,7 +180,7 @@ def load_reconstructor(
         raise
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise WeightsError(f"{weights.folder}: {class_name} does not load: {error}") from error
-    return Autoencoder(weights, module, device, chosen, pure=pure)
+    return Autoencoder(weights, module, device, chosen, pure=pure, fast=dtype == "auto" and not pure)
 
 
 def _class_name(weights: Weights) -> str:
@@ -253,6 +254,7 @@ def _info(network: _Network) -> ModelInfo:
         weights.revision,
         dtype,
         _unregistered(weights, config_sum(network.configs)),
+        getattr(network, "engine", "torch"),
     )
 
 
