@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from recon_detect.models.adapters import ADAPTERS, tiny_features
-from recon_detect.models.engines import NCNN, TORCH, choose_engine
+from recon_detect.models.engines import NCNN, TORCH, Choice, choose_engine
 from recon_detect.models.ncnn_tiny import NcnnTiny
 from recon_detect.models.reconstructor import Reconstructor
 from recon_detect.tensors.tiling import TILE, is_large, tiled
@@ -36,6 +36,7 @@ class Autoencoder(Reconstructor):
 
     Attributes:
         latent_scale: Factor of latents before a diffusion model sees them.
+        choice: Why `engine` computes it, where there was a choice.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Autoencoder(Reconstructor):
         self._halo = self._adapter.halo(module) if self._adapter.halo else None
         # What the adapter's functions are given: the module, or an engine that has the same layers.
         self._network: Any = module
+        self.choice: Choice | None = None
         if fast and device.type == "cpu" and dtype == torch.float32 and self._adapter is ADAPTERS["AutoencoderTiny"]:
             self._choose()
         self.latent_scale = float(module.config.get("scaling_factor") or 1)

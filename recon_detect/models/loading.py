@@ -19,6 +19,7 @@ from recon_detect.models.autoencoders import Autoencoder
 from recon_detect.models.backbones import Backbone, load_backbone
 from recon_detect.models.denoisers import Denoiser, load_denoiser
 from recon_detect.models.dire_classifier import DireClassifier
+from recon_detect.models.engines import NCNN
 from recon_detect.models.lpips import LPIPS, load_lpips
 from recon_detect.models.needs import Need
 from recon_detect.models.pixel_diffusion import DiffusionReconstructor, PixelDiffusion
@@ -107,6 +108,9 @@ def load_models(
         if name not in embedding
     )
     denoising = _needed(methods, Need.DENOISERS)
+    if any(model.engine == NCNN for model in reconstructors):
+        for network in lpips.values():
+            network.use_ncnn()
     denoisers = {
         model.name: load_denoiser(model.name, model.latent_scale, device, settings.dtype, settings.inversion)
         for model in reconstructors
