@@ -79,8 +79,8 @@ def _engine() -> str:
     name = expand(find_method(DEFAULT_METHOD).models)[0]
     model = load_reconstructor(find_weights(name, fetch=False), torch.device("cpu"))
     assert isinstance(model, Autoencoder) and model.choice
-    seconds = ", ".join(f"{engine} {value:.3f} s" for engine, value in model.choice.seconds.items())
-    return f"{model.choice.engine} computes tiny autoencoders on the CPU ({model.choice.reason}{seconds and ': '}{seconds})"
+    seconds = "".join(f", {engine} {value:.3f} s" for engine, value in model.choice.seconds.items())
+    return f"{model.choice.engine} computes tiny autoencoders on the CPU ({model.choice.reason}{seconds})"
 
 
 def _diffusers() -> str:

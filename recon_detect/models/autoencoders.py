@@ -72,9 +72,8 @@ class Autoencoder(Reconstructor):
         except ValueError as error:
             log.debug("%s: %s; torch computes it", self.name, error)
             return
-        self.engine = choose_engine(
-            lambda: {TORCH: lambda x: encode(module, self._cast(x)), NCNN: layers.encode}
-        ).engine
+        self.choice = choose_engine({TORCH: lambda x: encode(module, self._cast(x)), NCNN: layers.encode})
+        self.engine = self.choice.engine
         if self.engine == NCNN:
             self._network = layers
             self._adapter = replace(

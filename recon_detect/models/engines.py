@@ -123,7 +123,7 @@ def _measure(encoders: dict[str, Callable[[Tensor], object]]) -> dict[str, float
 
 
 def _read(path: Path) -> dict[str, dict[str, float]]:
-    """What was measured; nothing of a file that is broken or not there."""
+    """Seconds by machine and engine; none of a file that is broken or not there."""
     try:
         content: Any = json.loads(path.read_text(encoding="utf-8"))
         return {

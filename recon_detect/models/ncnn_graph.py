@@ -170,7 +170,8 @@ class Graph:
 
         net = ncnn.Net()
         for name in dir(net.opt):
-            if name.startswith(("use_fp16", "use_bf16", "use_int8")):
+            # Of Winograd's algorithms F(4, 3) is as fast as F(6, 3) and nearer to torch; each keeps weights of its own.
+            if name.startswith(("use_fp16", "use_bf16", "use_int8", "use_winograd23", "use_winograd63")):
                 setattr(net.opt, name, False)
         net.opt.num_threads = threads
         net.opt.lightmode = True

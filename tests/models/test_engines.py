@@ -1,6 +1,6 @@
-import builtins
 import json
 import pickle
+import sys
 
 import pytest
 import torch
@@ -157,8 +157,7 @@ def test_a_folder_that_cannot_be_written_is_no_error(measured, monkeypatch):
 
 
 def test_without_ncnn_torch_computes(measured, tiny, monkeypatch):
-    real = builtins.__import__
-    monkeypatch.setattr(engines.importlib, "import_module", lambda name: real("no_such_module"))
+    monkeypatch.setitem(sys.modules, "ncnn", None)
     model = load_reconstructor(tiny, CPU)
     assert model.engine == "torch" and "recon-detect[cpu]" in model.choice.reason
 
