@@ -55,14 +55,14 @@ def tiny_radius(config: Any) -> int:
     return math.ceil(radius / factor) * factor
 
 
-def _tiny_features(module: AutoencoderTiny) -> int:
-    """Number of layers up to the second block at half the resolution, or the only one."""
-    full, half, *_ = module.config["num_encoder_blocks"]
+def tiny_features(config: Any) -> int:
+    """Number of layers of an encoder up to the second block at half the resolution, or the only one."""
+    full, half, *_ = config["num_encoder_blocks"]
     return 1 + int(full) + 1 + min(int(half), 2)
 
 
 def _tiny_features_radius(module: AutoencoderTiny) -> int:
-    """Radius in pixels of the receptive field of `_tiny_features`, rounded up to their stride."""
+    """Radius in pixels of the receptive field of the layers of `tiny_features`, rounded up to their stride."""
     full, half, *_ = module.config["num_encoder_blocks"]
     radius = 1 + 3 * int(full) + 1 + 2 * 3 * min(int(half), 2)  # a convolution, blocks, a change of resolution, blocks
     return math.ceil(radius / 2) * 2
@@ -91,9 +91,9 @@ ADAPTERS: dict[str, Adapter] = {
         halvings("encoder_block_out_channels"),
         ("encoder.",),
         lambda m: None if m.config["use_midblock_gn"] else tiny_radius(m.config),
-        lambda m, x: m.encoder.layers[: _tiny_features(m)]((x + 1) / 2),
+        lambda m, x: m.encoder.layers[: tiny_features(m.config)]((x + 1) / 2),
         _tiny_features_radius,
-        lambda m, f: m.encoder.layers[_tiny_features(m) :](f),
+        lambda m, f: m.encoder.layers[tiny_features(m.config) :](f),
     ),
     "VQModel": Adapter(
         lambda m, x: m.encode(x).latents,
