@@ -49,13 +49,13 @@ class Sizes:
 
 
 # SD: squares and 3:2, or any multiples of 64. SDXL: all multiples of 64 with 0.9 to 1 megapixel and an aspect ratio of
-# up to 4 (arXiv:2307.01952, appendix I); SD3 recommends the same. FLUX takes any multiples of 16; its APIs offer those
-# of SDXL, Kontext has buckets of its own, and FLUX.1 pro and FLUX.2 also write 2 megapixels. Qwen-Image: its model
-# card, before and after a misprint of 1104 was corrected.
+# up to 4 (arXiv:2307.01952, appendix I); SD3, Sana and Stable Cascade recommend the same. FLUX takes any multiples of
+# 16; its APIs offer those of SDXL, Kontext has buckets of its own, and FLUX.1 pro and FLUX.2 also write 2 megapixels.
+# Qwen-Image: its model card, before and after a misprint of 1104 was corrected.
 _OFFERED = ((1024, 1024), (1152, 896), (1216, 832), (1344, 768), (1536, 640))
 SIZES = (
-    Sizes(("sd",), ((512, 512), (768, 512), (768, 768)), 64, (384, 1024), (0, MEGAPIXEL)),
-    Sizes(("sdxl", "sd3"), _OFFERED, 64, (512, 2048), (0.9 * MEGAPIXEL, MEGAPIXEL)),
+    Sizes(("sd", "kandinsky"), ((512, 512), (768, 512), (768, 768)), 64, (384, 1024), (0, MEGAPIXEL)),
+    Sizes(("sdxl", "sd3", "sana", "cascade"), _OFFERED, 64, (512, 2048), (0.9 * MEGAPIXEL, MEGAPIXEL)),
     Sizes(("flux1", "flux2"), _OFFERED, 16, (512, 2048), (0.9 * MEGAPIXEL, 1.1 * MEGAPIXEL), share=0.6),
     Sizes(
         ("flux1", "flux2"),
@@ -119,7 +119,8 @@ def native_sizes(width: int, height: int, families: Collection[str] = FAMILIES) 
     Args:
         width: Of the picture, in pixels, 1 or more.
         height: The same.
-        families: Those that are looked for, each as likely as the others before the size is known.
+        families: Those that are looked for, each as likely as the others before the size is known. Those that have no
+            `SIZES` get the picture as it is.
     """
     size = (width, height)
     native = {name: share for name, share in _shares().get(size, {}).items() if name in families}

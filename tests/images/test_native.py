@@ -79,3 +79,10 @@ def test_a_native_size_is_likeliest_unchanged():
     first = native_sizes(1216, 832)[0]
     assert (first.scale, first.whole) == (1, True) and first.weight > 0.5
     assert first.families["sdxl"] > first.families["sd"] > 0
+
+
+def test_a_family_without_sizes_has_the_picture_as_it_is():
+    (alone,) = native_sizes(800, 600, ("owner/model",))
+    assert (alone.width, alone.height, alone.scale, alone.families) == (800, 600, 1, {"owner/model": 1})
+    both = [p for p in native_sizes(800, 600, ("owner/model", "sd")) if "owner/model" in p.families]
+    assert [p.scale for p in both] == [1]
