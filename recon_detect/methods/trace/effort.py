@@ -16,8 +16,7 @@ class Effort:
         passes: Reconstructions of 256 px squared, after which it stops.
         frames: Native sizes, the likeliest first, at which the grid is looked for.
         blind: Whether it is looked for at some scales that fit no native size, and in mirrored and turned pictures.
-        side: Side of the part of a frame that is looked at for the grid first, in pixels.
-        refined: Of how many frames a larger part is looked at next.
+        side: Side of the part of a native frame that is looked at for the grid, in pixels.
         seconds: Time after which it stops as well; such a score depends on the machine.
     """
 
@@ -25,16 +24,14 @@ class Effort:
     frames: int
     blind: bool
     side: int
-    refined: int
     seconds: float = math.inf
 
 
 EFFORTS = {
-    "quick": Effort(passes=2, frames=3, blind=False, side=512, refined=1),
-    "normal": Effort(passes=10, frames=6, blind=True, side=512, refined=3),
-    "thorough": Effort(passes=60, frames=24, blind=True, side=1024, refined=0),
+    "quick": Effort(passes=2, frames=3, blind=False, side=640),
+    "normal": Effort(passes=10, frames=6, blind=True, side=1024),
+    "thorough": Effort(passes=60, frames=24, blind=True, side=1024),
 }
-NORMAL = "normal"
 
 
 def find_effort(value: str | float) -> Effort:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import logsumexp
+from scipy.special import log_expit, logsumexp, ndtri_exp
 
 
 def log_factor(deviates: ArrayLike, effects: tuple[float, ...], looks: ArrayLike = 1.0) -> NDArray[np.float64]:
@@ -32,3 +32,11 @@ def mean_factor(log_factors: ArrayLike, priors: ArrayLike) -> float:
     """Logarithm of the mean of Bayes factors, weighted by their priors."""
     weights = np.asarray(priors, dtype=np.float64)
     return float(logsumexp(np.asarray(log_factors, dtype=np.float64), b=weights / weights.sum()))
+
+
+def deviate(log_factor: float) -> float:
+    """A Bayes factor k as a normal deviate that photographs exceed in at most 1 of k + 1 cases, and 0 for 1.
+
+    Through the tail, so that nothing is rounded to infinity.
+    """
+    return float(-np.sign(log_factor) * ndtri_exp(log_expit(-abs(log_factor))))

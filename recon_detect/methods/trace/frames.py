@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from recon_detect.methods.trace.effort import Effort
 
+# Families whose sizes have another name.
+SIZES_OF = {"images:gpt-4o": "gpt"}
 # Share of pictures that were scaled from a size that fits no native one, such as a crop, and by what.
 BLIND = 0.1
 BLIND_SCALES = (4 / 3, 2.0, 1.5, 5 / 3, 2 / 3)
@@ -25,6 +27,8 @@ BLIND_SCALES = (4 / 3, 2.0, 1.5, 5 / 3, 2 / 3)
 SYMMETRIES = {"identity": 0.9, "hflip": 0.06, "rot90": 0.015, "rot180": 0.01, "rot270": 0.015}
 # Frames with a shorter side carry too little.
 LEAST_SIDE = 96
+# Beyond these scales too little of a decoder is left: it is averaged away, or drowned by what enlarged the picture.
+LEAST_SCALE, LARGEST_SCALE = 0.2, 2.5
 # Frames of longer sides are cut: nothing looks at more.
 LARGEST = 2048
 
@@ -75,8 +79,13 @@ class Frame:
 
 def frames_of(width: int, height: int, families: Sequence[str], effort: Effort) -> list[Frame]:
     """The frames of a picture, the likeliest first."""
-    natives = native_sizes(width, height, families)[: effort.frames]
-    frames = [Frame(n.width, n.height, n.scale, n.whole, n.families) for n in natives]
+    names = {SIZES_OF.get(family, family): family for family in families}
+    natives = [n for n in native_sizes(width, height, list(names)) if LEAST_SCALE <= n.scale <= LARGEST_SCALE]
+    natives = natives[: effort.frames]
+    frames = [
+        Frame(n.width, n.height, n.scale, n.whole, {names[name]: prior for name, prior in n.families.items()})
+        for n in natives
+    ]
     if effort.blind:
         frames = [_weighted(frame, 1 - BLIND) for frame in frames]
         share = dict.fromkeys(families, BLIND / len(BLIND_SCALES) / len(families))

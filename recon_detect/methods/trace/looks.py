@@ -96,7 +96,7 @@ def tiles_of(x: Tensor, place: tuple[int, int]) -> list[tuple[int, int]]:
     left, top = place
     height, width = x.shape[-2] - top - MOVED, x.shape[-1] - left - MOVED
     side = tile_side(x)
-    if min(height, width) < side:
+    if not 0 < side <= min(height, width):
         return []
     area = x[None, :, top : top + height // side * side, left : left + width // side * side]
     # A hard edge counts no more than fine texture.

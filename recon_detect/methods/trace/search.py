@@ -12,7 +12,7 @@ import numpy as np
 from recon_detect.methods.trace.effort import Effort
 from recon_detect.methods.trace.factors import log_factor, mean_factor
 from recon_detect.methods.trace.frames import Frame, frames_of
-from recon_detect.methods.trace.looks import MOVED, GridLook, contrasts, look_for_grid, tile_side, tiles_of
+from recon_detect.methods.trace.looks import MOVED, contrasts, look_for_grid, tile_side, tiles_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,10 +25,10 @@ GRID_EFFECTS = (1.0, 2.0, 4.0, 8.0)
 TILE_EFFECTS = (0.4, 0.8, 1.6, 3.2)
 # Share of pictures whose grid does not begin where it is expected: at the origin of a frame that is whole, or not.
 ELSEWHERE = {True: 0.2, False: 0.8}
-# Odds of photographs at which a search ends: for and against all that is left to be observed.
+# Bayes factors at which a search ends: of all hypotheses, and of those that can still be observed.
 DECIDED, HOPELESS = 1e4, 0.02
-# Side of the part that is looked at of frames without a native size, and of refined ones.
-BLIND_SIDE, REFINED_SIDE = 320, 1024
+# Side of the part that is looked at of frames without a native size.
+BLIND_SIDE = 320
 # A pass, the unit of effort, in pixels.
 PASS = 256**2
 
@@ -84,12 +84,8 @@ class Search:
         names = [family.name for family in nulls.families]
         self.frames = frames_of(x.shape[-1], x.shape[-2], names, effort)
         self._shown: dict[int, tuple[Tensor, tuple[int, int]]] = {}
-        self._looks: dict[int, GridLook | None] = {}
         for number in range(len(self.frames)):
             self._look(number, effort.side if self.frames[number].native else BLIND_SIDE)
-        for number in self._promising()[: effort.refined]:
-            if min(self.shown(number).shape[-2:]) > effort.side and self._looks[number]:
-                self._look(number, REFINED_SIDE)
 
     def shown(self, number: int) -> Tensor:
         """The picture (3, H, W) in a frame."""
@@ -104,12 +100,12 @@ class Search:
     @property
     def log_factor(self) -> float:
         """Logarithm of the Bayes factor of all hypotheses together, against a photograph."""
-        return mean_factor([self._factor(each) for each in self.hypotheses], [each.prior for each in self.hypotheses])
+        return mean_factor(*self._weighed(self.hypotheses))
 
     def log_factor_of(self, family: str) -> float:
         """The same of the hypotheses of one family; 0 where there are none."""
         chosen = [each for each in self.hypotheses if each.family == family]
-        return mean_factor([self._factor(each) for each in chosen], [each.prior for each in chosen]) if chosen else 0.0
+        return mean_factor(*self._weighed(chosen)) if chosen else 0.0
 
     def best(self) -> Hypothesis:
         """The likeliest hypothesis."""
@@ -123,8 +119,7 @@ class Search:
         if total > np.log(DECIDED):
             return None
         open_ones = sorted((each for each in self.hypotheses if each.model is not None), key=self._weight, reverse=True)
-        left = np.logaddexp.reduce([self._weight(each) for each in open_ones]) if open_ones else -np.inf
-        if left < np.log(HOPELESS):
+        if not open_ones or mean_factor(*self._weighed(open_ones)) < np.log(HOPELESS):
             return None
         return next((each for each in open_ones if self._tiles(each)), None)
 
@@ -137,11 +132,9 @@ class Search:
         return x[:, top : top + side + MOVED, left : left + side + MOVED]
 
     def _look(self, number: int, side: int) -> None:
-        """Looks for the grid in a frame, and puts its hypotheses in place of those that it had."""
+        """Looks for the grid in a frame, which has two hypotheses for each family."""
         frame, nulls = self.frames[number], self._nulls
-        look = look_for_grid(self.shown(number), nulls.families, nulls.whitening, frame.scale, side, nulls.stored if frame.scale != 1 else None)
-        self._looks[number] = look
-        self.hypotheses = [each for each in self.hypotheses if each.frame != number]
+        look = look_for_grid(self.shown(number), nulls.families, nulls.whitening, frame.scale, side, nulls.compressed if frame.scale != 1 else None)
         elsewhere = ELSEWHERE[frame.whole]
         for k, family in enumerate(nulls.families):
             prior, model = frame.families.get(family.name, 0.0), self._models.get(family.name)
@@ -158,13 +151,9 @@ class Search:
                 Hypothesis(family.name, model, number, place, prior * elsewhere, float(anywhere))
             )
 
-    def _promising(self) -> list[int]:
-        """Numbers of the frames, the likeliest first."""
-        weights = {
-            number: max((self._weight(each) for each in self.hypotheses if each.frame == number), default=-np.inf)
-            for number in range(len(self.frames))
-        }
-        return sorted(weights, key=lambda number: -weights[number])
+    def _weighed(self, hypotheses: Sequence[Hypothesis]) -> tuple[list[float], list[float]]:
+        """Logarithms of the Bayes factors of hypotheses, and their priors."""
+        return [self._factor(each) for each in hypotheses], [each.prior for each in hypotheses]
 
     def _factor(self, hypothesis: Hypothesis) -> float:
         return hypothesis.log_factor(self._nulls.common)

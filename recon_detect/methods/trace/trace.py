@@ -13,9 +13,11 @@ import numpy as np
 
 from recon_detect.evidence.texture import ENOUGH, textured_blocks
 from recon_detect.methods.grain.contrasts import REMARKABLE
+from recon_detect.methods.grid.families import read_families
 from recon_detect.methods.method import Method, MethodResult
-from recon_detect.methods.trace.effort import NORMAL, find_effort
-from recon_detect.methods.trace.nulls import FILE
+from recon_detect.methods.trace.effort import find_effort
+from recon_detect.methods.trace.factors import deviate
+from recon_detect.methods.trace.nulls import FILE, find_nulls
 from recon_detect.methods.trace.search import Search, search
 from recon_detect.models.needs import Need
 from recon_detect.results import NO_TEXTURE
@@ -25,20 +27,20 @@ if TYPE_CHECKING:
     from recon_detect.methods.trace.nulls import Nulls
 
 
-def trace(e: Evidence, nulls: Nulls, effort: str | float = NORMAL) -> MethodResult:
-    """The Bayes factor of all hypotheses about each picture, as a deviate of that of photographs.
+def trace(e: Evidence, nulls: Nulls) -> MethodResult:
+    """The Bayes factor of all hypotheses about each picture, as a deviate (see `factors.deviate`).
 
-    High means generated. In standard deviations of photographs: one photograph in forty reaches 2, one in seven hundred
-    3. A picture with too little texture gets 0.
+    High means generated. At most one photograph in forty exceeds 2, one in seven hundred 3; most are below 0. A picture
+    with too little texture gets 0.
     """
     enough = (textured_blocks(e.image()) >= ENOUGH).tolist()
-    searches = search(e, nulls, find_effort(effort), [image for image, textured in enumerate(enough) if textured])
+    searches = search(e, nulls, find_effort(nulls.effort), [image for image, textured in enumerate(enough) if textured])
     per_family = np.zeros((len(e), len(nulls.families)))
     score = np.zeros(len(e))
     details: list[dict[str, Any]] = [{} for _ in range(len(e))]
     for image, one in searches.items():
         factors = [one.log_factor, *(one.log_factor_of(family.name) for family in nulls.families)]
-        score[image], *per_family[image] = (nulls.deviate_of_search(factor, effort) for factor in factors)
+        score[image], *per_family[image] = map(deviate, factors)
         details[image] = describe(one, score[image])
     remarks = [in_words(value, entry) for value, entry in zip(score.tolist(), details, strict=True)]
     return MethodResult(per_family, score, details, remarks)
@@ -87,5 +89,7 @@ TRACE = Method(
     paper="this project",
     needs=frozenset({Need.AUTOENCODERS, Need.NULLS}),
     cost="10 reconstructions of 256 px at most, by effort",
+    columns=tuple(family.name for family in read_families()),
+    nulls=find_nulls,
     data=FILE,
 )
