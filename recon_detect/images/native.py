@@ -94,7 +94,8 @@ class NativeSize:
         width: In pixels, of what is left of the native size.
         height: The same.
         scale: What the longer side is multiplied with.
-        whole: True where no side was cropped: the decoder's grid begins at the origin.
+        whole: True where its size does not say that a side was cropped: the decoder's grid begins at the origin, unless
+            both sides were cropped.
         families: The prior of each family at this size; over all sizes and families they sum to 1.
     """
 

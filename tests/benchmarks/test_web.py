@@ -94,10 +94,10 @@ def test_families_passes_and_nominal_rates():
 
 
 def test_efforts_are_of_methods_that_search():
-    assert web.trials_of("grid,grain", "quick,normal") == [
+    assert web.trials_of("grid,grain", "quick,normal", None) == [
         web.Trial("grid", None), web.Trial("grain", "quick"), web.Trial("grain", "normal")
     ]  # fmt: skip
-    assert web.trials_of("grain", None) == [web.Trial("grain", None)]
+    assert web.trials_of("default", None, "tiny") == [web.Trial("grain", None)]
 
 
 def test_recipes_are_conditions():
