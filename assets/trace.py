@@ -33,7 +33,8 @@ from recon_detect.methods.grid.whitening import unit
 from recon_detect.methods.trace.looks import MOVED, contrasts, tile_side, tiles_of
 from recon_detect.methods.trace.nulls import COMPRESSED, FILE
 from recon_detect.methods.trace.trace import TRACE
-from recon_detect.models.registry import MODEL_SETS, family_of as family_of_model
+from recon_detect.models.registry import MODEL_SETS
+from recon_detect.models.registry import family_of as family_of_model
 
 # What the pictures of the templates are reduced by, and their JPEG quality after it: no grid of JPEG is left at 8 px.
 REDUCED = ((0.78125, 85), (0.625, 80), (0.88, 85))
@@ -79,9 +80,7 @@ def middle(path: Path) -> Image.Image:
     """The middle of a picture, of at most `SIDE` squared, on its grid of 8."""
     image = Image.open(path).convert("RGB")
     width, height = (min(side, SIDE) // PERIOD * PERIOD for side in image.size)
-    left, top = (
-        (side - part) // 2 // PERIOD * PERIOD for side, part in zip(image.size, (width, height), strict=True)
-    )
+    left, top = ((side - part) // 2 // PERIOD * PERIOD for side, part in zip(image.size, (width, height), strict=True))
     return image.crop((left, top, left + width, top + height))
 
 
@@ -116,13 +115,15 @@ def templates(options: argparse.Namespace) -> None:
         save_file(stored, temporary, metadata={"card": json.dumps(card)})
 
 
-def journal(path: Path, compute: Callable[[Image.Image, str], dict[str, Any]], folder: Path) -> Iterator[dict[str, Any]]:
+def journal(
+    path: Path, compute: Callable[[Image.Image, str], dict[str, Any]], folder: Path
+) -> Iterator[dict[str, Any]]:
     """One line for each photograph and condition; those that are there are not computed again."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     done = {(row["path"], row["condition"]): row for row in map(json.loads, lines)}
     with path.open("a", encoding="utf-8") as file:
-        for number, picture in enumerate(read_manifest(folder)):
-            for condition in list(CONDITIONS)[number % 2 :: 2]:
+        for picture in read_manifest(folder):
+            for condition in CONDITIONS:
                 key = (picture["path"], condition)
                 if key not in done:
                     image = Image.open(folder / picture["path"]).convert("RGB")

@@ -18,18 +18,15 @@ if TYPE_CHECKING:
 
 
 class Nulls(Protocol):
-    """Distributions over photographs that a method is given.
-
-    Attributes:
-        distances: For each of the K models those that its errors are measured by.
-        setting: What they were chosen by besides the models, in a word; empty where that is all.
-    """
+    """Distributions over photographs that a method is given."""
 
     @property
-    def distances(self) -> tuple[tuple[str, ...], ...]: ...
+    def distances(self) -> tuple[tuple[str, ...], ...]:
+        """Distances of each of the K models, by which its errors are measured."""
 
     @property
-    def setting(self) -> str: ...
+    def setting(self) -> str:
+        """Word for what they were chosen by besides the models; empty where that is all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch.nn.functional as F
 
 from recon_detect.evidence.views import find_view
+from recon_detect.images.blocking import with_blocking
 from recon_detect.images.native import native_sizes
 from recon_detect.methods.grain.crops import most_textured
 from recon_detect.methods.grid.statistic import PERIOD
@@ -73,15 +74,17 @@ class Frame:
 
     @property
     def prior(self) -> float:
-        """Of all families together."""
+        """Prior of all families together."""
         return sum(self.families.values())
 
 
-def frames_of(width: int, height: int, families: Sequence[str], effort: Effort) -> list[Frame]:
-    """The frames of a picture, the likeliest first."""
+def frames_of(x: Tensor, families: Sequence[str], effort: Effort) -> list[Frame]:
+    """The frames of a picture (3, H, W), the likeliest first."""
+    height, width = x.shape[-2:]
     names = {SIZES_OF.get(family, family): family for family in families}
-    natives = [n for n in native_sizes(width, height, list(names)) if LEAST_SCALE <= n.scale <= LARGEST_SCALE]
-    natives = natives[: effort.frames]
+    pixels = ((x + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
+    proposals = with_blocking(native_sizes(width, height, list(names)), pixels)
+    natives = [n for n in proposals if LEAST_SCALE <= n.scale <= LARGEST_SCALE][: effort.frames]
     frames = [
         Frame(n.width, n.height, n.scale, n.whole, {names[name]: prior for name, prior in n.families.items()})
         for n in natives

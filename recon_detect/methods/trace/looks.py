@@ -75,10 +75,10 @@ def look_for_grid(
     highest, phases = (values.tolist() for values in cosines.max(1))
     origin = _among_phases(cosines)
     compressed = _among_phases(similarities(whitened, stored.to(x))[0].flatten(1)) if stored is not None else None
-    nearest = [min(family.scales, key=lambda known: abs(np.log(known / scale))) for family in families]
+    nearest = [min(family.scales, key=lambda other: abs(np.log(other / scale))) for family in families]
     anywhere = [
-        family.nulls[known].deviates([cosine], [of_picture])[0]
-        for family, known, cosine in zip(families, nearest, highest, strict=True)
+        family.nulls[near].deviates([cosine], [of_picture])[0]
+        for family, near, cosine in zip(families, nearest, highest, strict=True)
     ]
     places = [(phase % PERIOD, phase // PERIOD) for phase in phases]
     return GridLook(origin, np.array(anywhere), places, (left, top, right, bottom), compressed)
@@ -124,8 +124,7 @@ def contrasts(e: Evidence, tiles: Sequence[Tensor], positions: Sequence[int]) ->
     moved = torch.stack([tile[:, MOVED:, MOVED:] for tile in tiles])
     maps = e.at(torch.cat([here, moved]), [*positions, *positions]).error_map(0)
     cells = F.adaptive_avg_pool2d(maps.double(), side // CELL)[:, 0].flatten(1).add(FLOOR).log()
-    before, after = cells.split(len(tiles))
-    difference = after - before
+    difference = cells[len(tiles) :] - cells[: len(tiles)]
     error = difference.std(1) / difference.shape[1] ** 0.5
     result: NDArray[np.float64] = (difference.mean(1) / error.clamp_min(1e-9)).cpu().numpy()
     return result

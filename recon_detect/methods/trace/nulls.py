@@ -1,4 +1,4 @@
-"""What photographs give: the contrasts of tiles."""
+"""Distributions over photographs of the contrasts of tiles."""
 
 from __future__ import annotations
 
@@ -89,6 +89,8 @@ def find_nulls(models: tuple[str, ...], effort: str | float) -> Nulls:
     content = _read()
     of_models = tuple(map(family_of, models))
     if missing := [model for model, family in zip(models, of_models, strict=True) if family not in content["contrast"]]:
-        raise UsageError(f"no null distribution for {', '.join(missing)}; known families: {', '.join(content['contrast'])}")
+        raise UsageError(
+            f"no null distribution for {', '.join(missing)}; known families: {', '.join(content['contrast'])}"
+        )
     contrast = {name: (row["mean"], row["deviation"]) for name, row in content["contrast"].items()}
     return Nulls(of_models, read_families(), read_whitening(), contrast, content["common"], effort, _compressed())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import numpy as np
 
 from recon_detect.methods.trace.effort import Effort
 from recon_detect.methods.trace.factors import log_factor, mean_factor
-from recon_detect.methods.trace.frames import Frame, frames_of
+from recon_detect.methods.trace.frames import frames_of
 from recon_detect.methods.trace.looks import MOVED, contrasts, look_for_grid, tile_side, tiles_of
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ PASS = 256**2
 
 @dataclass(slots=True)
 class Hypothesis:
-    """That a picture was written by a family of decoders in a frame, with the grid at a place.
+    """Hypothesis that a picture was written by a family of decoders in a frame, with the grid at a place.
 
     Attributes:
         family: Of decoders.
@@ -82,7 +83,7 @@ class Search:
         self._end = time.monotonic() + effort.seconds
         self._models = {family: number for number, family in enumerate(models)}
         names = [family.name for family in nulls.families]
-        self.frames = frames_of(x.shape[-1], x.shape[-2], names, effort)
+        self.frames = frames_of(x, names, effort)
         self._shown: dict[int, tuple[Tensor, tuple[int, int]]] = {}
         for number in range(len(self.frames)):
             self._look(number, effort.side if self.frames[number].native else BLIND_SIDE)
@@ -94,7 +95,7 @@ class Search:
         return self._shown[number][0]
 
     def corner(self, number: int) -> tuple[int, int]:
-        """Where in the picture (left, top) a frame begins."""
+        """Place in the picture (left, top) at which a frame begins."""
         return self._shown[number][1]
 
     @property
@@ -134,7 +135,8 @@ class Search:
     def _look(self, number: int, side: int) -> None:
         """Looks for the grid in a frame, which has two hypotheses for each family."""
         frame, nulls = self.frames[number], self._nulls
-        look = look_for_grid(self.shown(number), nulls.families, nulls.whitening, frame.scale, side, nulls.compressed if frame.scale != 1 else None)
+        x, compressed = self.shown(number), nulls.compressed if frame.scale != 1 else None
+        look = look_for_grid(x, nulls.families, nulls.whitening, frame.scale, side, compressed)
         elsewhere = ELSEWHERE[frame.whole]
         for k, family in enumerate(nulls.families):
             prior, model = frame.families.get(family.name, 0.0), self._models.get(family.name)
@@ -147,9 +149,7 @@ class Search:
             self.hypotheses.append(
                 Hypothesis(family.name, model, number, (0, 0), prior * (1 - elsewhere), float(origin))
             )
-            self.hypotheses.append(
-                Hypothesis(family.name, model, number, place, prior * elsewhere, float(anywhere))
-            )
+            self.hypotheses.append(Hypothesis(family.name, model, number, place, prior * elsewhere, float(anywhere)))
 
     def _weighed(self, hypotheses: Sequence[Hypothesis]) -> tuple[list[float], list[float]]:
         """Logarithms of the Bayes factors of hypotheses, and their priors."""
@@ -171,16 +171,15 @@ def search(e: Evidence, nulls: Nulls, effort: Effort, images: Sequence[int]) -> 
     """Searches some pictures of a batch; looks by one model are made together."""
     searches = {image: Search(e.image()[image], nulls, nulls.of_models, effort) for image in images}
     while chosen := list(_chosen(searches)):
-        for model in dict.fromkeys(hypothesis.model for _, hypothesis in chosen):
-            of_model = [(image, hypothesis) for image, hypothesis in chosen if hypothesis.model == model]
-            tiles = [searches[image].take_tile(hypothesis) for image, hypothesis in of_model]
-            for side in dict.fromkeys(tile.shape[-1] for tile in tiles):
-                group = [number for number, tile in enumerate(tiles) if tile.shape[-1] == side]
-                positions = [of_model[number][0] for number in group]
-                t = contrasts(e.only(model), [tiles[number] for number in group], positions)
-                for number, value in zip(group, t, strict=True):
-                    hypothesis = of_model[number][1]
-                    hypothesis.deviates.append(nulls.deviate(hypothesis.family, float(value)))
+        groups: defaultdict[tuple[int, int], list[tuple[int, Hypothesis, Tensor]]] = defaultdict(list)
+        for image, hypothesis in chosen:
+            assert hypothesis.model is not None
+            tile = searches[image].take_tile(hypothesis)
+            groups[hypothesis.model, tile.shape[-1]].append((image, hypothesis, tile))
+        for (model, _), group in groups.items():
+            positions, hypotheses, tiles = zip(*group, strict=True)
+            for hypothesis, t in zip(hypotheses, contrasts(e.only(model), tiles, positions), strict=True):
+                hypothesis.deviates.append(nulls.deviate(hypothesis.family, float(t)))
     return searches
 
 

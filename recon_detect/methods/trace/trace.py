@@ -47,7 +47,7 @@ def trace(e: Evidence, nulls: Nulls) -> MethodResult:
 
 
 def describe(one: Search, score: float) -> dict[str, Any]:
-    """What was tried; and the likeliest hypothesis, should the picture be generated."""
+    """Details of what was tried, and of the likeliest hypothesis where the score is `REMARKABLE`."""
     tried = {
         "sizes": sorted({f"{frame.width}x{frame.height}" for frame in one.frames}),
         "passes": round(one.passes, 2),
