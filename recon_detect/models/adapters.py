@@ -74,6 +74,13 @@ _KL = Adapter(
     halvings("block_out_channels"),
     ("encoder.", "quant_conv."),
 )
+# Video autoencoders: one frame. Latents are (B, C, 1, h, w). Wan 2.2 takes patches of 2 px apart before it halves.
+_VIDEO = Adapter(
+    lambda m, x: m.encode(x[:, :, None]).latent_dist,
+    lambda m, z: m.decode(z).sample[:, :, 0],
+    lambda m: int(m.config.get("patch_size") or 1) * 2 ** len(m.config["temperal_downsample"]),
+    ("encoder.", "quant_conv."),
+)
 ADAPTERS: dict[str, Adapter] = {
     "AutoencoderKL": _KL,
     "AutoencoderKLFlux2": _KL,
@@ -100,13 +107,8 @@ ADAPTERS: dict[str, Adapter] = {
         lambda m: int(m.spatial_compression_ratio),
         ("encoder.",),
     ),
-    # A video autoencoder: one frame.
-    "AutoencoderKLQwenImage": Adapter(
-        lambda m, x: m.encode(x[:, :, None]).latent_dist,
-        lambda m, z: m.decode(z).sample[:, :, 0],
-        lambda m: 2 ** len(m.config["temperal_downsample"]),
-        ("encoder.", "quant_conv."),
-    ),
+    "AutoencoderKLQwenImage": _VIDEO,
+    "AutoencoderKLWan": _VIDEO,
     # Works on [0, 1].
     "PaellaVQModel": Adapter(
         lambda m, x: m.encode((x + 1) / 2).latents,

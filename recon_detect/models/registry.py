@@ -240,6 +240,16 @@ _ROWS = (
         8, 16, 254, "bfloat16", "Apache-2.0", "arXiv:2508.02324",
     ),
     AutoencoderRow(
+        "wan21", "Wan 2.1 (16 channels, one frame of a video autoencoder)", "wan21",
+        (HubFile("Wan-AI/Wan2.1-T2V-1.3B-Diffusers", None, None, "vae"),),
+        8, 16, 508, "bfloat16", "Apache-2.0", "arXiv:2503.20314",
+    ),
+    AutoencoderRow(
+        "wan22", "Wan 2.2 (48 channels, factor 16, one frame of a video autoencoder)", "wan22",
+        (HubFile("Wan-AI/Wan2.2-TI2V-5B-Diffusers", None, None, "vae"),),
+        16, 48, 2819, "bfloat16", "Apache-2.0", "arXiv:2503.20314",
+    ),
+    AutoencoderRow(
         "sana", "Sana DC-AE (32 channels, factor 32)", "sana",
         (HubFile("Efficient-Large-Model/Sana_1600M_1024px_diffusers", "d1b54936033cd7d45410ecadd692c5c502a19a38",
                  "15a4b09e56d95b768a0ec9da50b702e21d920333fc9b3480d66bb5c7fad9d87f", "vae"),
