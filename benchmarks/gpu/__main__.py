@@ -15,17 +15,17 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from benchmarks.common.data import write_table
-from benchmarks.gpu.steps import STEPS, random_autoencoders
+from benchmarks.gpu.steps import STEPS
 from benchmarks.speed.timing import hardware
 from recon_detect.tensors.devices import find_device
+
+# Seconds that each step may take, those first that decide whether the others mean anything.
+LIMITS = {"peak": 20, "tests": 70, "loop": 60, "pool": 90, "aeroblade": 110, "search": 60, "dire": 70}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,46 +43,16 @@ class Step:
     command: tuple[str, ...]
 
 
-def steps(options: argparse.Namespace, device: torch.device, models: Path) -> list[Step]:
-    """All steps, those first that decide whether the others mean anything."""
-    size = ["--tiny"] if options.tiny else []
-    own = {
-        name: Step(
-            name,
-            limit,
-            ("-m", "benchmarks.gpu.steps", name, "--device", str(device), "--output", options.output, *size),
-        )
-        for name, limit in (("peak", 20), ("loop", 60), ("pool", 80), ("search", 60))
-    }
-    # Without the options of the project, which name plugins that a bare machine lacks.
+def steps(options: argparse.Namespace) -> list[Step]:
+    """The steps that are asked for."""
+    size = ("--tiny",) if options.tiny else ()
+    arguments = ("--device", options.device, "--output", options.output, *size)
+    commands = {name: ("-m", "benchmarks.gpu.steps", name, *arguments) for name in STEPS}
     files = [str(path) for path in sorted(Path("tests").rglob("test_*.py")) if "mark.gpu" in path.read_text()]
-    tests = (
-        "-m",
-        "pytest",
-        *files,
-        "-m",
-        "gpu",
-        "-q",
-        "-o",
-        "addopts=--import-mode=importlib",
-        "-o",
-        "filterwarnings=",
-    )
-    speed = ("-m", "benchmarks.speed", "--device", str(device), "--no-memory", "--rounds", "1" if options.tiny else "2")
-    full = ",".join(str(folder) for folder in random_autoencoders(models, tiny=options.tiny))
-    aeroblade = ("--method", "aeroblade", "--models", full, "--size", "64" if options.tiny else "512")
-    dire = ("--method", "dire", *(("--size", "64", "--channels", "32") if options.tiny else ("--size", "256")))
-    images = ("--images", "2" if options.tiny else "16")
-    table = f"{options.output}/speed-{{}}-{device.type}.csv"
-    return [
-        own["peak"],
-        Step("tests marked gpu", 90, tests),
-        own["loop"],
-        own["pool"],
-        Step("aeroblade, full size", 90, (*speed, *aeroblade, *images, "--output", table.format("aeroblade-full-512"))),
-        own["search"],
-        Step("dire", 80, (*speed, *dire, *images, "--output", table.format("dire-256"))),
-    ]
+    # Without the options of the project, which name plugins that a bare machine may lack.
+    plain = ("-o", "addopts=--import-mode=importlib", "-o", "filterwarnings=")
+    commands["tests"] = ("-m", "pytest", *files, "-m", "gpu", "-q", *plain)
+    return [Step(name, LIMITS[name], commands[name]) for name in options.steps.split(",")]
 
 
 def run(step: Step, scale: float) -> dict[str, object]:
@@ -107,22 +77,16 @@ def main() -> int:
     parser.add_argument("--output", default=os.environ.get("OUT", "out"), help="folder of the tables; default $OUT")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--tiny", action="store_true", help="small inputs and networks, to test the steps themselves")
-    parser.add_argument("--steps", default="", help=f"only these, separated by commas: {', '.join(STEPS)}, tests, ...")
+    parser.add_argument("--steps", default=",".join(LIMITS), help="names, separated by commas")
     parser.add_argument("--patience", type=float, default=1, help="multiplies the time limits, for a busy machine")
     options = parser.parse_args()
     device = find_device(options.device)
     Path(options.output).mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as temporary:
-        chosen = [
-            step
-            for step in steps(options, device, Path(temporary))
-            if not options.steps or any(step.name.startswith(name) for name in options.steps.split(","))
-        ]
-        table = []
-        for step in chosen:
-            table.append(run(step, options.patience))
-            # After each, for a machine that is taken away.
-            write_table(Path(options.output, f"gpu-check-{device.type}.csv"), hardware(device), table)
+    table = []
+    for step in steps(options):
+        table.append(run(step, options.patience))
+        # After each, for a machine that is taken away.
+        write_table(Path(options.output, f"gpu-check-{device.type}.csv"), hardware(device), table)
     for line in table:
         print(*line.values(), sep="; ")
     return int(any(line["outcome"] != "ok" for line in table))

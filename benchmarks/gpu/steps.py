@@ -6,11 +6,14 @@
 - `pool`: images per second from memory on the device to scores, with one tiny autoencoder and with the four of the
   package; on a GPU also with the first compiled for one size, which uses CUDA graphs.
 - `search`: images per second of the methods that search for a grain or a grid.
+- `aeroblade`, `dire`: the published schedules beside ours (`benchmarks.speed`), with networks of random weights
+  in full size. Few images, because a published schedule takes seconds for each.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +28,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.common.data import write_table
-from benchmarks.speed.__main__ import pictures
+from benchmarks.speed import __main__ as speed
 from benchmarks.speed.timing import hardware, peak, seconds
 from recon_detect import Detector, load_detector
 from recon_detect.engine.loader import load
@@ -48,7 +51,7 @@ class Amount:
     searched: int
 
 
-FULL, TINY = Amount(512, 512, 64, 8, 16), Amount(64, 3, 2, 1, 1)
+FULL, TINY = Amount(512, 256, 64, 8, 16), Amount(64, 3, 2, 1, 1)
 
 
 def peaks(device: torch.device, amount: Amount) -> Iterator[Line]:
@@ -58,7 +61,7 @@ def peaks(device: torch.device, amount: Amount) -> Iterator[Line]:
 
 def loop(device: torch.device, amount: Amount) -> Iterator[Line]:
     with tempfile.TemporaryDirectory() as temporary:
-        files = pictures(None, Path(temporary, "images"), amount.side, amount.files)
+        files = speed.pictures(None, Path(temporary, "images"), amount.side, amount.files)
 
         def decode() -> None:
             with closing(load(find_sources(files), Settings())) as items:
@@ -166,31 +169,59 @@ def random_autoencoders(folder: Path, *, tiny: bool) -> list[Path]:
     return folders
 
 
-STEPS: dict[str, Callable[[torch.device, Amount], Iterator[Line]]] = {
+def aeroblade(options: argparse.Namespace, device: torch.device) -> None:
+    """Table of AEROBLADE with three full-size autoencoders."""
+    with tempfile.TemporaryDirectory() as temporary:
+        models = ",".join(map(str, random_autoencoders(Path(temporary), tiny=options.tiny)))
+        size = ("64", "2") if options.tiny else ("512", "8")
+        compare(options, device, "aeroblade", "--models", models, "--size", size[0], "--images", size[1])
+
+
+def dire(options: argparse.Namespace, device: torch.device) -> None:
+    """Table of DIRE with OpenAI's network of 256 px."""
+    size = ("64", "--channels", "32", "--images", "1") if options.tiny else ("256", "--images", "4")
+    compare(options, device, "dire", "--size", *size)
+
+
+def compare(options: argparse.Namespace, device: torch.device, method: str, *arguments: str) -> None:
+    """Runs `benchmarks.speed`."""
+    output = str(options.output / f"speed-{method}-full-{device.type}.csv")
+    common = ("--device", options.device, "--rounds", "1", "--no-memory", "--output", output)
+    sys.argv = ["benchmarks.speed", "--method", method, *arguments, *common]
+    speed.main()
+
+
+MEASURES: dict[str, Callable[[torch.device, Amount], Iterator[Line]]] = {
     "peak": peaks,
     "loop": loop,
     "pool": pool,
     "search": search,
 }
+COMPARISONS = {"aeroblade": aeroblade, "dire": dire}
+STEPS = (*MEASURES, *COMPARISONS)
+
+
+def measure(options: argparse.Namespace, device: torch.device) -> None:
+    """Writes the table of a step line by line: what was measured before a failure is not lost."""
+    amount = TINY if options.tiny else FULL
+    conditions = f"{amount.side} px, {'a test of the steps; ' if options.tiny else ''}{hardware(device)}"
+    table: list[Line] = []
+    for line in MEASURES[options.step](device, amount):
+        print(*line.values(), flush=True)
+        table.append(line)
+        columns = dict.fromkeys(key for each in table for key in each)
+        complete = [{column: each.get(column, "") for column in columns} for each in table]
+        write_table(options.output / f"gpu-{options.step}-{device.type}.csv", conditions, complete)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("step", choices=list(STEPS))
-    parser.add_argument("--device", default=None)
+    parser.add_argument("step", choices=STEPS)
+    parser.add_argument("--device", default="cuda")
     parser.add_argument("--output", type=Path, required=True, help="folder")
     parser.add_argument("--tiny", action="store_true")
     options = parser.parse_args()
-    device, amount = find_device(options.device), TINY if options.tiny else FULL
-    conditions = f"{amount.side} px, {'a test of the steps; ' if options.tiny else ''}{hardware(device)}"
-    table: list[Line] = []
-    for line in STEPS[options.step](device, amount):
-        print(*line.values(), flush=True)
-        table.append(line)
-        # After each: what was measured before a failure is not lost.
-        columns = dict.fromkeys(key for each in table for key in each)
-        complete = [{column: each.get(column, "") for column in columns} for each in table]
-        write_table(options.output / f"gpu-{options.step}-{device.type}.csv", conditions, complete)
+    COMPARISONS.get(options.step, measure)(options, find_device(options.device))
 
 
 if __name__ == "__main__":
