@@ -120,7 +120,7 @@ def measure(
             seconds=best[name][0],
             loaded=best[name][0] - best[name][1].stages["load"],
             stages=staged(way, method.stages_of, device),
-            memory=most_memory(name, way, device),
+            memory=0 if options.no_memory else most_memory(name, way, device),
             work=first[name][1],
             peak=peaks[way.dtype],
         )
@@ -235,6 +235,7 @@ def main() -> None:
     parser.add_argument("--dtypes", default=None, help="default: float32, and bfloat16 where the device has it")
     parser.add_argument("--compile", action="store_true", help="dire compiled beside not; compiling is not counted")
     parser.add_argument("--output", type=Path, default=None)
+    parser.add_argument("--no-memory", action="store_true", help="without the peak of memory, which takes another run")
     parser.add_argument("--memory-of", default=None, help=argparse.SUPPRESS)
     options = parser.parse_args()
     output, conditions, table = {"aeroblade": aeroblade, "dire": dire}[options.method](options)
