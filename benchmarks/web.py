@@ -89,13 +89,14 @@ def trials_of(methods: str, efforts: str | None, models: str | None) -> list[Tri
 
 
 def detector_of(trial: Trial, options: argparse.Namespace) -> Detector:
+    effort: dict[str, Any] = {"effort": _seconds_or_name(trial.effort)} if trial.effort else {}
     return load_detector(
         trial.method,
         models=options.models.split(",") if options.models else None,
         device=options.device,
         dtype=options.dtype,
         batch_size=batch_size(options.device, options.batch_size),
-        **({"effort": _seconds_or_name(trial.effort)} if trial.effort else {}),
+        **effort,
     )
 
 
@@ -187,7 +188,9 @@ def of_all(scored: Scored) -> dict[str, Any]:
         if row["label"] != "real" and value > norm.isf(0.05)
     ]
     right = [named_family == family for named_family, family in named if named_family and family]
-    seconds = [entry["seconds"] for entry in scored.entries if "seconds" in entry]
+    seconds, cpu_seconds = (
+        [entry[name] for entry in scored.entries if name in entry] for name in ("seconds", "cpu_seconds")
+    )
     passes = [detail["passes"] for detail in scored.details() if "passes" in detail]
     changed = np.array([
         (entry["width"], entry["height"]) != (int(row["width"]), int(row["height"]))
@@ -198,6 +201,8 @@ def of_all(scored: Scored) -> dict[str, Any]:
         "family_named": len(right),
         "seconds": np.mean(seconds) if seconds else "",
         "seconds_95": np.quantile(seconds, 0.95) if seconds else "",
+        # Of all cores; other programs do not count.
+        "cpu_seconds": np.mean(cpu_seconds) if cpu_seconds else "",
         "passes": np.mean(passes) if passes else "",
         "real_of_other_size": int(changed[real].sum()),
         "generated_of_other_size": int(changed[~real].sum()),
