@@ -40,6 +40,7 @@ from benchmarks.common.metrics import (
 from benchmarks.common.sampling import SAMPLE, SEARCHING, add_argument, in_turn, number_of
 from benchmarks.common.scores import Entry, Input, batch_size, computed_by, read_journal, score
 from benchmarks.report import figures
+from benchmarks.report.web import EVERY, title
 from recon_detect import Detector, load_detector
 from recon_detect.atomic import replacing
 from recon_detect.methods import DEFAULT_METHOD, find_method
@@ -56,7 +57,6 @@ RECIPES = (
     "longest-1080+jpeg-85+longest-800+jpeg-75",
     "page-0.83+longest-1080+jpeg-85",
 )
-EVERY = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +216,7 @@ def draw(table: Sequence[dict[str, Any]], output: Path) -> None:
     points = [line for line in table if line["group"] == EVERY and line["seconds"] != ""]
     panels: dict[str, dict[str, list[tuple[float, ...]]]] = {}
     for line in points:
-        of_method = panels.setdefault(line["recipe"], {}).setdefault(line["method"], [])
+        of_method = panels.setdefault(title(line["recipe"]), {}).setdefault(line["method"], [])
         of_method.append(tuple(float(line[name]) for name in ("seconds", "auroc", "auroc_low", "auroc_high")))
     if panels:
         with replacing(output.with_suffix(".png")) as temporary:
