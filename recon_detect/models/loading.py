@@ -109,8 +109,8 @@ def load_models(
     )
     denoising = _needed(methods, Need.DENOISERS)
     if any(model.engine == NCNN for model in reconstructors):
-        for network in lpips.values():
-            network.use_ncnn()
+        for distance in lpips.values():
+            distance.use_ncnn()
     denoisers = {
         model.name: load_denoiser(model.name, model.latent_scale, device, settings.dtype, settings.inversion)
         for model in reconstructors
