@@ -1,7 +1,7 @@
 r"""The families of the method `grid`: the statistics of pictures that come with the package.
 
     python -m assets.grid --data ../shared/eval --photographs photographs/ --tables tables/ \
-        --output recon_detect/methods/grid/families.safetensors --jpeg recon_detect/audit/jpeg.safetensors
+        --output recon_detect/methods/grid/families.safetensors --jpeg recon_detect/methods/grid/jpeg.safetensors
 
 `--photographs` is the folder that `assets.photographs` wrote. Tables are computed once and kept in `--tables`, where
 `benchmarks.grid` finds them too.
@@ -227,7 +227,7 @@ def jpeg_template(stored_tables: Tables, whitening: Whitening) -> Tensor:
 
 
 def write_jpeg_template(path: Path, stored_tables: Tables, whitening: Whitening) -> None:
-    """Writes the file that `recon_detect.audit.jpeg` reads."""
+    """Writes the file that `recon_detect.methods.grid.jpeg` reads."""
     card = {"made from": f"lossless photographs as {', '.join(STORED)}", "whitening": digest(whitening)}
     with replacing(path) as temporary:
         save_file({"template": jpeg_template(stored_tables, whitening).half()}, temporary, metadata=card)

@@ -1,27 +1,53 @@
 """Costs of the package before and while it works: start-up times and memory.
 
-    python -m benchmarks.footprint --models taesd
+    python -m benchmarks.footprint --part start
+    python -m benchmarks.footprint --part memory --models taesd
 
-Start-up is the best of several fresh processes. Memory is the resident set of a process that scores small images, the
-median of samples over the first and the second thousand, and the peak of one that scores a photograph-sized image.
+`start` is a first answer: fresh processes that score one photograph with the default method and the models of the
+package, the fastest of several. On a busy machine wall time means little; CPU time is given beside it. `memory` is the
+resident set of a process that scores small images, the median of samples over the first and the second thousand, and
+the peak of one that scores a photograph-sized image.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
-from recon_detect.atomic import replacing
+import torch
 
-OUTPUT = Path(__file__).parent / "results" / "footprint-cpu.csv"
-REPEATS = 7
+from benchmarks.common.data import RESULTS, write_table
+from benchmarks.methods_speed import cpu, photograph
+
+COLUMNS = ("what", "value", "unit")
+SIDE = 1024  # of the photograph of a first answer
+
+# Seconds of wall and CPU at each step of a first answer, and the peak of its memory.
+FIRST = """
+import resource, sys, time
+def now():
+    return time.perf_counter(), time.process_time()
+marks = [now()]
+import torch
+marks.append(now())
+from recon_detect.detector import load_detector
+marks.append(now())
+detector = load_detector("default", device="cpu")
+marks.append(now())
+detector.score(sys.argv[1], progress=False).raise_for_errors()
+marks.append(now())
+for before, after in zip(marks, marks[1:]):
+    print(after[0] - before[0], after[1] - before[1])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
+STEPS = ("import torch, the floor", "import the rest", "load the models of the package", "score")
 
 MEMORY = """
 import sys, numpy as np, psutil
@@ -44,48 +70,78 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, time.perf_count
 """
 
 
-def seconds(*command: str) -> float:
+def best_wall(repeats: int, *command: str) -> float:
     """Best wall time of several runs."""
     times = []
-    for _ in range(REPEATS):
+    for _ in range(repeats):
         started = time.perf_counter()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         times.append(time.perf_counter() - started)
     return min(times)
 
 
-def output(program: str, *arguments: str) -> list[float]:
+def printed(program: str, *arguments: str) -> list[float]:
+    """The numbers that a fresh process prints."""
     done = subprocess.run([sys.executable, "-c", program, *arguments], check=True, capture_output=True, text=True)
     return [float(word) for word in done.stdout.split()]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", default="taesd")
-    model = parser.parse_args().models
-
-    bare = seconds(sys.executable, "-c", "pass")
-    package = seconds(sys.executable, "-c", "import recon_detect")
-    usage = seconds(str(Path(sys.executable).with_name("recon-detect")), "--help")
-    samples = output(MEMORY, model)
-    early, late = (statistics.median(part) for part in (samples[:20], samples[20:]))
-    peak, took, _ = output(LARGE, model)
+def start(repeats: int) -> list[tuple[str, str, str]]:
+    """Times that users wait for the first verdict."""
+    recon_detect = str(Path(sys.executable).with_name("recon-detect"))
+    bare = best_wall(repeats, sys.executable, "-c", "pass")
+    package = best_wall(repeats, sys.executable, "-c", "import recon_detect")
     rows = [
         ("import recon_detect, beyond starting Python", f"{package - bare:.3f}", "s"),
-        ("recon-detect --help", f"{usage:.2f}", "s"),
+        ("recon-detect --help", f"{best_wall(repeats, recon_detect, '--help'):.2f}", "s"),
+    ]
+    with tempfile.TemporaryDirectory() as temporary:
+        picture = str(Path(temporary, "photograph.png"))
+        photograph(SIDE).save(picture)
+        runs = [printed(FIRST, picture) for _ in range(repeats)]
+        command = best_wall(repeats, recon_detect, "score", picture)
+    for number, step in enumerate(STEPS):
+        wall, in_cpu = (min(run[2 * number + kind] for run in runs) for kind in (0, 1))
+        rows += [(f"first answer: {step}", f"{wall:.2f}", "s"), (f"first answer: {step}, CPU", f"{in_cpu:.2f}", "s")]
+    peak = statistics.median(run[-1] for run in runs)
+    return [
+        *rows,
+        (f"recon-detect score, start to verdict, {SIDE} px", f"{command:.2f}", "s"),
+        ("first answer: peak", f"{peak / 1e6:.0f}", "MB"),
+    ]
+
+
+def memory(model: str) -> list[tuple[str, str, str]]:
+    """Memory and time of a long run and of a large image."""
+    samples = printed(MEMORY, model)
+    early, late = (statistics.median(part) for part in (samples[:20], samples[20:]))
+    peak, took, _ = printed(LARGE, model)
+    return [
         ("resident while scoring small images 50 to 1,000, median", f"{early / 1e6:.0f}", "MB"),
         ("growth of it from there to small images 1,050 to 2,000", f"{(late - early) / 1e6:+.1f}", "MB"),
         ("peak for one image of 4000x3000", f"{peak / 1e9:.1f}", "GB"),
         ("time for one image of 4000x3000", f"{took:.0f}", "s"),
     ]
-    import torch
 
-    with replacing(OUTPUT) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        file.write(f"# aeroblade, {model}, float32, {os.cpu_count()} cores {platform.machine()}, ")
-        file.write(f"Python {platform.python_version()}, torch {torch.__version__}, best of {REPEATS} for times\n")
-        writer = csv.writer(file)
-        writer.writerow(("what", "value", "unit"))
-        writer.writerows(rows)
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--part", choices=["start", "memory"], default="start")
+    parser.add_argument("--models", default="taesd", help="of memory")
+    parser.add_argument("--repeats", type=int, default=7, help="of start")
+    parser.add_argument("--output", type=Path, default=None)
+    options = parser.parse_args()
+
+    if options.part == "start":
+        rows, what = start(options.repeats), f"one photograph of {SIDE} px, default method, best of {options.repeats}"
+    else:
+        rows, what = memory(options.models), f"aeroblade, {options.models}"
+    conditions = (
+        f"{what}; float32, {torch.get_num_threads()} threads, {cpu()}, load average {os.getloadavg()[0]:.0f} of "
+        f"{os.cpu_count()} cores; Python {platform.python_version()}, torch {torch.__version__}"
+    )
+    name = f"footprint-{options.part}-cpu.csv"
+    write_table(options.output or RESULTS / name, conditions, [dict(zip(COLUMNS, row, strict=True)) for row in rows])
     for row in rows:
         print(*row)
 

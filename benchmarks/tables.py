@@ -4,7 +4,8 @@
     python -m benchmarks.tables --check    # fail if something is out of date
 
 A block ``<!-- table: FILE -->`` to ``<!-- /table -->`` is filled from benchmarks/results/FILE; a pattern with ``*``
-puts one line per file into one table; ``<!-- table: FILE METHOD -->`` shows one method of a file in detail.
+puts one line per file into one table; ``<!-- table: FILE METHOD -->`` shows one method of a file in detail, of
+`benchmarks.web` at one effort, as in ``grain-normal``.
 ``<!-- models -->`` to ``<!-- /models -->`` is filled from the registry of models, ``methods`` from that of methods, and
 ``summary`` is the table of README. Within a sentence,
 ``<!-- figure: FILE; COLUMN; COLUMN=VALUE; ... -->`` to ``<!-- / -->`` is one number of the first line that has these
@@ -33,6 +34,7 @@ from benchmarks.report.layouts import (
 )
 from benchmarks.report.layouts import thresholds as calibration
 from benchmarks.report.overview import methods, summary
+from benchmarks.report.web import web, web_of
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "docs/**/*.md", "recon_detect/models/embedded/*/README.md")
@@ -48,7 +50,9 @@ LAYOUTS: dict[str, Callable[[str, Lines], Table]] = {
     "detection": detection,
     "calibration": calibration,
     "robustness": robustness_of_all,
+    "web": web,
 }
+DETAILS = {"robustness": robustness, "web": web_of}
 
 
 def table(file: str, method: str | None) -> Table:
@@ -56,9 +60,10 @@ def table(file: str, method: str | None) -> Table:
     if "*" in file:
         return comparison(file)
     conditions, lines = read_table(RESULTS / file)
+    kind = file.removesuffix(".csv").partition("-")[0]
     if method:
-        return robustness(conditions, lines, method)
-    return LAYOUTS.get(file.partition("-")[0], plain)(conditions, lines)
+        return DETAILS[kind](conditions, lines, method)
+    return LAYOUTS.get(kind, plain)(conditions, lines)
 
 
 def fill(match: re.Match[str]) -> str:

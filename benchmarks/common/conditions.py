@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 
 from recon_detect.images.transform import Transform, encode
 
@@ -73,6 +73,35 @@ def _screenshot(image: Image.Image, factor: float, seed: int) -> Image.Image:
     return shown.point(_display_values() * 3)
 
 
+def _longest(image: Image.Image, side: float, seed: int) -> Image.Image:
+    """Scaled to a longest side, unless it is shorter already."""
+    factor = side / max(image.size)
+    return image.resize(_scaled(image, factor), Image.Resampling.LANCZOS) if factor < 1 else image
+
+
+def _aspect(image: Image.Image, aspect: float, seed: int) -> Image.Image:
+    """Cropped at the centre to a width of `aspect` times the height."""
+    width = min(image.width, round(image.height * aspect))
+    height = min(image.height, round(image.width / aspect))
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return image.crop((left, top, left + width, top + height))
+
+
+def _page(image: Image.Image, factor: float, seed: int) -> Image.Image:
+    """Screenshot of a web page: the image as of `_screenshot`, at a random place, between lines of text."""
+    shown = _screenshot(image, factor, seed)
+    margins: list[int] = np.random.default_rng(seed).integers(24, 121, 4).tolist()
+    left, top, right, bottom = margins
+    page = Image.new("RGB", (left + shown.width + right, top + shown.height + bottom), (255, 255, 255))
+    page.paste(shown, (left, top))
+    pen = ImageDraw.Draw(page)
+    for y in (*range(6, top - 14, 16), *range(top + shown.height + 6, page.height - 14, 16)):
+        pen.text((left, y), _TEXT[: shown.width // 7], fill=(51, 51, 51))
+    return page
+
+
+_TEXT = "Photographs and pictures of the week, sent in by readers, with captions and comments. " * 12
+
 STEPS: dict[str, Step] = {
     "resize": _resize,
     "bicubic": _bicubic,
@@ -83,6 +112,9 @@ STEPS: dict[str, Step] = {
     "blur": lambda image, value, seed: image.filter(ImageFilter.GaussianBlur(value)),
     "noise": _noise,
     "screenshot": _screenshot,
+    "longest": _longest,
+    "aspect": _aspect,
+    "page": _page,
 }
 
 

@@ -13,6 +13,7 @@ import hashlib
 import json
 import platform
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,7 @@ from recon_detect.output import PartialFile
 from recon_detect.results import RunInfo
 from recon_detect.tensors.devices import find_device
 
-# A line of a journal: `Row.to_dict`, and the batch that it was computed in.
+# A line of a journal: `Row.to_dict`, the batch that it was computed in, and how long that took for each of its images.
 Entry = dict[str, Any]
 
 _BATCH = 32
@@ -87,7 +88,10 @@ def score(detector: Detector, images: Sequence[Input], output: Path) -> tuple[Ru
             if len(scored) == len(sums):
                 scored = [row | {"path": s.id, "label": s.label} for row, s in zip(scored, sources, strict=True)]
             else:
-                scored = [row.to_dict(fingerprint) | {"batch": batch} for row in detector.stream(sources)]
+                began = time.perf_counter()
+                rows_of_batch = list(detector.stream(sources))
+                seconds = round((time.perf_counter() - began) / len(rows_of_batch), 3)
+                scored = [row.to_dict(fingerprint) | {"batch": batch, "seconds": seconds} for row in rows_of_batch]
             for row in scored:
                 # A reused row too, if its name is new: the journal's last row of a name is that of its content now.
                 if last.get(row["path"]) != _about(row):
@@ -151,7 +155,8 @@ def computed_by(run: RunInfo) -> str:
     """Models, precision, device and versions, for the line above a table."""
     versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
     models = ", ".join(model.name for model in run.models)
-    return f"{models} in {run.models[0].dtype}; {run.device} {platform.machine()}; {versions}"
+    networks = f"{models} in {run.models[0].dtype}" if models else "no networks"
+    return f"{networks}; {run.device} {platform.machine()}; {versions}"
 
 
 def computed_name(run: RunInfo, methods: str) -> str:

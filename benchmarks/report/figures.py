@@ -263,3 +263,32 @@ def robustness(curves: Curves) -> Figure:
     with matplotlib.rc_context(_STYLE):
         figure.legend(loc="outside lower center", ncols=4)
     return figure
+
+
+# By recipe and method: seconds per image, AUROC, low, high of each effort.
+Costs = Mapping[str, Mapping[str, Sequence[tuple[float, ...]]]]
+
+
+def costs(recipes: Costs) -> Figure:
+    """The AUROC against the seconds per image, a panel for each recipe, a line for the efforts of each method."""
+    names = list(recipes)
+    methods = list(dict.fromkeys(method for of in recipes.values() for method in of))
+
+    def draw(ax: Axes, number: int) -> None:
+        for method, of_efforts in recipes[names[number]].items():
+            seconds, areas, low, high = np.array(sorted(of_efforts)).T
+            place = methods.index(method)
+            colour = COLOURS[place % len(COLOURS)]
+            ax.vlines(seconds, low, high, color=colour, lw=1, alpha=0.6)
+            ax.plot(seconds, areas, marker=_MARKERS[place % len(_MARKERS)], ms=4, lw=1.5, color=colour,
+                    label=method if number == 0 else None)  # fmt: skip
+        ax.axhline(0.5, color=FAINT, lw=1, ls=(0, (2, 2)))
+        ax.set(title=names[number].replace("+", "\n+"), ylim=(0, 1.03), xscale="log")
+        ax.grid(True)
+        if number == 0:
+            ax.set(xlabel="seconds per image", ylabel="AUROC")
+
+    figure = _panels(len(names), draw, side=2.6)
+    with matplotlib.rc_context(_STYLE):
+        figure.legend(loc="outside lower center", ncols=4)
+    return figure

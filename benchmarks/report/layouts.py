@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from benchmarks.common.data import RESULTS, read_table
 from benchmarks.common.families import FAMILIES
-from recon_detect.models.registry import AUTOENCODERS, MODEL_SETS, AutoencoderRow, shorten
+from recon_detect.models.registry import AUTOENCODERS, MODEL_SETS, AutoencoderRow, is_embedded, shorten
 
 Lines = list[dict[str, str]]
 
@@ -206,8 +206,10 @@ def thresholds(conditions: str, lines: Lines) -> Table:
 
 
 def _pinned(row: AutoencoderRow) -> str:
-    if not row.files:
+    if is_embedded(row):
         return "in the package"
+    if not row.files:
+        return "sum"
     pins = [name for name, value in (("revision", row.files[0].revision), ("sum", row.files[0].sha256)) if value]
     return " and ".join(pins) or "none"
 

@@ -10,12 +10,12 @@ import numpy as np
 from PIL import Image, JpegImagePlugin
 from scipy import fft, ndimage
 
-from recon_detect.audit.jpeg import jpeg_match
 from recon_detect.errors import UsageError
 from recon_detect.images.decode import decode
 from recon_detect.images.jpeg import is_libjpeg
 from recon_detect.images.picture import picture_of
 from recon_detect.images.reading import read_file
+from recon_detect.methods.grid.jpeg import NO_JPEG, jpeg_match
 from recon_detect.settings import DEFAULTS, Settings
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ _C2PA = b"jumdc2pa"
 _XMP_KEYS = ("xmp", "XML:com.adobe.xmp")
 # Photographs that were never compressed, and images as decoders of latent diffusion write them, stay below, but for a
 # few in a hundred (docs/guide/audit.md): they are no sign of JPEG. Zeros of a photograph in JPEG 98 are mostly above.
-_NO_BLOCKS, _NO_ZEROS, _NO_JPEG = 0.05, 0.1, 0.1
+_NO_BLOCKS, _NO_ZEROS = 0.05, 0.1
 
 
 def measure(image: ImageLike, settings: Settings = DEFAULTS) -> dict[str, Value]:
@@ -162,7 +162,7 @@ def _of_pixels(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> dict[str, Value]:
         "saturation": float(np.ptp(middle, axis=2).mean() / 255),
     }
     if match := jpeg_match(pixels):
-        values["jpeg_grid"] = max(match[0] - _NO_JPEG, 0.0)
+        values["jpeg_grid"] = max(match[0] - NO_JPEG, 0.0)
     if min(grey.shape) >= _SMALLEST:
         on, off = _blockiness(grey)
         values |= {

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t
+from scipy.special import stdtr
 
 from recon_detect.calibration.bounds import conformal_p_value, predictive_t
 from recon_detect.calibration.content import JsonObject, matrix, members, number, numbers, text, texts
@@ -90,7 +90,7 @@ class ByContrast:
         """Names the decoder of an image that is generated."""
         scores = row.scores[self.method].per_model
         log_p = {
-            model: float(t.logsf(predictive_t(scores[model], mean, deviation, n), n - 1))
+            model: float(np.log(stdtr(n - 1, -predictive_t(scores[model], mean, deviation, n))))
             for model, (mean, deviation, n) in self.photographs.items()
             if np.isfinite(scores.get(model, np.nan))
         }

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from recon_detect.calibration.calibration import Calibration
 from recon_detect.calibration.strata import ALL, UNLIKE
@@ -59,6 +58,8 @@ def drift(calibration: Calibration, rows: Sequence[Row]) -> Drift | None:
     unlike = float(np.mean([name == UNLIKE for name in names]))
     if not len(low):
         return Drift(len(scores), 0.0, 1.0, 1.0, 1.0, unlike)
+    from scipy import stats  # a second to import
+
     share = len(low) / len(scores)
     spread = np.sqrt(0.25 / len(scores) + 0.25 / len(calibration.strata[ALL].scores))
     return Drift(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
@@ -17,6 +17,7 @@ from recon_detect.cli.arguments import (
     Device,
     Distance,
     Dtype,
+    Effort,
     InversionSteps,
     MaxPixels,
     Methods,
@@ -35,6 +36,7 @@ from recon_detect.settings import DEFAULTS, Inversion
 if TYPE_CHECKING:
     from recon_detect.cli.sources import Sources
     from recon_detect.cli.tables import Tally
+    from recon_detect.cli.team import Team
     from recon_detect.detector import Detector
     from recon_detect.output import Journal
 
@@ -122,6 +124,7 @@ def score(
     maps: Maps = None,
     device: Device = DEFAULTS.device,
     dtype: Dtype = DEFAULTS.dtype,
+    effort: Effort = str(DEFAULTS.effort),
     compat: Compat = None,
     inversion_steps: InversionSteps = DEFAULTS.inversion.steps,
     real_step: RealStep = DEFAULTS.inversion.real_step,
@@ -157,6 +160,7 @@ def score(
         "distance": distance,
         "device": device,
         "dtype": dtype,
+        "effort": effort,
         "compat": compat,
         "batch_size": batch_size,
         "workers": workers,
@@ -177,10 +181,7 @@ def _score(
 ) -> int:
     """Scores, writes and prints; returns the exit code."""
     from recon_detect.cli.sources import Sources
-    from recon_detect.cli.tables import print_summary, print_table
-    from recon_detect.output import Journal
     from recon_detect.output.checks import check_file, check_folder
-    from recon_detect.results import LIKELY_GENERATED
 
     if fail_on not in (None, "generated"):
         raise UsageError(f"--fail-on {fail_on}: expected 'generated'")
@@ -193,7 +194,40 @@ def _score(
     _check_apart(paths, outputs.file)
     check_folder(outputs.maps)
     sources = Sources(paths)
-    detector = _load(options, calibration)
+    with ExitStack() as stack:
+        team = _team(options, outputs, stack)
+        detector = _load(options, calibration)
+        if team and team.follows:
+            team.follow(detector, sources)
+            return 0
+        return _lead(detector, sources, outputs, team, fail_on)
+
+
+def _team(options: dict[str, Any], outputs: Outputs, stack: ExitStack) -> Team | None:
+    """The processes that torchrun started, each with a device of its own; None of a process alone.
+
+    Raises:
+        UsageError: Scores that depend on the order of all images.
+    """
+    from recon_detect.engine.ranks import current_rank
+
+    rank = current_rank()
+    if rank.count == 1:
+        return None
+    from recon_detect.cli.team import Team, device_of
+
+    if options["compat"]:
+        raise UsageError("--compat published depends on the order of the images: score them with one process")
+    options["device"] = device_of(rank, options["device"])
+    return stack.enter_context(Team(rank, outputs.file, outputs.maps))
+
+
+def _lead(detector: Detector, sources: Sources, outputs: Outputs, team: Team | None, fail_on: str | None) -> int:
+    """Scores, writes and prints, with the others of a team where there is one; returns the exit code."""
+    from recon_detect.cli.tables import print_summary, print_table
+    from recon_detect.output import Journal
+    from recon_detect.results import LIKELY_GENERATED
+
     # Published scores depend on the files before: an interrupted run of them starts over.
     run, limits = detector.run_info, detector.settings.limits
     resume, file = run.compat is None, outputs.file
@@ -204,10 +238,14 @@ def _score(
         else nullcontext() as journal,
     ):
         if journal and (before := _before(journal, sources, outputs)):
+            if team:
+                team.dismiss()
             images, generated, failed = (before[name] for name in ("images", "likely_generated", "failed"))
             if not outputs.quiet:
                 print(f"{file}: already complete: {images} images, {failed} failed", file=sys.stderr)
         else:
+            if journal and team:
+                team.lead(detector, sources, journal)
             tally = _run(detector, sources, journal, outputs)
             generated, failed = tally.verdicts[LIKELY_GENERATED], tally.failed
             if not outputs.as_json:

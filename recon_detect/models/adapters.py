@@ -1,4 +1,4 @@
-"""Adapters: how each autoencoder class of diffusers encodes and decodes, one row per class."""
+"""Adapters: how each class of autoencoders encodes and decodes, one row per class."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from recon_detect.models.tiny import AutoencoderTiny
+
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """Encoding and decoding by a diffusers class, without sampling, quantising, tiling or rounding.
+    """Encoding and decoding by a class, without sampling, quantising, tiling or rounding.
 
     Attributes:
         encode: Maps a module and images in [-1, 1] to latents, or to the posterior where there is one.
@@ -22,8 +24,9 @@ class Adapter:
         encoder: Prefixes of the names of all tensors that `encode` uses. Without any, every tensor counts as part of
             the encoder, so that two models share latents only if all their tensors are equal.
         halo: Radius of the receptive field in pixels, rounded up to the factor, of networks that are convolutions alone
-            and can be tiled.
+            and can be tiled; None for a module that sees the whole image.
         features: Activations of the encoder at half the resolution, to compare images by as LPIPS does.
+        features_halo: Radius of their receptive field in pixels, a multiple of 2.
         finish: Maps `features` to latents.
     """
 
@@ -31,8 +34,9 @@ class Adapter:
     decode: Callable[[Any, Tensor], Tensor]
     factor: Callable[[Any], int]
     encoder: tuple[str, ...] = ()
-    halo: Callable[[Any], int] | None = None
+    halo: Callable[[Any], int | None] = lambda module: None
     features: Callable[[Any, Tensor], Tensor] | None = None
+    features_halo: Callable[[Any], int] = lambda module: 0
     finish: Callable[[Any, Tensor], Tensor] | None = None
 
 
@@ -57,24 +61,38 @@ def tiny_features(config: Any) -> int:
     return 1 + int(full) + 1 + min(int(half), 2)
 
 
+def _tiny_features_radius(module: AutoencoderTiny) -> int:
+    """Radius in pixels of the receptive field of the layers of `tiny_features`, rounded up to their stride."""
+    full, half, *_ = module.config["num_encoder_blocks"]
+    radius = 1 + 3 * int(full) + 1 + 2 * 3 * min(int(half), 2)  # a convolution, blocks, a change of resolution, blocks
+    return math.ceil(radius / 2) * 2
+
+
 _KL = Adapter(
     lambda m, x: m.encode(x).latent_dist,
     lambda m, z: m.decode(z).sample,
     halvings("block_out_channels"),
     ("encoder.", "quant_conv."),
 )
+# Video autoencoders: one frame. Latents are (B, C, 1, h, w). Wan 2.2 takes patches of 2 px apart before it halves.
+_VIDEO = Adapter(
+    lambda m, x: m.encode(x[:, :, None]).latent_dist,
+    lambda m, z: m.decode(z).sample[:, :, 0],
+    lambda m: int(m.config.get("patch_size") or 1) * 2 ** len(m.config["temperal_downsample"]),
+    ("encoder.", "quant_conv."),
+)
 ADAPTERS: dict[str, Adapter] = {
     "AutoencoderKL": _KL,
     "AutoencoderKLFlux2": _KL,
     "AsymmetricAutoencoderKL": Adapter(_KL.encode, _KL.decode, halvings("down_block_out_channels"), _KL.encoder),
-    # forward() would round the latents to 8 bits.
     "AutoencoderTiny": Adapter(
-        lambda m, x: m.encode(x).latents,
-        lambda m, z: m.decode(z).sample,
+        AutoencoderTiny.encode,
+        AutoencoderTiny.decode,
         halvings("encoder_block_out_channels"),
         ("encoder.",),
-        lambda m: tiny_radius(m.config),
+        lambda m: None if m.config["use_midblock_gn"] else tiny_radius(m.config),
         lambda m, x: m.encoder.layers[: tiny_features(m.config)]((x + 1) / 2),
+        _tiny_features_radius,
         lambda m, f: m.encoder.layers[tiny_features(m.config) :](f),
     ),
     "VQModel": Adapter(
@@ -89,13 +107,8 @@ ADAPTERS: dict[str, Adapter] = {
         lambda m: int(m.spatial_compression_ratio),
         ("encoder.",),
     ),
-    # A video autoencoder: one frame.
-    "AutoencoderKLQwenImage": Adapter(
-        lambda m, x: m.encode(x[:, :, None]).latent_dist,
-        lambda m, z: m.decode(z).sample[:, :, 0],
-        lambda m: 2 ** len(m.config["temperal_downsample"]),
-        ("encoder.", "quant_conv."),
-    ),
+    "AutoencoderKLQwenImage": _VIDEO,
+    "AutoencoderKLWan": _VIDEO,
     # Works on [0, 1].
     "PaellaVQModel": Adapter(
         lambda m, x: m.encode((x + 1) / 2).latents,

@@ -1,4 +1,4 @@
-"""Autoencoders: VAEs and their kin by diffusers' own classes, encoded and decoded by their `Adapter`."""
+"""Autoencoders: VAEs and their kin, encoded and decoded by the `Adapter` of their class."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Autoencoder(Reconstructor):
                 part.inplace = True  # a tenth of the time of a tiny one goes into fresh memory for what it returns
         self.factor = self._adapter.factor(module)
         self.encoder = self._adapter.encoder
-        self._halo = self._adapter.halo(module) if self._adapter.halo else None
+        self._halo = self._adapter.halo(module)
         # What the adapter's functions are given: the module, or an engine that has the same layers.
         self._network: Any = module
         self.choice: Choice | None = None
@@ -126,8 +126,8 @@ class Autoencoder(Reconstructor):
         self, compare: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor, features: Tensor | None = None
     ) -> Tensor:
         """Compares two images by the encoder's features; see `Reconstructor.feature_map`."""
-        look_into, halo = self._adapter.features, self._halo
-        if look_into is None or halo is None:
+        look_into, halo = self._adapter.features, self._adapter.features_halo(self._module)
+        if look_into is None:
             return super().feature_map(compare, x, y, features)
 
         def compared(x: Tensor, y: Tensor) -> list[Tensor]:

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ from recon_detect.models.needs import Need
 from recon_detect.models.pixel_diffusion import DiffusionReconstructor, PixelDiffusion
 from recon_detect.models.registry import AUTOENCODERS, MODELS
 from recon_detect.models.sharing import share_equal_parts
+from recon_detect.models.tiny import CLASS_NAME as TINY
+from recon_detect.models.tiny import load_tiny
 from recon_detect.models.torchvision_guard import hide_broken_torchvision
 from recon_detect.models.weights import Weights, find_weights
 from recon_detect.results import ModelInfo
@@ -109,8 +112,8 @@ def load_models(
     )
     denoising = _needed(methods, Need.DENOISERS)
     if any(model.engine == NCNN for model in reconstructors):
-        for distance in lpips.values():
-            distance.use_ncnn()
+        for perceptual in lpips.values():
+            perceptual.use_ncnn()
     denoisers = {
         model.name: load_denoiser(model.name, model.latent_scale, device, settings.dtype, settings.inversion)
         for model in reconstructors
@@ -165,21 +168,16 @@ def load_reconstructor(
         WeightsError: A class that is not an image autoencoder, or tensors that do not fit the configuration.
         UsageError: float16 for weights that overflow in it.
     """
-    hide_broken_torchvision()
     class_name = _class_name(weights)
     chosen = choose_dtype(weights.name, device, dtype, pure=pure)
+    dtype_of_weights = chosen if pure else torch.float32
     try:
         if class_name == PixelDiffusion.class_name:
+            hide_broken_torchvision()
             diffusion = PixelDiffusion.from_pretrained(weights.folder, inversion=inversion)
             return DiffusionReconstructor(weights, diffusion, device, chosen)
-        module_class = _find_class(class_name)
-        with _quiet_diffusers():
-            stored = {"variant": "fp16"} if ".fp16." in weights.filename else {}
-            options = {"local_files_only": True, "use_safetensors": True, **stored}
-            dtype_of_weights = chosen if pure else torch.float32
-            module = module_class.from_pretrained(weights.folder, torch_dtype=dtype_of_weights, **options)
-        if lacking := [name for name, weight in module.named_parameters() if weight.is_meta]:
-            raise ValueError(f"{len(lacking)} weights are not in the file, such as {lacking[0]}")
+        load = load_tiny if class_name == TINY else partial(_from_diffusers, class_name)
+        module = load(weights, dtype_of_weights)
     except UsageError:
         raise
     except (OSError, ValueError, RuntimeError, KeyError) as error:
@@ -187,7 +185,26 @@ def load_reconstructor(
     return Autoencoder(weights, module, device, chosen, pure=pure, fast=dtype == "auto" and not pure)
 
 
+def _from_diffusers(class_name: str, weights: Weights, dtype: torch.dtype) -> Any:
+    """A module by diffusers' own class.
+
+    Raises:
+        ValueError: Weights are missing in the file.
+    """
+    hide_broken_torchvision()
+    module_class = _find_class(class_name)
+    with _quiet_diffusers():
+        stored = {"variant": "fp16"} if ".fp16." in weights.filename else {}
+        options = {"local_files_only": True, "use_safetensors": True, **stored}
+        module = module_class.from_pretrained(weights.folder, torch_dtype=dtype, **options)
+    if lacking := [name for name, weight in module.named_parameters() if weight.is_meta]:
+        raise ValueError(f"{len(lacking)} weights are not in the file, such as {lacking[0]}")
+    return module
+
+
 def _class_name(weights: Weights) -> str:
+    if not weights.configs:
+        return TINY
     path = weights.folder / "config.json"
     try:
         name = json.loads(path.read_text(encoding="utf-8")).get("_class_name")

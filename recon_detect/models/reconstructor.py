@@ -45,7 +45,7 @@ class Reconstructor(ABC):
     ) -> None:
         self.name = weights.name
         self.weights = weights
-        self.configs: tuple[Path, ...] = (weights.folder / "config.json",)
+        self.configs: tuple[Path, ...] = weights.configs
         self.device = device
         self.dtype = dtype
         self._pure = pure and dtype != torch.float32
@@ -139,7 +139,7 @@ class Reconstructor(ABC):
             yield
 
 
-# Entries of diffusers' configurations that neither encoding nor decoding reads: those of pipelines and of training.
+# Entries of configurations that neither encoding nor decoding reads: those of pipelines and of training.
 _UNUSED = frozenset({"sample_size", "scaling_factor", "shift_factor", "force_upcast", "latents_mean", "latents_std"})
 
 

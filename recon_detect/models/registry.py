@@ -38,7 +38,7 @@ class AutoencoderRow:
         title: Description in a line.
         family: Decoder family that its errors are evidence for.
         files: Files of the weights, in order of preference; the later ones are mirrors. Empty where the weights are
-            part of the package.
+            part of the package, or on no hub.
         factor: Pixels per latent position.
         latent_channels: Channels of the latent.
         megabytes: Size of the download.
@@ -47,6 +47,7 @@ class AutoencoderRow:
         paper: Source.
         local_sha256: Sums of copies that are known to hold the same weights: for the tiny ones, stored as bfloat16.
         config_sha256: Sum of the configuration of such a copy (`loading.config_sum`); None where it is not confirmed.
+        published: What the authors publish elsewhere, where no copy on the hub is known.
     """
 
     name: str
@@ -61,6 +62,7 @@ class AutoencoderRow:
     paper: str
     local_sha256: tuple[str, ...] = ()
     config_sha256: str | None = None
+    published: str = ""
 
     @property
     def sums(self) -> tuple[str, ...]:
@@ -79,6 +81,7 @@ class BackboneRow:
     licence: str
     paper: str
     local_sha256: tuple[str, ...] = ()
+    published: str = ""
 
 
 # Models that this project trained to reproduce the tiny ones, part of the package (assets/students), by teacher.
@@ -153,6 +156,12 @@ _ROWS = (
         8, 16, 10, "float16", "MIT", "github.com/madebyollin/taesd",
         ("9365e0cb6a8fbfe50551099a5f511b94b351a737b54441378cd2828329924a51",),
         _TINY_16,
+    ),
+    AutoencoderRow(
+        "taef2", "tiny autoencoder of FLUX.2", "flux2",
+        (), 8, 32, 5, "bfloat16", "MIT", "github.com/madebyollin/taesd",
+        ("ccb541cd3a2d5024f2585b287b4e3467938c78aca3a5baa00ff2f07735189f24",),
+        published="taef2_encoder.pth and taef2_decoder.pth of github.com/madebyollin/taesd (commit 5cccb12d)",
     ),
     AutoencoderRow(
         "sd1", "Stable Diffusion 1 (kl-f8)", "sd",
@@ -231,6 +240,16 @@ _ROWS = (
         8, 16, 254, "bfloat16", "Apache-2.0", "arXiv:2508.02324",
     ),
     AutoencoderRow(
+        "wan21", "Wan 2.1 (16 channels, one frame of a video autoencoder)", "wan21",
+        (HubFile("Wan-AI/Wan2.1-T2V-1.3B-Diffusers", None, None, "vae"),),
+        8, 16, 508, "bfloat16", "Apache-2.0", "arXiv:2503.20314",
+    ),
+    AutoencoderRow(
+        "wan22", "Wan 2.2 (48 channels, factor 16, one frame of a video autoencoder)", "wan22",
+        (HubFile("Wan-AI/Wan2.2-TI2V-5B-Diffusers", None, None, "vae"),),
+        16, 48, 2819, "bfloat16", "Apache-2.0", "arXiv:2503.20314",
+    ),
+    AutoencoderRow(
         "sana", "Sana DC-AE (32 channels, factor 32)", "sana",
         (HubFile("Efficient-Large-Model/Sana_1600M_1024px_diffusers", "d1b54936033cd7d45410ecadd692c5c502a19a38",
                  "15a4b09e56d95b768a0ec9da50b702e21d920333fc9b3480d66bb5c7fad9d87f", "vae"),
@@ -269,6 +288,11 @@ MODEL_SETS: dict[str, tuple[str, ...]] = {
     # The three of the AEROBLADE paper.
     "aeroblade": ("sd1", "sd2", "kandinsky21"),
 }
+
+
+def is_embedded(row: AutoencoderRow | BackboneRow) -> bool:
+    """True where the weights are part of the package."""
+    return not (row.files or row.published)
 
 
 def family_of(model: str) -> str:

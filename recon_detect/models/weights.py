@@ -14,7 +14,7 @@ from pathlib import Path
 from recon_detect.errors import HubUnreachable, UnknownName, WeightsCorrupt, WeightsMissing
 from recon_detect.models import hub
 from recon_detect.models.checkpoints import check_safetensors
-from recon_detect.models.registry import MODEL_SETS, MODELS, AutoencoderRow, BackboneRow, HubFile
+from recon_detect.models.registry import MODEL_SETS, MODELS, AutoencoderRow, BackboneRow, HubFile, is_embedded
 
 log = logging.getLogger("recon_detect")
 
@@ -29,6 +29,8 @@ _FILENAMES = (
     "diffusion_pytorch_model.fp16.safetensors",
     "model.safetensors",  # what transformers writes
 )
+# The format of the authors of tiny autoencoders: no configuration, and names of tensors by layer.
+RELEASE = ("encoder.safetensors", "decoder.safetensors")
 _SUBFOLDERS = ("", "vae", "movq", "vqgan")
 # owner/name[:subfolder][@revision]
 _HUB_ID = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?::(?P<subfolder>[\w./-]+))?(?:@(?P<revision>[\w./-]+))?")
@@ -41,9 +43,9 @@ class Weights:
     Attributes:
         name: Name of the row, or the folder or hub id as the user wrote it.
         folder: Folder with ``config.json`` and the weights.
-        filename: The safetensors file in it.
+        filename: The safetensors file in it; the encoder's where the decoder has a file of its own (`RELEASE`).
         origin: ``"package"``, ``"folder"``, ``"cache"`` or ``"hub"`` (fetched just now).
-        sha256: Of the safetensors file.
+        sha256: Of the safetensors file; of two, of the one after the other.
         repo: Hub repository, where it came from one.
         revision: Commit in that repository.
     """
@@ -55,6 +57,11 @@ class Weights:
     sha256: str
     repo: str | None = None
     revision: str | None = None
+
+    @property
+    def configs(self) -> tuple[Path, ...]:
+        """The configuration; none where the tensors alone decide what is computed."""
+        return () if self.filename == RELEASE[0] else (self.folder / "config.json",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,11 +196,11 @@ def _hub_id(model: str) -> re.Match[str] | None:
 def _find_row(row: AutoencoderRow | BackboneRow, fetch: bool) -> Weights:
     accepted = frozenset(filter(None, (*(file.sha256 for file in row.files), *row.local_sha256)))
     # Weights of the package are nowhere else.
-    folders = search_folders() if row.files else [EMBEDDED]
+    folders = [EMBEDDED] if is_embedded(row) else search_folders()
     for root in folders:
-        if (root / row.name / "config.json").is_file():
+        if any((root / row.name / name).is_file() for name in ("config.json", RELEASE[0])):
             weights = _in_folder(row.name, root / row.name)
-            if not row.files:
+            if is_embedded(row):
                 weights = replace(weights, origin="package")
             if accepted and weights.sha256 not in accepted:
                 raise WeightsCorrupt(
@@ -201,12 +208,18 @@ def _find_row(row: AutoencoderRow | BackboneRow, fetch: bool) -> Weights:
                     f"{row.name!r}. To use weights of your own, pass the folder itself: models=['{weights.folder}']"
                 )
             return weights
-    if not row.files:
+    if is_embedded(row):
         raise WeightsMissing(f"{EMBEDDED}: no folder {row.name}, which comes with the package: install it again")
     for file in row.files:
         if cached := _in_cache(row.name, file, accepted):
             return cached
     problems = [f"{root}: no folder {row.name}" for root in folders]
+    if not row.files:
+        reasons = "\n  ".join(problems)
+        raise WeightsMissing(
+            f"no weights for {row.name!r}, and no copy on the hub is known:\n  {reasons}\nSave the tensors of "
+            f"{row.published} as {' and '.join(RELEASE)} in a folder, and pass the folder: models=['FOLDER']"
+        )
     return _fetch_first(row.name, row.files, accepted if fetch else None, problems)
 
 
@@ -230,6 +243,11 @@ def _in_folder(name: str, folder: Path) -> Weights:
             if path.is_file() and (path.parent / "config.json").is_file():
                 check_safetensors(path)
                 return Weights(name, path.parent, filename, "folder", hub.sha256_of(path))
+    release = [folder / filename for filename in RELEASE]
+    if all(path.is_file() for path in release):
+        for path in release:
+            check_safetensors(path)
+        return Weights(name, folder, RELEASE[0], "folder", hub.sha256_of(*release))
     raise WeightsMissing(
         f"{folder}: expected config.json and one of {', '.join(_FILENAMES)} in it or in {', '.join(_SUBFOLDERS[1:])}; "
         "pickled weights (.bin, .pt) are not read: convert them with safetensors"

@@ -17,7 +17,7 @@ from recon_detect import load_detector, open_picture
 from recon_detect.errors import WeightsCorrupt, WeightsMissing
 from recon_detect.methods.grain.nulls import find_nulls
 from recon_detect.models.hub import sha256_of
-from recon_detect.models.registry import AUTOENCODERS, MODEL_SETS, STUDENTS
+from recon_detect.models.registry import AUTOENCODERS, MODEL_SETS, STUDENTS, is_embedded
 from recon_detect.models.weights import EMBEDDED, find_weights
 
 # The command line, and what its process held at most, where the system tells.
@@ -28,7 +28,7 @@ status = pathlib.Path("/proc/self/status")
 atexit.register(lambda: print(status.read_text() if status.is_file() else "", file=sys.stderr))
 main()
 """
-NAMES = [name for name, row in AUTOENCODERS.items() if not row.files]
+NAMES = [name for name, row in AUTOENCODERS.items() if is_embedded(row)]
 
 
 @pytest.fixture

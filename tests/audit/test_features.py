@@ -4,14 +4,11 @@ import zlib
 
 import numpy as np
 import pytest
-import safetensors
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from recon_detect.audit import FEATURES, measure
-from recon_detect.audit.jpeg import TEMPLATE, jpeg_match
 from recon_detect.errors import ImageTooLarge, UnreadableImage, UsageError
-from recon_detect.methods.grid.families import digest, read_whitening
 from recon_detect.settings import Settings
 from tests.audit.sets import encoded, photograph
 
@@ -118,17 +115,6 @@ def test_the_grid_of_jpeg_is_found_at_any_place():
             for one, left, top in ((image, 3, 5), (jpeg, 0, 0), (jpeg, 3, 5))
         )
         assert plain == 0 and min(on, off) > 0.03
-
-
-def test_the_grid_of_jpeg_is_where_it_was_cropped():
-    jpeg = np.array(decoded(encoded(photograph(0, 320), "jpeg", quality=75)))
-    assert jpeg_match(jpeg)[1] == (0, 0) and jpeg_match(jpeg[5:, 3:])[1] == (3, 5)
-    assert jpeg_match(np.zeros((40, 80, 3), np.uint8)) is None
-
-
-def test_the_template_of_jpeg_is_whitened_like_tables():
-    with safetensors.safe_open(TEMPLATE, framework="pt") as file:
-        assert file.metadata()["whitening"] == digest(read_whitening())
 
 
 def test_sharpness_and_fine_detail_fall_when_an_image_is_enlarged():

@@ -109,3 +109,29 @@ def test_what_cannot_be_read_is_an_error_of_the_input(tmp_path):
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
     with pytest.raises(InputError):
         conditions.prepare(tmp_path / "broken.png", 128, "png")
+
+
+@pytest.mark.parametrize("condition, size", [
+    ("longest-210", (210, 150)), ("longest-1080", (420, 300)), ("aspect-0.8", (240, 300)), ("aspect-1.5", (420, 280)),
+    ("aspect-0.8+longest-150+jpeg-85", (120, 150)),
+])  # fmt: skip
+def test_pictures_are_shrunk_and_cropped_at_the_centre(image, picture, condition, size):
+    seen_now = seen(image, condition, crop=None)
+    assert seen_now.shape[1::-1] == size
+    if condition.startswith("aspect-0.8") and size == (240, 300):
+        assert np.array_equal(seen_now, picture(300, 420)[:, 90:330])
+
+
+def test_a_page_holds_the_screenshot_between_text(image):
+    page, shown = seen(image, "page-0.5", crop=None), seen(image, "screenshot-0.5", crop=None)
+    height, width = shown.shape[:2]
+    assert 24 * 2 <= page.shape[0] - height <= 240 and 24 * 2 <= page.shape[1] - width <= 240
+    places = [
+        (y, x) for y in range(page.shape[0] - height + 1) for x in range(page.shape[1] - width + 1)
+        if np.array_equal(page[y, x : x + width], shown[0])
+    ]  # fmt: skip
+    ((top, left),) = places
+    assert np.array_equal(page[top : top + height, left : left + width], shown)
+    # Dark text is the only thing beside the picture.
+    assert min(page[:top].min(), page[top + height :].min()) < 128
+    assert (page[:, :left] == 255).all() and (page[:, left + width :] == 255)[top : top + height].all()

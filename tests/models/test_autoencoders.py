@@ -27,6 +27,15 @@ DC = {"latent_channels": 8, "attention_head_dim": 8, "encoder_block_out_channels
       "decoder_block_out_channels": (16, 16), "encoder_layers_per_block": (1, 1), "decoder_layers_per_block": (1, 1),
       "encoder_block_types": "ResBlock", "decoder_block_types": "ResBlock",
       "encoder_qkv_multiscales": ((), ()), "decoder_qkv_multiscales": ((), ())}  # fmt: skip
+# As the registry's: attention in the last stage.
+DC_ATTENTION = DC | {
+    "encoder_block_types": ("ResBlock", "EfficientViTBlock"), "decoder_block_types": ("ResBlock", "EfficientViTBlock"),
+    "encoder_qkv_multiscales": ((), (5,)), "decoder_qkv_multiscales": ((), (5,)),
+    "decoder_norm_types": ("rms_norm",) * 2, "decoder_act_fns": ("silu",) * 2,
+}  # fmt: skip
+VIDEO = QWEN | {"dim_mult": [1, 1, 1], "temperal_downsample": [False, True]}
+WAN22 = VIDEO | {"decoder_base_dim": 8, "is_residual": True, "patch_size": 2, "in_channels": 12, "out_channels": 12,
+                 "scale_factor_spatial": 8}  # fmt: skip
 CASES = {
     "AutoencoderKL": ({}, 2),
     "AutoencoderTiny": ({}, 4),
@@ -40,7 +49,15 @@ CASES = {
          "layers_per_up_block": 1}, 2),
     "AutoencoderDC": (DC, 2),
     "AutoencoderKLQwenImage": (QWEN, 2),
+    "AutoencoderKLWan": (VIDEO, 4),
 }  # fmt: skip
+# Classes of the full tier besides AutoencoderKL, as their rows configure them.
+FULL = [
+    ("AutoencoderKLQwenImage", VIDEO, 4),
+    ("AutoencoderKLWan", VIDEO, 4),
+    ("AutoencoderKLWan", WAN22, 8),
+    ("AutoencoderDC", DC_ATTENTION, 2),
+]
 
 
 def build(tmp_path, class_name, **changes):
@@ -60,6 +77,41 @@ def test_every_class_encodes_and_decodes(class_name, tmp_path):
     assert z.shape[-2:] == (16 // factor, 24 // factor)
     assert y.shape == x.shape and y.isfinite().all()
     assert (y[1:] - alone).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize(("class_name", "config", "factor"), FULL)
+def test_classes_of_the_full_tier_reconstruct_as_diffusers_does_at_odd_sizes(class_name, config, factor, tmp_path):
+    """Reflected to whole latents and cropped back; scores are finite and do not depend on the batch."""
+    import diffusers
+
+    folder = save_model(tmp_path / "model", class_name, **config)
+    detector = load_detector("aeroblade", models=folder, distance="l2", device="cpu")
+    module = getattr(diffusers, class_name).from_pretrained(folder).eval()
+    x = torch.rand(2, 3, 37, 45, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    height, width = ((-side) % factor for side in x.shape[-2:])
+    padded = torch.nn.functional.pad(x, (0, width, 0, height), mode="reflect")
+    with torch.inference_mode():
+        if class_name == "AutoencoderDC":
+            expected = module.decode(module.encode(padded).latent).sample
+        else:
+            expected = module.decode(module.encode(padded[:, :, None]).latent_dist.mode()).sample[:, :, 0]
+        e = detector.evidence(x)
+        ours = e.reconstruction(0)
+        assert ours.shape == x.shape and torch.allclose(ours, expected[..., :37, :45].clamp(-1, 1), atol=1e-4)
+        alone = detector.evidence(x[1:]).error("l2")
+        assert torch.allclose(e.error("l2")[1:], alone, rtol=1e-4) and e.error("l2", passes=2).isfinite().all()
+
+
+@pytest.mark.parametrize(("class_name", "config", "factor"), FULL)
+def test_classes_of_the_full_tier_in_low_precision(class_name, config, factor, tmp_path):
+    weights = find_weights(str(save_model(tmp_path / "model", class_name, **config)))
+    exact, low = load_reconstructor(weights, CPU), load_reconstructor(weights, CPU, "bfloat16")
+    assert exact.factor == factor
+    x = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    with torch.inference_mode():
+        reference = exact.decode(exact.encode(x))
+        difference = (low.decode(low.encode(x)).float() - reference).abs().max()
+    assert 0 < difference < 0.1 * max(reference.abs().max(), 1)
 
 
 def test_stage_a_of_wuerstchen_works_on_zero_to_one(tmp_path):

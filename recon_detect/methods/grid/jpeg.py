@@ -24,6 +24,22 @@ if TYPE_CHECKING:
 TEMPLATE = Path(__file__).parent / "jpeg.safetensors"
 # Side of the middle part that is looked at.
 _SIDE = 512
+# Photographs that were never compressed, and images as decoders write them, stay below this cosine, but for one in 200
+# (docs/guide/audit.md).
+NO_JPEG = 0.1
+
+
+def grid_origins(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> list[tuple[int, int]]:
+    """Places where a grid of 8 px may begin in a picture (H, W, 3) that was not scaled: (left, top), 0 to 7.
+
+    At the origin of a file that was stored whole. A crop after compression moved the grid of the decoder as far as that
+    of JPEG, so the other place is where that begins.
+    """
+    match = jpeg_match(pixels)
+    if match is None or match[0] < NO_JPEG:
+        return [(0, 0)]
+    left, top = ((-cropped) % PERIOD for cropped in match[1])
+    return list(dict.fromkeys([(0, 0), (left, top)]))
 
 
 def jpeg_match(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> tuple[float, tuple[int, int]] | None:
