@@ -72,7 +72,8 @@ def load_detector(
             method's own.
         device: ``"cuda"``, ``"mps"``, ``"cpu"``; None takes the first that is there. A device that is named and
             missing is an error.
-        dtype: ``"auto"`` is float32 on the CPU and each model's policy on a GPU.
+        dtype: ``"auto"`` is float32 on the CPU, by the engine that is fastest there, and each model's policy on a GPU.
+            ``"float32"`` is torch everywhere.
         compat: ``"published"`` reproduces the numbers of the authors' scripts (docs/methods/aeroblade.md).
         **options: Further fields of `Settings`, such as ``batch_size``.
 

@@ -33,7 +33,8 @@ class Settings:
 
     Attributes:
         device: ``"cuda"``, ``"cuda:1"``, ``"mps"`` or ``"cpu"``; None takes the first of these that is there.
-        dtype: ``"auto"`` follows each model's policy (float32 on the CPU); or ``float32``, ``bfloat16``, ``float16``.
+        dtype: ``"auto"`` follows each model's policy (on a CPU float32, by the fastest engine); or ``float32`` (by
+            torch), ``bfloat16``, ``float16``.
         batch_size: Images of one size per batch; None finds it from the free memory and backs off when it is short.
         workers: Threads that read and decode images.
         window: Images that are sorted into batches of one size at a time; the bound on what is held in memory.

@@ -13,6 +13,7 @@ matrix product in the same precision, measured in the same run. Memory is the pe
 from __future__ import annotations
 
 import argparse
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -31,7 +32,7 @@ from benchmarks.common.data import RESULTS, large_enough, read_manifest, write_t
 from benchmarks.report.report import accompany
 from benchmarks.speed import aeroblade as aeroblade_speed
 from benchmarks.speed import dire as dire_speed
-from benchmarks.speed.timing import Clock, Way, best_of, hardware, peak
+from benchmarks.speed.timing import Clock, Way, hardware, peak, rounds_of
 from recon_detect.errors import UsageError
 from recon_detect.images.transform import Transform
 from recon_detect.tensors.devices import find_device, has_bfloat16
@@ -44,7 +45,8 @@ def dtypes_of(given: str | None, device: torch.device) -> list[str]:
     """Precisions that were asked for, or that the device has instructions for."""
     if given:
         return given.split(",")
-    return ["float32", "bfloat16"] if has_bfloat16(device) else ["float32"]
+    auto = ["auto"] if device.type == "cpu" else []
+    return ["float32", *auto, "bfloat16"] if has_bfloat16(device) else ["float32", *auto]
 
 
 def dire(options: argparse.Namespace) -> Measured:
@@ -86,6 +88,7 @@ class Taken:
 
     Attributes:
         seconds: Seconds of its best round.
+        ratios: How many times as long the first way took, round by round.
         loaded: The same without loading.
         stages: Seconds by stage, of a round of their own.
         memory: Bytes at most.
@@ -94,6 +97,7 @@ class Taken:
     """
 
     seconds: float
+    ratios: Sequence[float]
     loaded: float
     stages: Mapping[str, float]
     memory: int
@@ -113,20 +117,22 @@ def measure(
         print(high_water_mark())
         raise SystemExit
     first = {name: counted(way, device) for name, way in ways.items()}
-    best = best_of(options.rounds, {name: way.run for name, way in ways.items()}, device)
+    rounds = rounds_of(options.rounds, {name: way.run for name, way in ways.items()}, device, cpu=options.cpu_time)
+    best = {name: min(taken, key=lambda pair: pair[0]) for name, taken in rounds.items()}
+    base = next(iter(ways))
     peaks = {dtype: peak(device, dtype) for dtype in dict.fromkeys(way.dtype for way in ways.values())}
     taken = {
         name: Taken(
             seconds=best[name][0],
+            ratios=[of_base / of_way for (of_base, _), (of_way, _) in zip(rounds[base], rounds[name], strict=True)],
             loaded=best[name][0] - best[name][1].stages["load"],
-            stages=staged(way, method.stages_of, device),
+            stages=staged(way, method.stages_of, device, cpu=options.cpu_time),
             memory=0 if options.no_memory else most_memory(name, way, device),
-            work=first[name][1],
+            work=first[way.like or name][1],
             peak=peaks[way.dtype],
         )
         for name, way in ways.items()
     }
-    base = next(iter(ways))
     apart = max(float(np.abs(scores / first[base][0] - 1).max()) for scores, _ in first.values())
     return [{"way": n} | line(t, taken[base], method.STAGES, images) for n, t in taken.items()], peaks, apart
 
@@ -135,7 +141,9 @@ def line(taken: Taken, base: Taken, stages: Sequence[str], images: int) -> dict[
     """Line of the table: one way beside the first."""
     columns: dict[str, object] = {
         "images_per_s": round(images / taken.seconds, 4),
-        "ratio": round(base.seconds / taken.seconds, 2),
+        "ratio": round(statistics.median(taken.ratios), 2),
+        "ratio_low": round(min(taken.ratios), 2),
+        "ratio_high": round(max(taken.ratios), 2),
     }
     if "load" in stages:
         columns["images_per_s_without_loading"] = round(images / taken.loaded, 4)
@@ -176,10 +184,10 @@ def counted(way: Way, device: torch.device) -> tuple[np.ndarray, float]:
 
 
 def staged(
-    way: Way, stages_of: Callable[[Clock], AbstractContextManager[None]], device: torch.device
+    way: Way, stages_of: Callable[[Clock], AbstractContextManager[None]], device: torch.device, *, cpu: bool
 ) -> Mapping[str, float]:
     """Seconds of a run by stage."""
-    clock = Clock(device)
+    clock = Clock(device, cpu=cpu)
     with stages_of(clock):
         way.run(clock)
     return clock.stages
@@ -215,7 +223,8 @@ def measured_by(
         f"{value / 1e12:.3g} TFLOP/s in {str(dtype).removeprefix('torch.')}" for dtype, value in peaks.items()
     )
     return (
-        f"seconds an image by stage; best of {options.rounds} rounds in turn; all scores within {apart:.1%} of the "
+        f"{'CPU seconds' if options.cpu_time else 'seconds'} an image by stage; best of {options.rounds} rounds in "
+        f"turn; ratio: median, least and greatest of the rounds; all scores within {apart:.1%} of the "
         f"published; measured peak {named}; {hardware(device)}"
     )
 
@@ -231,8 +240,9 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=None, help="of the images; of a random model 64 or 256")
     parser.add_argument("--images", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3, help="of all ways in turn; the best of each counts")
+    parser.add_argument("--cpu-time", action="store_true", help="count seconds of the process, not those that pass")
     parser.add_argument("--device", default=None)
-    parser.add_argument("--dtypes", default=None, help="default: float32, and bfloat16 where the device has it")
+    parser.add_argument("--dtypes", default=None, help="default: float32, on a CPU auto, bfloat16 where there is any")
     parser.add_argument("--compile", action="store_true", help="dire compiled beside not; compiling is not counted")
     parser.add_argument("--output", type=Path, default=None)
     parser.add_argument("--no-memory", action="store_true", help="without the peak of memory, which takes another run")

@@ -27,11 +27,13 @@ def synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def seconds(function: Callable[[], object], device: torch.device) -> float:
-    started = time.perf_counter()
+def seconds(function: Callable[[], object], device: torch.device, *, cpu: bool = False) -> float:
+    """Seconds that pass, or seconds of all cores of this process, which other programs change less."""
+    now = time.process_time if cpu else time.perf_counter
+    started = now()
     function()
     synchronize(device)
-    return time.perf_counter() - started
+    return now() - started
 
 
 def peak(device: torch.device, dtype: torch.dtype) -> float:
@@ -51,10 +53,11 @@ def hardware(device: torch.device) -> str:
 
 
 class Clock:
-    """Seconds by stage; stages of several threads add up."""
+    """Seconds by stage, of the process where `cpu`; stages of several threads add up."""
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, *, cpu: bool = False) -> None:
         self.stages: defaultdict[str, float] = defaultdict(float)
+        self._now = time.process_time if cpu else time.perf_counter
         self._device = device
         self._lock = threading.Lock()
 
@@ -62,13 +65,13 @@ class Clock:
     def __call__(self, stage: str) -> Iterator[None]:
         """Counts what happens inside as a stage."""
         synchronize(self._device)
-        started = time.perf_counter()
+        started = self._now()
         try:
             yield
         finally:
             synchronize(self._device)
             with self._lock:
-                self.stages[stage] += time.perf_counter() - started
+                self.stages[stage] += self._now() - started
 
     def timed(self, function: Callable[..., Any], stage: str) -> Callable[..., Any]:
         """The function, under the clock."""
@@ -97,22 +100,22 @@ class Way:
         run: Does it, with its stages under a clock; returns scores (N,), higher for generated.
         dtype: Precision of its convolutions.
         work: Operations of convolutions and matrix products; None where they can be counted as it runs.
+        like: Name of a way with the same operations, where they cannot.
     """
 
     run: Callable[[Clock], np.ndarray[Any, Any]]
     dtype: torch.dtype
     work: float | None = None
+    like: str | None = None
 
 
-def best_of(
-    rounds: int, ways: Mapping[str, Callable[[Clock], object]], device: torch.device
-) -> dict[str, tuple[float, Clock]]:
-    """The shortest time of each way and the clock of that run; all ways in turn in each round."""
-    best: dict[str, tuple[float, Clock]] = {}
+def rounds_of(
+    rounds: int, ways: Mapping[str, Callable[[Clock], object]], device: torch.device, *, cpu: bool = False
+) -> dict[str, list[tuple[float, Clock]]]:
+    """The time and the clock of each way in each round; all ways in turn in each."""
+    taken: dict[str, list[tuple[float, Clock]]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
-            clock = Clock(device)
-            taken = seconds(partial(way, clock), device)
-            if name not in best or taken < best[name][0]:
-                best[name] = taken, clock
-    return best
+            clock = Clock(device, cpu=cpu)
+            taken[name].append((seconds(partial(way, clock), device, cpu=cpu), clock))
+    return taken

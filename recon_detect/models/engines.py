@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ import torch
 
 from recon_detect.atomic import replacing
 from recon_detect.errors import UsageError
+from recon_detect.tensors.devices import versions
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -73,7 +73,10 @@ def choose_engine(encoders: dict[str, Callable[[Tensor], object]]) -> Choice:
     path, machine = choices_file(), _machine()
     choices = _read(path)
     if machine not in choices:
-        choices[machine] = _measure(encoders)
+        try:
+            choices[machine] = _measure(encoders)
+        except (RuntimeError, MemoryError) as error:
+            return Choice(TORCH, f"an engine failed when it was measured: {error}")
         _write(path, choices)
     seconds = choices[machine]
     return Choice(
@@ -95,7 +98,7 @@ def choices_file() -> Path:
 def _machine() -> str:
     """The CPU, the versions and the number of threads that a measurement holds for."""
     threads = torch.get_num_threads()
-    libraries = f"torch {torch.__version__}, ncnn {version('ncnn')}"
+    libraries = f"torch {torch.__version__}, ncnn {versions()['ncnn']}"
     return f"{_processor()}, {libraries}, {threads} thread{'s' if threads > 1 else ''}"
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # Side of the tiles of the full resolution, in pixels: 64 channels of it, 1 MB, and what Winograd's algorithm adds.
 _TILE = 64
-_EXPECTED = {"act_fn": "relu", "upsample_fn": "nearest", "upsampling_scaling_factor": 2}
+_EXPECTED = {"act_fn": "relu", "upsample_fn": "nearest", "upsampling_scaling_factor": 2, "use_midblock_gn": False}
 
 
 class NcnnTiny:

@@ -11,7 +11,7 @@ from benchmarks.speed import __main__ as speed
 from benchmarks.speed import aeroblade as speed_aeroblade
 from benchmarks.speed import dire as speed_dire
 from benchmarks.speed import timing
-from benchmarks.speed.timing import Clock, best_of, peak
+from benchmarks.speed.timing import Clock, peak, rounds_of
 from recon_detect import load_detector
 
 CPU = torch.device("cpu")
@@ -41,7 +41,7 @@ def run(tmp_path, monkeypatch):
 
 
 def test_bfloat16_is_timed_where_there_are_instructions_for_it(monkeypatch):
-    for has, found in (True, ["float32", "bfloat16"]), (False, ["float32"]):
+    for has, found in (True, ["float32", "auto", "bfloat16"]), (False, ["float32", "auto"]):
         monkeypatch.setattr(speed, "has_bfloat16", lambda device, has=has: has)
         assert speed.dtypes_of(None, CPU) == found
         assert speed.dtypes_of("bfloat16,float32", CPU) == ["bfloat16", "float32"]
@@ -51,7 +51,7 @@ def test_bfloat16_is_timed_where_there_are_instructions_for_it(monkeypatch):
 def advance(monkeypatch):
     """Moves a clock that stands still otherwise, so that no test depends on how busy the machine is."""
     now = [0.0]
-    monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: now[0], process_time=lambda: now[0]))
 
     def move(seconds):
         now[0] += seconds
@@ -70,7 +70,7 @@ def test_clock_adds_up_stages_and_keeps_what_was_raised(advance):
     assert clock.stages["sleep"] == 0.5 and {"failing", "sum"} <= set(clock.stages)
 
 
-def test_best_of_takes_the_shortest_of_rounds_in_turn(advance):
+def test_rounds_are_taken_in_turn(advance):
     order = []
 
     def way(name):
@@ -82,9 +82,11 @@ def test_best_of_takes_the_shortest_of_rounds_in_turn(advance):
 
         return once
 
-    best = best_of(3, {"a": way("a"), "b": way("b")}, CPU)
+    rounds = rounds_of(3, {"a": way("a"), "b": way("b")}, CPU)
     assert order == ["a", "b"] * 3
-    assert all(taken == 1 and set(clock.stages) == {f"{name} 2"} for name, (taken, clock) in best.items())
+    for name, taken in rounds.items():
+        assert [seconds for seconds, _ in taken] == [3, 1, 2]
+        assert [set(clock.stages) for _, clock in taken] == [{f"{name} {number}"} for number in (1, 2, 3)]
 
 
 def test_peak_is_that_of_a_product(monkeypatch):

@@ -162,6 +162,14 @@ def test_without_ncnn_torch_computes(measured, tiny, monkeypatch):
     assert model.engine == "torch" and "recon-detect[cpu]" in model.choice.reason
 
 
+def test_an_engine_that_fails_is_not_taken(measured):
+    def fail(x):
+        raise RuntimeError("no such layer")
+
+    choice = engines.choose_engine({"torch": lambda x: x, "ncnn": fail})
+    assert choice.engine == "torch" and "no such layer" in choice.reason and not engines.choices_file().exists()
+
+
 def test_threads_and_versions_are_measured_apart(measured, monkeypatch):
     taken = iter([{"torch": 1.0, "ncnn": 2.0}, {"torch": 2.0, "ncnn": 1.0}])
     monkeypatch.setattr(engines, "_measure", lambda encoders: next(taken))
