@@ -273,10 +273,16 @@ class PartialFile:
 
 
 def stamp(name: str) -> object:
-    """Size and time of change (ns) of the file that an image, or a changed copy of one, is named after; or None."""
+    """Size and time of change (ns) of the file that an image, or a changed copy of one, is named after; or None.
+
+    Of an image in an archive those of the archive.
+    """
     original, copy, _ = name.rpartition(COPY)
+    file = original if copy else name
     try:
-        status = os.stat(original if copy else name)  # noqa: PTH116 - Path raises on over-long names
+        status = os.stat(file)  # noqa: PTH116 - Path raises on over-long names
+    except NotADirectoryError:
+        return stamp(os.path.dirname(file))  # noqa: PTH120
     except (OSError, ValueError):
         return None
     return [status.st_size, status.st_mtime_ns]
