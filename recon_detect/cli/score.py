@@ -193,7 +193,7 @@ def _score(
     _check_apart(paths, outputs.file)
     check_folder(outputs.maps)
     sources = Sources(paths)
-    detector = _load(options, calibration)
+    detector = load(options, calibration)
     # Published scores depend on the files before: an interrupted run of them starts over.
     run, limits = detector.run_info, detector.settings.limits
     resume, file = run.compat is None, outputs.file
@@ -227,7 +227,7 @@ def _check_apart(paths: list[str], output: Path | None) -> None:
         raise UsageError(f"{output} is given as input too, and would be replaced; choose another output")
 
 
-def _load(options: dict[str, Any], calibration: str | None) -> Detector:
+def load(options: dict[str, Any], calibration: str | None) -> Detector:
     """The detector, with the calibration of its first method."""
     from recon_detect.calibration import find_calibration
     from recon_detect.detector import load_detector

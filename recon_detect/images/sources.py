@@ -88,7 +88,7 @@ def find_sources(inputs: Iterable[str | Path], left_out: Counter[str] | None = N
         elif glob.has_magic(text) and "\0" not in text and not os.path.lexists(text):
             matches = sorted(glob.glob(text, recursive=True))  # noqa: PTH207 - absolute patterns too
             names = (Path(m) for m in matches if not os.path.isdir(m))  # noqa: PTH112 - Path raises where it may not look
-            files = (_file(name, _inside_pattern(text, name)) for name in names)
+            files = (source for name in names for source in _matched(text, name, left_out))
             yield from _nonempty(files, f"{shown(text)}: no file matches this pattern")
         else:
             yield _file(Path(text))  # that it is missing is found out when it is opened, as a row with an error
@@ -174,6 +174,14 @@ def _inside_pattern(pattern: str, match: Path) -> str | None:
     """The label of folders that the pattern leaves open."""
     first = next(place for place, part in enumerate(Path(pattern).parts) if glob.has_magic(part))
     return label_inside(Path(*match.parts[first:]))
+
+
+def _matched(pattern: str, match: Path, left_out: Counter[str] | None) -> Iterator[Source]:
+    """The images of a file that a pattern matches: those of an archive, or itself."""
+    if is_stored(match.name):
+        yield from _file_or_list(match, left_out)
+    else:
+        yield _file(match, _inside_pattern(pattern, match))
 
 
 def _folder(root: Path, left_out: Counter[str] | None) -> Iterator[Source]:
