@@ -39,8 +39,8 @@ def throughput(options: argparse.Namespace) -> None:
         for workers in map(int, options.workers.split(","))
     ]
     conditions = (
-        f"{options.images} JPEG images of {SIDE} px in tar archives of {options.per_shard}, a method without a network, "
-        f"{machine()}, load average {psutil.getloadavg()[0]:.1f} at the end"
+        f"{options.images} JPEG images of {SIDE} px in tar archives of {options.per_shard}, a method without a "
+        f"network, {machine()}, load average {psutil.getloadavg()[0]:.1f} at the end"
     )
     write_table(options.output, conditions, lines)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Generator
 from contextlib import closing, suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
@@ -37,14 +38,42 @@ if TYPE_CHECKING:
     from recon_detect.detector import Detector
     from recon_detect.engine.ranks import Rank
     from recon_detect.scale.destination import Destination, Status
-    from recon_detect.scale.shards import Shard
+    from recon_detect.scale.shards import Shard, ShardResult
 
 Folder: TypeAlias = Annotated[Path, typer.Argument(help="Folder of the results, one Parquet file for each shard.")]
 Processes: TypeAlias = Annotated[
     int,
     typer.Option(min=1, help="Processes, each with the models, and with a GPU of its own where there are several."),
 ]
+Ray: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--ray", help="Score on a cluster of Ray: its address, 'auto' for that of this machine, 'local' to start one."
+    ),
+]
+Gpus: TypeAlias = Annotated[float, typer.Option(min=0, help="GPUs of each worker on a cluster, or the part of one.")]
 ImagesPerShard: TypeAlias = Annotated[int, typer.Option(min=1, help="Single images that become one shard.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """Processes that score: on this machine, or on a cluster at an address."""
+
+    workers: int
+    ray: str | None
+    gpus: float
+
+    def results(
+        self, shards: list[Shard], folder: Path, detector: Detector
+    ) -> Generator[tuple[Shard, ShardResult], None, None]:
+        """Scores shards; gives them as they are done."""
+        from recon_detect.scale.local import score_shards
+
+        if self.ray is None:
+            return score_shards(shards, folder, detector, self.workers)
+        from recon_detect.scale.cluster import score_shards_on_ray
+
+        return score_shards_on_ray(shards, folder, detector, self.workers, address=self.ray, gpus=self.gpus)
 
 
 def run(
@@ -55,6 +84,8 @@ def run(
     distance: Distance = None,
     workers: Processes = 1,
     images_per_shard: ImagesPerShard = 1000,
+    ray: Ray = None,
+    gpus_per_worker: Gpus = 0.0,
     device: Device = DEFAULTS.device,
     dtype: Dtype = DEFAULTS.dtype,
     inversion_steps: InversionSteps = DEFAULTS.inversion.steps,
@@ -96,8 +127,9 @@ def run(
     }
     hush(quiet)
     _check_apart(paths, destination)
+    runner = Runner(workers, ray, gpus_per_worker)
     with advising("the same command resumes"):
-        status = _run(paths, destination, options, calibration, workers, images_per_shard, quiet)
+        status = _run(paths, destination, images_per_shard, options, calibration, runner, quiet)
     raise typer.Exit(SOME_FAILED if status.failed else 0)
 
 
@@ -112,10 +144,10 @@ def status(destination: Folder, json_lines: AsJson = False) -> None:
 def _run(
     paths: list[str],
     folder: Path,
+    images_per_shard: int,
     options: dict[str, Any],
     calibration: str | None,
-    workers: int,
-    images_per_shard: int,
+    runner: Runner,
     quiet: bool,
 ) -> Status:
     """Scores the shards of this process that are lacking; gives the progress of the whole run."""
@@ -135,7 +167,7 @@ def _run(
     lacking = destination.lacking(shards[rank.number :: rank.count], detector)
     if not quiet and len(lacking) < len(shards):
         print(f"{len(lacking)} of {len(shards)} shards are left for this process", file=sys.stderr)
-    _score(lacking, destination, detector, workers, rank, quiet)
+    _score(lacking, destination, detector, runner, rank, quiet)
     status = destination.finish(shards)
     if not quiet:
         print(_line(status), file=sys.stderr)
@@ -143,16 +175,14 @@ def _run(
 
 
 def _score(
-    shards: list[Shard], destination: Destination, detector: Detector, workers: int, rank: Rank, quiet: bool
+    shards: list[Shard], destination: Destination, detector: Detector, runner: Runner, rank: Rank, quiet: bool
 ) -> None:
     """Scores shards, with a line in the log on each."""
     from tqdm import tqdm
 
-    from recon_detect.scale.local import score_shards
-
     begun = time.monotonic()
-    destination.log(rank.number, "begin", shards=len(shards), workers=workers, run=detector.run_info.fingerprint)
-    results = score_shards(shards, destination.folder, detector, workers)
+    destination.log(rank.number, "begin", shards=len(shards), workers=runner.workers, run=detector.run_info.fingerprint)
+    results = runner.results(shards, destination.folder, detector)
     bar = tqdm(total=len(shards), unit="shard", disable=True if quiet else None)
     try:
         with closing(results), bar:

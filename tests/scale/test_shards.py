@@ -28,6 +28,11 @@ IMAGES = 12
 
 
 @pytest.fixture(scope="module")
+def detector(method_file):
+    return load_detector(f"{method_file}:METHOD", device="cpu")
+
+
+@pytest.fixture(scope="module")
 def files(tmp_path_factory) -> dict[str, bytes]:
     """Twelve small PNG files of two sizes by name, one of them broken."""
     import numpy as np
