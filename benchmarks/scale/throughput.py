@@ -28,7 +28,7 @@ class Usage:
     """Use of processor and memory by a process and all that it started.
 
     Attributes:
-        resident: Memory of all in bytes, sampled each second (proportional share of what they share).
+        resident: Memory of all in bytes, at each sample, without what they share.
         processor: Processor time in seconds of each process that was seen.
     """
 
@@ -36,14 +36,18 @@ class Usage:
     processor: dict[int, float] = field(default_factory=dict)
 
     def sample(self, root: psutil.Process) -> None:
-        """Adds a sample."""
-        total = 0
+        """Adds a sample of a process and all below it."""
         with suppress(psutil.NoSuchProcess):
-            for process in (root, *root.children(recursive=True)):
-                with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-                    total += process.memory_full_info().pss
-                    times = process.cpu_times()
-                    self.processor[process.pid] = times.user + times.system
+            self.sample_all([root, *root.children(recursive=True)])
+
+    def sample_all(self, processes: Sequence[psutil.Process]) -> None:
+        """Adds a sample of processes."""
+        total = 0
+        for process in processes:
+            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                total += process.memory_full_info().uss
+                times = process.cpu_times()
+                self.processor[process.pid] = times.user + times.system
         self.resident.append(total)
 
     @property

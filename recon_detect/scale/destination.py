@@ -120,11 +120,13 @@ class Destination:
         return status
 
     def lacking(self, shards: Iterable[Shard], detector: Detector) -> list[Shard]:
-        """Shards that are not complete, with the settings of this detector."""
+        """Shards that are not complete, with the settings of this detector, or that a killed process left untidy."""
+        names = {path.name for path in self.folder.iterdir()}
         return [
             shard
             for shard in shards
-            if not (description := self._described(shard.output))
+            if names & {f"{shard.output}.partial", f".{shard.output}.lock"}
+            or not (description := self._described(shard.output))
             or description.get("run") != detector.run_info.fingerprint
             or description.get("inputs") != inputs_of(shard.digest, detector)
         ]

@@ -84,6 +84,19 @@ def test_a_run_goes_on_after_the_rows_that_are_there(run, cli, tmp_path, monkeyp
     assert "stop" in [event["event"] for event in read_jsonl(tmp_path / "out" / "log-0.jsonl")]
 
 
+def test_what_a_process_leaves_that_is_killed_at_its_last_step_is_tidied_up(run, tmp_path):
+    """The shard is in its place; its journal and its lock are there still."""
+    run()
+    folder, names = tmp_path / "out", sorted(path.name for path in (tmp_path / "out").iterdir())
+    about = json.loads((folder / "000001.parquet.run.json").read_text())
+    (folder / "000001.parquet.partial").write_text(json.dumps(about) + "\n")
+    (folder / ".000001.parquet.lock").touch()
+    (folder / ".000002.parquet.lock").touch()
+    run()
+    assert sorted(path.name for path in folder.iterdir()) == names
+    assert paths(folder) == [["0.png", "1.png"], ["2.png", "3.png"], ["4.png"]]
+
+
 def test_other_settings_or_images_are_refused(run, photos, tmp_path):
     run()
     assert "a run of other limits" in run("--max-pixels", 1000, code=2).err
