@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -30,6 +31,10 @@ def run(cli, method_file, photos, tmp_path):
         return cli("run", source, tmp_path / "out", *options, *arguments, **others)
 
     return command
+
+
+def names(folder):
+    return {path.name for path in folder.iterdir()}
 
 
 def paths(folder):
@@ -84,16 +89,22 @@ def test_a_run_goes_on_after_the_rows_that_are_there(run, cli, tmp_path, monkeyp
     assert "stop" in [event["event"] for event in read_jsonl(tmp_path / "out" / "log-0.jsonl")]
 
 
-def test_what_a_process_leaves_that_is_killed_at_its_last_step_is_tidied_up(run, tmp_path):
-    """The shard is in its place; its journal and its lock are there still."""
+def test_what_a_process_leaves_that_is_killed_at_its_last_step_is_tidied_up(run, tmp_path, monkeypatch):
+    """The first shard is in its place, and its journal and its lock are there still."""
+    unlink, folder = Path.unlink, tmp_path / "out"
+
+    def killed(self, missing_ok=False):
+        if self.suffix == ".partial":
+            raise KeyboardInterrupt
+        unlink(self, missing_ok)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", killed)
+        run(code=130)
+    (folder / ".000000.parquet.lock").touch()
+    assert {"000000.parquet", "000000.parquet.run.json", "000000.parquet.partial"} <= names(folder)
     run()
-    folder, names = tmp_path / "out", sorted(path.name for path in (tmp_path / "out").iterdir())
-    about = json.loads((folder / "000001.parquet.run.json").read_text())
-    (folder / "000001.parquet.partial").write_text(json.dumps(about) + "\n")
-    (folder / ".000001.parquet.lock").touch()
-    (folder / ".000002.parquet.lock").touch()
-    run()
-    assert sorted(path.name for path in folder.iterdir()) == names
+    assert not [name for name in names(folder) if name.endswith((".partial", ".lock"))]
     assert paths(folder) == [["0.png", "1.png"], ["2.png", "3.png"], ["4.png"]]
 
 
