@@ -3,12 +3,13 @@
     python -m benchmarks.scale throughput --data DATA --images 100000
     python -m benchmarks.scale faults --data DATA --images 2000 --kills 50
     python -m benchmarks.scale ray --data DATA --images 20000
+    python -m benchmarks.scale cost
 
 `throughput` compares `recon-detect run` with a plain loop that keeps no rows, on small images and a method that costs
 nothing: images per second, the same per second of processor time, memory, and the seconds from the command to the
 first image, at first and when all shards but one are complete. `faults` kills runs, fills their disk, takes their
 workers away, and compares what comes out with an undisturbed run. `ray` does both on a cluster of two nodes on this
-machine.
+machine. `cost` computes hours and price of 10^8 and 10^10 images (`benchmarks.scale.cost`).
 """
 
 from __future__ import annotations
@@ -17,14 +18,16 @@ import argparse
 import platform
 import random
 import tempfile
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from benchmarks.common.data import write_table
-from benchmarks.scale.faults import full_disk, kills, read_only, read_rows, worker_killed
+from benchmarks.common.data import RESULTS, read_table, write_table
+from benchmarks.scale.cost import Plan, estimate
+from benchmarks.scale.faults import full_disk, kills, read_only, read_rows, sources, worker_killed
 from benchmarks.scale.shards import SIDE, make_shards
 from benchmarks.scale.throughput import measure, run_command
 
@@ -69,6 +72,7 @@ def faults(options: argparse.Namespace) -> None:
         lines.append(worker_killed(source, scratch, expected))
         lines.append(full_disk(source, scratch, expected, options.images * 5e-4))
         lines.append(read_only(source, scratch))
+        lines.append(sources(scratch / "sources", 500))
     write_lines(options.output, f"{SIDE} px, {machine()}", lines)
 
 
@@ -90,6 +94,37 @@ def ray(options: argparse.Namespace) -> None:
     write_lines(options.output, f"{options.images} JPEG images of {SIDE} px, {machine()}", [line])
 
 
+def cost(options: argparse.Namespace) -> None:
+    grid = next(
+        float(line["seconds"])
+        for line in read_table(RESULTS / "speed-methods-cpu.csv")[1]
+        if (line["method"], line["size"]) == ("grid", "512")
+    )
+    kinds = (
+        ("grid, cores", Plan(1e8, grid, 1000, per_shard=1000), 10),
+        ("100 images a second, GPUs", Plan(1e8, 0.01, 64, start=60, price=2.0), 10),
+        ("1000 images a second, GPUs", Plan(1e8, 0.001, 64, start=60, price=2.0), 10),
+    )
+    lines = []
+    for name, small, more in kinds:
+        for plan in (small, replace(small, images=1e10, workers=small.workers * more)):
+            result = estimate(plan)
+            lines.append({
+                "workers of": name, "images": f"{plan.images:.0e}", "workers": plan.workers,
+                "hours": round(result.hours, 1), "of that the last shards": round(result.tail, 2),
+                "dollars": round(result.price), "failures": round(result.failures),
+                "images scored again": round(result.repeated), "shards": result.shards,
+                "GB of results": round(result.gigabytes), "GB/s read": round(result.read / 1e9, 2),
+            })  # fmt: skip
+    assumed = (
+        f"seconds of grid measured (speed-methods-cpu.csv), those of GPUs assumed; {small.image_bytes / 1e3:.0f} kB an "
+        f"image, a store of {small.bandwidth / 1e9:.0f} GB/s, shards of 1000 images for cores and of {small.per_shard} "
+        f"for GPUs, a failure per worker and {small.mean_life:.0f} h, 1 worker in 100 half as fast; $0.02 a core and "
+        "hour, $2 a GPU and hour"
+    )
+    write_lines(options.output, assumed, lines)
+
+
 def write_lines(output: Path, conditions: str, lines: list[dict[str, Any]]) -> None:
     """Writes a table whose lines may lack columns."""
     columns = dict.fromkeys(column for line in lines for column in line)
@@ -99,6 +134,9 @@ def write_lines(output: Path, conditions: str, lines: list[dict[str, Any]]) -> N
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
+    command = commands.add_parser("cost")
+    command.set_defaults(run=cost)
+    command.add_argument("--output", type=Path, default=Path("scale-cost.csv"))
     for run, images in ((throughput, 100_000), (faults, 2000), (ray, 20_000)):
         command = commands.add_parser(run.__name__)
         command.set_defaults(run=run)

@@ -17,7 +17,7 @@ import psutil
 import pyarrow.parquet as pq
 
 from benchmarks.kill import ended
-from benchmarks.scale.shards import METHOD
+from benchmarks.scale.shards import METHOD, images, write_folder, write_parquet, write_tar
 from benchmarks.scale.throughput import events
 from recon_detect.cli import NO_SPACE
 from recon_detect.cli import main as command_line
@@ -186,6 +186,24 @@ def worker_killed(source: Path, scratch: Path, expected: Rows) -> dict[str, Any]
     assert [event["event"] for event in events(destination)][-1] == "end"
     return {"fault": "worker killed", "images": len(expected), "runs": 1, "difference": compare(expected, destination),
             "message": warning}  # fmt: skip
+
+
+def sources(scratch: Path, count: int) -> dict[str, Any]:
+    """Scores the same images from a folder, a tar and a Parquet file; rows are compared but for their names."""
+    from recon_detect import load_detector
+    from recon_detect.scale import plan, score_shard
+
+    write_folder(scratch / "folder", images(0, count))
+    write_tar(scratch / "data.tar", images(0, count))
+    write_parquet(scratch / "data.parquet", images(0, count))
+    detector = load_detector(METHOD, device="cpu")
+    tables = []
+    for name in ("folder", "data.tar", "data.parquet"):
+        (shard,) = plan([scratch / name])
+        score_shard(shard.images, output := scratch / "out" / f"{name}.parquet", detector)
+        tables.append([row | {"path": Path(row["path"]).name} for row in pq.read_table(output).to_pylist()])
+    assert tables[0] == tables[1] == tables[2] and len(tables[0]) == count
+    return {"fault": "none: folder, tar and Parquet of the same images", "images": count, "runs": 3, "difference": 0.0}
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
