@@ -2,6 +2,7 @@
 
 import json
 import os
+import tarfile
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -144,3 +145,16 @@ def test_each_rank_takes_its_share(run, cli, tmp_path, monkeypatch):
         assert (tmp_path / "out" / "manifest.json").exists() == (rank == 1)
     logs = [[event.get("file") for event in read_jsonl(tmp_path / "out" / f"log-{rank}.jsonl")] for rank in (0, 1)]
     assert logs == [[None, "000000.parquet", "000002.parquet", None], [None, "000001.parquet", None]]
+
+
+def test_score_takes_an_archive_like_a_folder(cli, photos, method_file, tmp_path):
+    archive, output = tmp_path / "photos.tar", tmp_path / "out.jsonl"
+    with tarfile.open(archive, "w") as file:
+        file.add(photos, ".")
+    command = ["score", archive, "--method", f"{method_file}:METHOD", "--device", "cpu", "-o", output]
+    cli(*command)
+    rows = read_jsonl(output)
+    assert sorted(row["path"] for row in rows) == [f"{archive}/{number}.png" for number in range(IMAGES)]
+    assert "already complete" in cli(*command).err
+    os.utime(archive, (1, 1))
+    assert "files that have changed" in cli(*command, code=2).err
