@@ -23,15 +23,6 @@ if TYPE_CHECKING:
 _PATIENCE = timedelta(days=30)
 
 
-def device_of(rank: Rank, named: str | None) -> str | None:
-    """The device of a process: where GPUs are wanted and there, the one of its place on its machine."""
-    import torch
-
-    if named in (None, "cuda") and torch.cuda.is_available():
-        return f"cuda:{rank.local % torch.cuda.device_count()}"
-    return named
-
-
 class Team:
     """The processes of one command; the one of rank 0 leads.
 
