@@ -24,6 +24,7 @@ from recon_detect import Detector, load_detector, open_picture
 from recon_detect.atomic import replacing
 from recon_detect.methods.grain.contrasts import log_errors
 from recon_detect.methods.grain.crops import DECODER_GRID
+from recon_detect.methods.grain.nulls import Nulls
 from recon_detect.models.registry import MODEL_SETS, family_of
 from recon_detect.output.heatmap import colour
 
@@ -38,7 +39,7 @@ def profile(image: torch.Tensor, detector: Detector, model: str) -> np.ndarray:
     for top in range(DECODER_GRID):
         windows = torch.stack([image[:, top : top + side, left : left + side] for left in range(DECODER_GRID)])
         bound = detector.methods[0]
-        assert bound.nulls is not None
+        assert isinstance(bound.nulls, Nulls)
         number = bound.models.index(model)
         e = detector.evidence(windows).using(bound.distance, bound.models).only(number)
         rows.append(log_errors(e, bound.nulls.of(number), ("identity",))[:, 0, 0].double().numpy())

@@ -37,13 +37,14 @@ from benchmarks.common.metrics import (
     score_interval,
     tpr_at_fpr,
 )
-from benchmarks.common.sampling import SAMPLE, SEARCHING, add_argument, in_turn, number_of
+from benchmarks.common.sampling import SAMPLE, add_argument, in_turn, number_of
 from benchmarks.common.scores import Entry, Input, batch_size, computed_by, read_journal, score
 from benchmarks.report import figures
 from recon_detect import Detector, load_detector
 from recon_detect.atomic import replacing
 from recon_detect.methods import DEFAULT_METHOD, find_method
 from recon_detect.results import RunInfo
+from recon_detect.settings import DEFAULTS
 from recon_detect.tensors.devices import find_device
 
 SIDES, QUALITIES = (1600, 1080, 800, 640), (90, 85, 75)
@@ -57,6 +58,9 @@ RECIPES = (
     "page-0.83+longest-1080+jpeg-85",
 )
 EVERY = "all"
+
+# Methods that search as far as an effort goes.
+WITH_EFFORT = ("trace",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,7 @@ def trials_of(methods: str, efforts: str | None, models: str | None) -> list[Tri
     """Every method that searches with every effort, and the others once."""
     searching = efforts.split(",") if efforts else [None]
     names = [find_method(name, tuple(models.split(",")) if models else None).name for name in methods.split(",")]
-    return [Trial(name, effort) for name in names for effort in (searching if name in SEARCHING else [None])]
+    return [Trial(name, effort) for name in names for effort in (searching if name in WITH_EFFORT else [None])]
 
 
 def detector_of(trial: Trial, options: argparse.Namespace) -> Detector:
@@ -95,12 +99,8 @@ def detector_of(trial: Trial, options: argparse.Namespace) -> Detector:
         device=options.device,
         dtype=options.dtype,
         batch_size=batch_size(options.device, options.batch_size),
-        **({"effort": _seconds_or_name(trial.effort)} if trial.effort else {}),
+        effort=trial.effort or DEFAULTS.effort,
     )
-
-
-def _seconds_or_name(effort: str) -> float | str:
-    return float(effort) if effort.replace(".", "", 1).isdecimal() else effort
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +222,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
     parser.add_argument("--methods", default=DEFAULT_METHOD, help="separated by commas, each timed by itself")
-    parser.add_argument("--efforts", default=None, help=f"separated by commas, for {', '.join(SEARCHING)}")
+    parser.add_argument("--efforts", default=None, help=f"separated by commas, for {', '.join(WITH_EFFORT)}")
     parser.add_argument("--models", default=None, help="names separated by commas; default: each method's own")
     parser.add_argument("--recipes", default=",".join(RECIPES), help=f"separated by commas; default: {len(RECIPES)}")
     add_argument(parser, f"{SAMPLE} on a CPU, all on a GPU")

@@ -92,7 +92,8 @@ def load_detector(
     if compat:
         # The scripts open images with convert("RGB"), and process one at a time because the noise depends on the order.
         settings = replace(settings, batch_size=1, alpha="drop", exif_orientation=False)
-    return Detector([bind(chosen, names, distance, compat) for chosen in methods], compat, settings)
+    bound = [bind(chosen, names, distance, compat, settings.effort) for chosen in methods]
+    return Detector(bound, compat, settings)
 
 
 def _check(methods: Sequence[Method], distance: str | None, compat: str | None) -> None:

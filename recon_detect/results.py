@@ -29,6 +29,7 @@ class ModelInfo:
 
     Attributes:
         config_sha256: Sum of its configuration; None where the registry pins it.
+        engine: Library that computed it; moves scores by rounding alone.
     """
 
     name: str
@@ -38,6 +39,7 @@ class ModelInfo:
     revision: str | None
     dtype: str
     config_sha256: str | None = None
+    engine: str = "torch"
 
 
 @dataclass(frozen=True, slots=True)

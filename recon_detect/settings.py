@@ -44,6 +44,8 @@ class Settings:
         middle_square: Score the middle square of each image, brought to this side as DIRE does, not the image as it is.
             Resizing removes most of the evidence of a decoder; diffusion models of pixels want their own size.
         alpha: ``"white"`` or ``"black"``: the background that transparent images are put on; ``"drop"`` ignores alpha.
+        effort: How much a method that searches may compute for an image: ``"quick"``, ``"normal"``, ``"thorough"``, or
+            seconds, which make scores depend on the machine.
         seed: Seed of the posterior noise, which only ``compat="published"`` draws.
         inversion: Extent of the inversion by diffusion models.
         classifier: Folder of the classifier of ``dire-resnet``.
@@ -64,6 +66,7 @@ class Settings:
     exif_orientation: bool = False
     middle_square: int | None = None
     alpha: str = "white"
+    effort: str | float = "normal"
     seed: int = 1
     inversion: Inversion = Inversion()
     classifier: str | None = None

@@ -18,6 +18,8 @@ _HOME = Path(os.environ.get("PYTEST_DEBUG_TEMPROOT", "/tmp")) / f"recon_detect-t
 os.environ |= {"HF_HOME": str(_HOME / "hf"), "TORCH_HOME": str(_HOME / "torch"), "HF_HUB_DISABLE_TELEMETRY": "1"}
 # One thread in each process, also in those that tests start: the networks are tiny, and the tests run side by side.
 os.environ["OMP_NUM_THREADS"] = "1"
+# Which engine is faster depends on the machine and on what else it does; tests of engines name one.
+os.environ["RECON_DETECT_ENGINE"] = "torch"
 os.environ.pop("HF_TOKEN", None)
 os.environ.pop("RECON_DETECT_WEIGHTS", None)
 

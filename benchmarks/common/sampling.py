@@ -17,7 +17,7 @@ ALL = sys.maxsize
 # Two cores without a GPU score this many in an hour or two where an image takes minutes.
 SAMPLE = 20
 # Methods that look on until something is found.
-SEARCHING = ("grain",)
+SEARCHING = ("grain", "trace")
 
 
 def add_argument(parser: argparse.ArgumentParser, default: str) -> None:

@@ -48,6 +48,13 @@ Distance: TypeAlias = Annotated[
 ]
 Device: TypeAlias = Annotated[str | None, typer.Option(help="cuda, mps or cpu. Default: the first that is available.")]
 Dtype: TypeAlias = Annotated[str, typer.Option(help="Precision: auto, float32, bfloat16 or float16.")]
+Effort: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        help="How much --method trace computes for an image: quick, normal, thorough, or seconds, which make scores "
+        "depend on the machine."
+    ),
+]
 BatchSize: TypeAlias = Annotated[
     int | None, typer.Option(min=1, help="Images per batch. Default: chosen by the free memory.")
 ]

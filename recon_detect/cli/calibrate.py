@@ -16,6 +16,7 @@ from recon_detect.cli.arguments import (
     Device,
     Distance,
     Dtype,
+    Effort,
     Generated,
     Methods,
     Models,
@@ -84,6 +85,7 @@ def calibrate(
     distance: Distance = None,
     device: Device = DEFAULTS.device,
     dtype: Dtype = DEFAULTS.dtype,
+    effort: Effort = str(DEFAULTS.effort),
     batch_size: BatchSize = DEFAULTS.batch_size,
 ) -> None:
     """Find a threshold from photographs, with a bound on the false positive rate.
@@ -109,6 +111,7 @@ def calibrate(
         "distance": distance,
         "device": device,
         "dtype": dtype,
+        "effort": effort,
         "batch_size": batch_size,
     }
     options = {

@@ -67,6 +67,22 @@ def _device() -> str:
     return f"{device} ({name}, --dtype bfloat16 is {'faster' if has_bfloat16(device) else 'slower'} than float32 on it)"
 
 
+def _engine() -> str:
+    import torch
+
+    from recon_detect.methods import DEFAULT_METHOD, find_method
+    from recon_detect.models.autoencoders import Autoencoder
+    from recon_detect.models.loading import load_reconstructor
+    from recon_detect.models.registry import expand
+    from recon_detect.models.weights import find_weights
+
+    name = expand(find_method(DEFAULT_METHOD).models)[0]
+    model = load_reconstructor(find_weights(name, fetch=False), torch.device("cpu"))
+    assert isinstance(model, Autoencoder) and model.choice
+    seconds = "".join(f", {engine} {value:.3f} s" for engine, value in model.choice.seconds.items())
+    return f"{model.choice.engine} computes tiny autoencoders on the CPU ({model.choice.reason}{seconds})"
+
+
 def _diffusers() -> str:
     from recon_detect.models.torchvision_guard import hide_broken_torchvision
 
@@ -108,6 +124,7 @@ _CHECKS: dict[str, Callable[[], str]] = {
     "torchvision": _torchvision,
     "device": _device,
     "diffusers": _diffusers,
+    "engine": _engine,
     "hub": _hub,
     "lpips": _lpips,
     "default models": _weights,

@@ -96,9 +96,9 @@ class Team:
         """The share of this process, of those that the leader has."""
         from torch import distributed
 
-        share: list[Any] = [None]
-        distributed.scatter_object_list(share, list(shares) if shares else None)
-        return share[0]
+        received: list[Any] = [None]
+        distributed.scatter_object_list(received, list(shares) if shares else None)
+        return received[0]
 
     def _score(self, detector: Detector, sources: Sources, share: Sequence[int]) -> None:
         """Scores a share into the journal of this process, and waits for the others."""

@@ -32,6 +32,7 @@ METHODS: dict[str, str] = {
     "regap": "recon_detect.methods.regap:REGAP",
     "rigid": "recon_detect.methods.rigid:RIGID",
     "sedid": "recon_detect.methods.sedid:SEDID",
+    "trace": "recon_detect.methods.trace.trace:TRACE",
     "warpad": "recon_detect.methods.warpad:WARPAD",
 }
 

@@ -12,12 +12,12 @@ import torch
 
 from recon_detect.errors import UsageError
 from recon_detect.evidence.distances import find_distance
-from recon_detect.methods.grain.nulls import Nulls, find_nulls
-from recon_detect.methods.method import Method, MethodResult
+from recon_detect.methods.method import Method, MethodResult, Nulls
 from recon_detect.models.needs import Need
 from recon_detect.models.registry import AUTOENCODERS, BACKBONES, expand
 from recon_detect.models.weights import check_name
 from recon_detect.results import MethodInfo, Score
+from recon_detect.settings import DEFAULTS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,8 +48,8 @@ class BoundMethod:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the K columns of its statistic: its models, or those that the method names."""
-        return self.models or self.method.columns or (self.method.name,)
+        """Names of the K columns of its statistic: those that the method names, or its models."""
+        return self.method.columns or self.models or (self.method.name,)
 
     @property
     def distances(self) -> tuple[str, ...]:
@@ -68,6 +68,8 @@ class BoundMethod:
         """The description for `RunInfo`."""
         data = self.method.data
         digest = hashlib.sha256(data.read_bytes()).hexdigest()[:12] if data else None
+        if digest and self.nulls and self.nulls.setting:
+            digest = f"{digest}:{self.nulls.setting}"
         return MethodInfo(self.method.name, "+".join(self.distances) or self.distance, self.columns, digest)
 
     def apply(self, evidence: Evidence) -> list[Score]:
@@ -107,7 +109,11 @@ class BoundMethod:
 
 
 def bind(
-    method: Method, models: tuple[str, ...] | None = None, distance: str | None = None, compat: str | None = None
+    method: Method,
+    models: tuple[str, ...] | None = None,
+    distance: str | None = None,
+    compat: str | None = None,
+    effort: str | float = DEFAULTS.effort,
 ) -> BoundMethod:
     """Binds a method to the models and the distance that are asked for, or to its own.
 
@@ -116,9 +122,10 @@ def bind(
         models: Names for several methods at once: each takes those of its kind, and its own where there are none.
         distance: Name of a distance; None takes the method's own.
         compat: ``"published"`` takes the models of the paper where none are named.
+        effort: Of methods that search.
 
     Raises:
-        UsageError: The method has no model of its own, or no distributions of the models.
+        UsageError: The method has no model of its own, an effort that is none, or no distributions of the models.
         UnknownName: No such distance.
     """
     files = [name for name in models or () if name.endswith(DATA_SUFFIX)]
@@ -135,8 +142,8 @@ def bind(
         )
     for name in names:
         check_name(name)
-    if Need.NULLS in method.needs:
-        nulls = find_nulls(method.name, names)
+    if method.nulls:
+        nulls = method.nulls(names, effort)
         return BoundMethod(method, names, nulls.distances[0][0], nulls)
     if Need.AUTOENCODERS not in method.needs:
         return BoundMethod(method, names, method.distance)

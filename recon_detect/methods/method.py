@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from recon_detect.models.needs import Need
 
@@ -15,6 +15,18 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from recon_detect.results import Score
+
+
+class Nulls(Protocol):
+    """Distributions over photographs that a method is given."""
+
+    @property
+    def distances(self) -> tuple[tuple[str, ...], ...]:
+        """Distances of each of the K models, by which its errors are measured."""
+
+    @property
+    def setting(self) -> str:
+        """Word for what they were chosen by besides the models; empty where that is all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +72,7 @@ class Method:
         name: Name that users write.
         title: Description in a line.
         statistic: Maps the evidence of B images to (B, K), one column per model, as the paper defines it; or to a
-            `MethodResult`. A method that needs `Need.NULLS` is given the `Nulls` of its models as well.
+            `MethodResult`. A method that needs `Need.NULLS` is given the distributions of its models as well.
         higher_is_generated: The direction of `statistic`. Scores that leave the package are turned so that higher
             means more likely generated; the score of an image is its maximum over the columns.
         distance: Default distance; of a method without reconstructions the word for how it compares.
@@ -68,7 +80,8 @@ class Method:
         paper: Source.
         needs: Inputs besides the images.
         cost: Computation for each image and model, such as ``"2 reconstructions"``.
-        columns: Names of the columns of a method without models; without any, its own name.
+        columns: Names of the columns, where they are not the models; of a method without models its own name if empty.
+        nulls: Finds the distributions over photographs for its models and an effort, of a method that needs them.
         data: A file that decides its scores, besides networks.
         with_data: The method with another such file, where users may name one among the models.
         shown: What `Evidence.error_map` is asked for as the heat map of an image.
@@ -86,6 +99,7 @@ class Method:
     needs: frozenset[Need] = frozenset({Need.AUTOENCODERS})
     cost: str = ""
     columns: tuple[str, ...] = ()
+    nulls: Callable[[tuple[str, ...], str | float], Nulls] | None = None
     data: Path | None = None
     with_data: Callable[[Path], Method] | None = None
     shown: Mapping[str, Any] = field(default_factory=dict)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from recon_detect.models.adapters import ADAPTERS
+from recon_detect.models.adapters import ADAPTERS, tiny_features
+from recon_detect.models.engines import NCNN, TORCH, Choice, choose_engine
+from recon_detect.models.ncnn_tiny import NcnnTiny
 from recon_detect.models.reconstructor import Reconstructor
 from recon_detect.tensors.tiling import TILE, is_large, tiled
 
@@ -16,16 +20,34 @@ if TYPE_CHECKING:
 
     from recon_detect.models.weights import Weights
 
+log = logging.getLogger("recon_detect")
+
 
 class Autoencoder(Reconstructor):
     """A pretrained autoencoder on a device; attributes as of `Reconstructor`.
 
+    Args:
+        weights: Source of the weights.
+        module: The network, as diffusers has it.
+        device: Device to compute on.
+        dtype: See `Reconstructor`.
+        pure: Whether its weights are in that precision.
+        fast: Let the engine that is fastest on this machine compute a tiny one in float32 (`engines`).
+
     Attributes:
         latent_scale: Factor of latents before a diffusion model sees them.
+        choice: Why `engine` computes it, where there was a choice.
     """
 
     def __init__(
-        self, weights: Weights, module: Any, device: torch.device, dtype: torch.dtype, *, pure: bool = False
+        self,
+        weights: Weights,
+        module: Any,
+        device: torch.device,
+        dtype: torch.dtype,
+        *,
+        pure: bool = False,
+        fast: bool = False,
     ) -> None:
         super().__init__(weights, module, device, dtype, pure=pure)
         self._adapter = ADAPTERS[type(module).__name__]
@@ -35,7 +57,32 @@ class Autoencoder(Reconstructor):
         self.factor = self._adapter.factor(module)
         self.encoder = self._adapter.encoder
         self._halo = self._adapter.halo(module)
+        # What the adapter's functions are given: the module, or an engine that has the same layers.
+        self._network: Any = module
+        self.choice: Choice | None = None
+        if fast and device.type == "cpu" and dtype == torch.float32 and self._adapter is ADAPTERS["AutoencoderTiny"]:
+            self._choose()
         self.latent_scale = float(module.config.get("scaling_factor") or 1)
+
+    def _choose(self) -> None:
+        """Gives the layers to the engine that is fastest on this machine."""
+        encode, module = self._adapter.encode, self._module
+        try:
+            layers = NcnnTiny(module, tiny_features(module.config))
+        except ValueError as error:
+            log.debug("%s: %s; torch computes it", self.name, error)
+            return
+        self.choice = choose_engine({TORCH: lambda x: encode(module, self._cast(x)), NCNN: layers.encode})
+        self.engine = self.choice.engine
+        if self.engine == NCNN:
+            self._network = layers
+            self._adapter = replace(
+                self._adapter,
+                encode=NcnnTiny.encode,
+                decode=NcnnTiny.decode,
+                features=NcnnTiny.features,
+                finish=NcnnTiny.finish,
+            )
 
     @property
     def tiled(self) -> bool:
@@ -52,7 +99,7 @@ class Autoencoder(Reconstructor):
                 encode = lowest.down if lowest else self._adapter.encode
                 latents = self._in_tiles(encode, x, 1, lambda position: position // self.factor)
                 return lowest.finish(self._module, latents) if lowest else latents
-            posterior = self._adapter.encode(self._module, self._cast(x))
+            posterior = self._adapter.encode(self._network, self._cast(x))
             if isinstance(posterior, torch.Tensor):
                 return posterior
             if noise is None:
@@ -70,7 +117,7 @@ class Autoencoder(Reconstructor):
                 decode = lowest.up if lowest else self._adapter.decode
                 z = lowest.begin(self._module, self._cast(z)) if lowest else z
                 return self._in_tiles(decode, z, self.factor, lambda position: position * self.factor)
-            return self._adapter.decode(self._module, self._cast(z))
+            return self._adapter.decode(self._network, self._cast(z))
 
     def encode_features(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Latents, and features at half the resolution where the encoder has them and nothing is tiled."""
@@ -78,8 +125,8 @@ class Autoencoder(Reconstructor):
         if features is None or finish is None or is_large(x):
             return self.encode(x), None
         with self._precision(precise=False):
-            half_resolution = features(self._module, self._cast(x))
-            return finish(self._module, half_resolution), half_resolution
+            half_resolution = features(self._network, self._cast(x))
+            return finish(self._network, half_resolution), half_resolution
 
     def feature_map(
         self, compare: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor, features: Tensor | None = None
@@ -90,11 +137,11 @@ class Autoencoder(Reconstructor):
             return super().feature_map(compare, x, y, features)
 
         def compared(x: Tensor, y: Tensor) -> list[Tensor]:
-            return [compare(*(look_into(self._module, self._cast(image)) for image in (x, y)))]
+            return [compare(*(look_into(self._network, self._cast(image)) for image in (x, y)))]
 
         with self._precision(precise=False):
             if features is not None:
-                return compare(features, look_into(self._module, self._cast(y)))
+                return compare(features, look_into(self._network, self._cast(y)))
             if is_large(x):
                 return tiled(compared, [x, y], [lambda position: position // 2], tile=TILE, halo=halo)[0]
             return compared(x, y)[0]
@@ -105,4 +152,4 @@ class Autoencoder(Reconstructor):
         """Encodes or decodes tile by tile; a position in `x` is `unit` pixels wide."""
         assert self._halo is not None
         tile, halo = TILE // unit, self._halo // unit
-        return tiled(lambda part: [function(self._module, self._cast(part))], [x], [scale], tile=tile, halo=halo)[0]
+        return tiled(lambda part: [function(self._network, self._cast(part))], [x], [scale], tile=tile, halo=halo)[0]

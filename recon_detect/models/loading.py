@@ -20,6 +20,7 @@ from recon_detect.models.autoencoders import Autoencoder
 from recon_detect.models.backbones import Backbone, load_backbone
 from recon_detect.models.denoisers import Denoiser, load_denoiser
 from recon_detect.models.dire_classifier import DireClassifier
+from recon_detect.models.engines import NCNN
 from recon_detect.models.lpips import LPIPS, load_lpips
 from recon_detect.models.needs import Need
 from recon_detect.models.pixel_diffusion import DiffusionReconstructor, PixelDiffusion
@@ -110,6 +111,9 @@ def load_models(
         if name not in embedding
     )
     denoising = _needed(methods, Need.DENOISERS)
+    if any(model.engine == NCNN for model in reconstructors):
+        for perceptual in lpips.values():
+            perceptual.use_ncnn()
     denoisers = {
         model.name: load_denoiser(model.name, model.latent_scale, device, settings.dtype, settings.inversion)
         for model in reconstructors
@@ -155,7 +159,8 @@ def load_reconstructor(
     Args:
         weights: Result of `find_weights`.
         device: Device to load to.
-        dtype: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+        dtype: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``. On a CPU, auto is float32 by the engine that
+            is fastest on this machine, and float32 is torch.
         pure: Convert the weights themselves instead of autocast, as the published scripts do.
         inversion: Inversion by a diffusion model of pixels.
 
@@ -177,7 +182,7 @@ def load_reconstructor(
         raise
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise WeightsError(f"{weights.folder}: {class_name} does not load: {error}") from error
-    return Autoencoder(weights, module, device, chosen, pure=pure)
+    return Autoencoder(weights, module, device, chosen, pure=pure, fast=dtype == "auto" and not pure)
 
 
 def _from_diffusers(class_name: str, weights: Weights, dtype: torch.dtype) -> Any:
@@ -270,6 +275,7 @@ def _info(network: _Network) -> ModelInfo:
         weights.revision,
         dtype,
         _unregistered(weights, config_sum(network.configs)),
+        getattr(network, "engine", "torch"),
     )
 
 

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 
 from recon_detect.errors import ImageTooSmall, WeightsCorrupt, WeightsMissing
 from recon_detect.models import hub
+from recon_detect.models.ncnn_graph import Conv, Layer, Pool, Stage
 from recon_detect.models.trunks import find_trunk
 from recon_detect.tensors.devices import fast_layout
 
@@ -70,6 +71,9 @@ _SHIFT = (-0.030, -0.088, -0.188)
 _SCALE = (0.458, 0.448, 0.450)
 _EPSILON = 1e-10
 
+# By ncnn: side of tiles in pixels, and of the smallest images.
+_TILE, _LEAST_SIDE = 64, 32
+
 _INSTALL = "pip install --no-deps lpips==0.1.4"
 
 
@@ -111,6 +115,7 @@ class LPIPS:
             for name in names
         }
         self._heads = {layer: heads[layer - 1].to(device, torch.float32) for layer in self.layers}
+        self._parts: list[tuple[int, Stage]] = []
         self._shift = torch.tensor(_SHIFT, device=device).view(1, 3, 1, 1)
         self._scale = torch.tensor(_SCALE, device=device).view(1, 3, 1, 1)
 
@@ -122,14 +127,18 @@ class LPIPS:
         """
         y = (x.float() - self._shift) / self._scale
         seen: Features = {}
+        if min(x.shape[-2:]) >= _LEAST_SIDE:
+            for layer, part in self._parts:
+                y = part(y)
+                seen[layer] = _normalised(y)
+            if seen:
+                return seen
         try:
             for layer, stage in enumerate(self._stages, start=1):
                 for op in stage:
                     y = self._apply(op, y)
                 if layer in self.layers:
-                    features = y.float()
-                    norm = features.square().sum(dim=1, keepdim=True).sqrt()
-                    seen[layer] = features / (norm + _EPSILON)
+                    seen[layer] = _normalised(y)
         except RuntimeError as error:
             if "too small" in str(error) or "greater than actual input size" in str(error) or "empty" in str(error):
                 height, width = x.shape[-2:]
@@ -139,6 +148,18 @@ class LPIPS:
                 ) from error
             raise
         return seen
+
+    def use_ncnn(self) -> None:
+        """Lets ncnn compute the convolutions of VGG16, in float32; see `models.engines`."""
+        layers: list[Layer] = []
+        for number, stage in enumerate(self._stages if self.net == "vgg" else (), start=1):
+            for kind, index, *_ in stage:
+                weights = () if kind == "pool" else _parameters((kind, index))
+                layers.append(Conv(*(self._weights[name] for name in weights), relu=True) if weights else Pool())
+            if number in self.layers:
+                # Planes of the first two layers exceed the cache; the tiles are a power of two of pixels.
+                self._parts.append((number, Stage(layers, tile=_TILE >> (number - 1) if number <= 2 else None)))
+                layers = []
 
     def maps(self, x: Features, y: Features) -> dict[int, Tensor]:
         """Distance maps of two sets of features: layer to (B, 1, h, w), at the layer's own resolution."""
@@ -159,6 +180,12 @@ class LPIPS:
     def _conv(self, y: Tensor, name: str, stride: int = 1, padding: int = 0) -> Tensor:
         weight, bias = self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]
         return F.conv2d(y.to(weight.dtype), weight, bias, stride, padding).relu_()
+
+
+def _normalised(features: Tensor) -> Tensor:
+    """Features (B, C, h, w) of length 1 at each position, float32."""
+    features = features.float()
+    return features / (features.square().sum(dim=1, keepdim=True).sqrt() + _EPSILON)
 
 
 def load_lpips(

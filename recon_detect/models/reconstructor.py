@@ -30,12 +30,14 @@ class Reconstructor(ABC):
         side: Side of the square images that it was trained on, where it takes no others; else None.
         dtype: Precision of the convolutions. Below float32, weights stay in float32 and autocast lowers the rest,
             so that a float32 retry needs no second copy.
+        engine: Library that computes it (`engines`).
         encoder: Prefixes of the names of the tensors that `encode` uses; without any, it uses all.
         encoder_key: Equal for reconstructors with equal encoders (`share_equal_parts`); likewise `key` for equal ones.
     """
 
     factor: int
     side: int | None = None
+    engine: str = "torch"
     encoder: tuple[str, ...] = ()
 
     def __init__(

@@ -14,7 +14,7 @@ import torch
 from recon_detect._version import __version__
 from recon_detect.errors import DeviceError
 
-_PACKAGES = ("torch", "diffusers", "lpips", "numpy", "pillow", "safetensors", "huggingface_hub")
+_PACKAGES = ("torch", "ncnn", "diffusers", "lpips", "numpy", "pillow", "safetensors", "huggingface_hub")
 
 
 def find_device(name: str | None) -> torch.device:

@@ -94,8 +94,8 @@ def test_families_passes_and_nominal_rates():
 
 
 def test_efforts_are_of_methods_that_search():
-    assert web.trials_of("grid,grain", "quick,normal", None) == [
-        web.Trial("grid", None), web.Trial("grain", "quick"), web.Trial("grain", "normal")
+    assert web.trials_of("grid,trace", "quick,normal", None) == [
+        web.Trial("grid", None), web.Trial("trace", "quick"), web.Trial("trace", "normal")
     ]  # fmt: skip
     assert web.trials_of("default", None, "tiny") == [web.Trial("grain", None)]
 
@@ -113,8 +113,8 @@ def test_a_report_of_nothing_says_what_is_missing(run):
 
 
 def test_an_effort_that_there_is_not_is_refused(run):
-    with pytest.raises(UsageError, match="unknown option"):
-        run("--methods", "grain", "--efforts", "quick", "--images", "2")
+    with pytest.raises(UsageError, match="effort"):
+        run("--methods", "trace", "--efforts", "slow", "--images", "2")
 
 
 @pytest.mark.parametrize(("label", "group"), [

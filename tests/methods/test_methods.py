@@ -188,6 +188,7 @@ def test_every_method_is_complete_and_rewritten():
         "rdd-latent",
         "rigid",
         "sedid",
+        "trace",
         "warpad",
     }
     assert set(METHODS) == {*SLOW, *elsewhere}

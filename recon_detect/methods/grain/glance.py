@@ -17,7 +17,7 @@ from recon_detect.methods.grain.contrasts import (
     without_doubtful_decoder,
 )
 from recon_detect.methods.grain.crops import crop
-from recon_detect.methods.grain.nulls import file_of
+from recon_detect.methods.grain.nulls import file_of, find_nulls
 from recon_detect.methods.method import Method, MethodResult
 from recon_detect.models.needs import Need
 from recon_detect.models.registry import family_of
@@ -78,5 +78,6 @@ GLANCE = Method(
     paper="this project, after arXiv:2502.09509",
     needs=frozenset({Need.AUTOENCODERS, Need.NULLS}),
     cost="3 reconstructions of 192 px",
+    nulls=lambda models, _: find_nulls("glance", models),
     data=file_of("glance"),
 )

@@ -14,7 +14,7 @@ import torch
 
 from recon_detect.evidence.texture import ENOUGH, textured_blocks
 from recon_detect.methods.grain.contrasts import REMARKABLE, pooled, without_doubtful_decoder
-from recon_detect.methods.grain.nulls import file_of
+from recon_detect.methods.grain.nulls import file_of, find_nulls
 from recon_detect.methods.grain.search import BestTrials, search
 from recon_detect.methods.method import Method, MethodResult
 from recon_detect.models.needs import Need
@@ -82,5 +82,6 @@ GRAIN = Method(
     paper="this project, after arXiv:2502.09509",
     needs=frozenset({Need.AUTOENCODERS, Need.NULLS}),
     cost="5 reconstructions of 320 px, and some 30 of that size more while it is undecided",
+    nulls=lambda models, _: find_nulls("grain", models),
     data=file_of("grain"),
 )

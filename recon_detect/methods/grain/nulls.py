@@ -99,12 +99,14 @@ class Nulls:
         scales: S, at which images were looked at; photographs are smoother where they are enlarged.
         rows: (K, S).
         searches: For each model, by stage of a search, mean and deviation of the best contrast in photographs.
+        setting: See `methods.method.Nulls`.
     """
 
     distances: tuple[tuple[str, ...], ...]
     scales: tuple[float, ...]
     rows: tuple[tuple[Null, ...], ...]
     searches: tuple[Mapping[str, tuple[float, float]], ...]
+    setting: str = ""
 
     def standardise(self, contrasts: Contrasts, blocks: Tensor, scale: float) -> NDArray[np.float64]:
         """Contrasts (B, K, P) as normal deviates (see `Null`), with `blocks` (B, K); of the nearest scale."""

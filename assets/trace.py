@@ -1,0 +1,181 @@
+r"""The data of the method `trace`: templates of compressed pictures, and what photographs give.
+
+    python -m assets.trace templates --data ../shared/eval --tables tables/
+    python -m assets.trace tiles --photographs photographs/ --journal tiles.jsonl
+
+`--photographs` is the folder that `assets.photographs` wrote. What is computed is kept in `--tables` and `--journal`: a
+run that was killed goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from safetensors.torch import save_file
+from torch import Tensor
+
+from assets.grid import family_of
+from benchmarks.common.data import read_manifest
+from recon_detect import load_detector
+from recon_detect.atomic import replacing
+from recon_detect.methods.grid.families import read_families, read_whitening
+from recon_detect.methods.grid.statistic import PERIOD, tables
+from recon_detect.methods.grid.whitening import unit
+from recon_detect.methods.trace.looks import MOVED, contrasts, tile_side, tiles_of
+from recon_detect.methods.trace.nulls import COMPRESSED, FILE
+from recon_detect.methods.trace.trace import TRACE
+from recon_detect.models.registry import MODEL_SETS
+from recon_detect.models.registry import family_of as family_of_model
+
+# What the pictures of the templates are reduced by, and their JPEG quality after it: no grid of JPEG is left at 8 px.
+REDUCED = ((0.78125, 85), (0.625, 80), (0.88, 85))
+# Side of what is looked at.
+SIDE = 1024
+# What the photographs go through: factor and JPEG quality; None is none.
+CONDITIONS: dict[str, tuple[float, int | None]] = {
+    "png": (1, None),
+    "jpeg85": (1, 85),
+    "jpeg75": (1, 75),
+    "down85": (0.78125, 85),
+}
+MODELS = MODEL_SETS["embedded"]
+TILES = 2
+
+
+def changed(image: Image.Image, factor: float, quality: int | None) -> Image.Image:
+    """A picture that was reduced, and stored as JPEG."""
+    if factor != 1:
+        size = [round(side * factor) for side in image.size]
+        image = image.resize((size[0], size[1]), Image.Resampling.LANCZOS)
+    if quality is None:
+        return image
+    stored = io.BytesIO()
+    image.save(stored, "JPEG", quality=quality)
+    return Image.open(stored).convert("RGB")
+
+
+def tensor(image: Image.Image) -> Tensor:
+    """(3, H, W) in [-1, 1]."""
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 127.5 - 1
+
+
+def brought_back(image: Image.Image, size: tuple[int, int]) -> Tensor:
+    """A picture (3, H, W) at a size (width, height)."""
+    x = tensor(image)
+    if image.size == size:
+        return x
+    return F.interpolate(x[None], size=size[::-1], mode="bicubic", antialias=True, align_corners=False)[0].clamp(-1, 1)
+
+
+def middle(path: Path) -> Image.Image:
+    """The middle of a picture, of at most `SIDE` squared, on its grid of 8."""
+    image = Image.open(path).convert("RGB")
+    width, height = (min(side, SIDE) // PERIOD * PERIOD for side in image.size)
+    left, top = ((side - part) // 2 // PERIOD * PERIOD for side, part in zip(image.size, (width, height), strict=True))
+    return image.crop((left, top, left + width, top + height))
+
+
+def find_tables(data: Path, folder: Path, factor: float, quality: int) -> dict[str, Tensor]:
+    """The tables (F, 8, 8) of all pictures by path, computed once."""
+    file = folder / f"g2-{factor}-jpeg{quality}.npz"
+    if not file.is_file():
+        rows = list(read_manifest(data))
+        parts = [middle(data / row["path"]) for row in rows]
+        seen = [tables(brought_back(changed(part, factor, quality), part.size)) for part in parts]
+        with replacing(file) as temporary, temporary.open("wb") as output:
+            np.savez(output, t=torch.stack(seen).half().numpy(), p=[row["path"] for row in rows])
+    with np.load(file) as stored:
+        return dict(zip(stored["p"].tolist(), torch.from_numpy(stored["t"]).float(), strict=True))
+
+
+def templates(options: argparse.Namespace) -> None:
+    """The mean direction of each family's pictures less that of photographs, reduced and compressed alike."""
+    rows = {row["path"]: row for row in read_manifest(options.data)}
+    whitening, sums, counts = read_whitening(), dict[str, Tensor](), dict[str, int]()
+    for factor, quality in REDUCED:
+        by_path = find_tables(options.data, options.tables, factor, quality)
+        directions = {path: torch.nan_to_num(unit(whitening(table)[None])[0]) for path, table in by_path.items()}
+        real = torch.stack([directions[path] for path in by_path if rows[path]["label"] == "real"]).mean(0)
+        for family in read_families():
+            chosen = [directions[path] for path in by_path if family_of(rows[path]) == family.name]
+            sums[family.name] = sums.get(family.name, torch.zeros(())) + torch.stack(chosen).mean(0) - real
+            counts[family.name] = len(chosen)
+    stored = {name: unit(total[None])[0].half().contiguous() for name, total in sums.items()}
+    card = {"pictures": counts, "reduced": REDUCED, "data": options.data.name}
+    with replacing(COMPRESSED) as temporary:
+        save_file(stored, temporary, metadata={"card": json.dumps(card)})
+
+
+def journal(
+    path: Path, compute: Callable[[Image.Image, str], dict[str, Any]], folder: Path
+) -> Iterator[dict[str, Any]]:
+    """One line for each photograph and condition; those that are there are not computed again."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    done = {(row["path"], row["condition"]): row for row in map(json.loads, lines)}
+    with path.open("a", encoding="utf-8") as file:
+        for picture in read_manifest(folder):
+            for condition in CONDITIONS:
+                key = (picture["path"], condition)
+                if key not in done:
+                    image = Image.open(folder / picture["path"]).convert("RGB")
+                    done[key] = {"path": key[0], "condition": condition, **compute(image, condition)}
+                    file.write(json.dumps(done[key]) + "\n")
+                    file.flush()
+                yield done[key]
+
+
+def tiles(options: argparse.Namespace) -> None:
+    """Mean and deviation of the t of a tile by family, and the variance that tiles of one photograph share."""
+    detector = load_detector(TRACE, models=MODELS, device="cpu")
+
+    def compute(image: Image.Image, condition: str) -> dict[str, Any]:
+        x = brought_back(changed(image, *CONDITIONS[condition]), image.size)
+        corners, side = tiles_of(x, (0, 0))[:TILES], tile_side(x)
+        parts = [x[:, top : top + side + MOVED, left : left + side + MOVED] for left, top in corners]
+        with torch.inference_mode():
+            e = detector.evidence(x[None]).using(TRACE.distance, MODELS)
+            values = {
+                family_of_model(name): contrasts(e.only(number), parts, [0] * len(parts)).tolist() if parts else []
+                for number, name in enumerate(MODELS)
+            }
+        return {"t": values}
+
+    rows = list(journal(options.journal, compute, options.photographs))
+    families = [family_of_model(name) for name in MODELS]
+    by_family = {name: np.array([row["t"][name] for row in rows if len(row["t"][name]) == TILES]) for name in families}
+    fitted = {
+        name: {"mean": round(float(t.mean()), 3), "deviation": round(float(t.std()), 3)}
+        for name, t in by_family.items()
+    }
+    shared = np.mean([np.corrcoef(t.T)[0, 1] for t in by_family.values()])
+    write({"contrast": fitted, "common": round(max(float(shared), 0.0), 3), "photographs": len(by_family["sd"])})
+
+
+def write(content: dict[str, Any]) -> None:
+    """Writes the file of the package."""
+    with replacing(FILE) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("step", choices=("templates", "tiles"))
+    parser.add_argument("--data", type=Path, help="folder with manifest.csv")
+    parser.add_argument("--tables", type=Path, help="folder of what templates are computed from")
+    parser.add_argument("--photographs", type=Path, help="folder that assets.photographs wrote")
+    parser.add_argument("--journal", type=Path, help="file of what is computed for photographs")
+    options = parser.parse_args()
+    {"templates": templates, "tiles": tiles}[options.step](options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""Bayes factors: how much likelier observations are if a hypothesis holds than if the picture is a photograph.
+
+An observation is a normal deviate of photographs, N(0, 1) where the hypothesis does not hold and N(effect, 1) where it
+does. The Bayes factor over a few effects is a martingale for photographs, whichever hypothesis is observed next and
+whenever observing stops: by Ville's inequality at most one photograph in k ever exceeds k (Robbins, 1970,
+doi:10.1214/aoms/1177696786; Grünwald, de Heide and Koolen, 2024, doi:10.1093/jrsssb/qkae011). So is a mean of them
+weighted by a prior, which corrects for the number of hypotheses.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import log_expit, logsumexp, ndtri_exp
+
+
+def log_factor(deviates: ArrayLike, effects: tuple[float, ...], looks: ArrayLike = 1.0) -> NDArray[np.float64]:
+    """Logarithm of the mean Bayes factor of some effects, each as likely as the others.
+
+    Args:
+        deviates: (...), the mean of some looks as one deviate of photographs.
+        effects: Means of one look where the hypothesis holds, in deviates.
+        looks: (...), how many independent looks the deviate is worth.
+    """
+    z, root = np.asarray(deviates, dtype=np.float64)[..., None], np.sqrt(np.asarray(looks, dtype=np.float64))[..., None]
+    means = np.array(effects) * root
+    result: NDArray[np.float64] = logsumexp(means * z - means**2 / 2, axis=-1) - np.log(len(effects))
+    return result
+
+
+def mean_factor(log_factors: ArrayLike, priors: ArrayLike) -> float:
+    """Logarithm of the mean of Bayes factors, weighted by their priors."""
+    weights = np.asarray(priors, dtype=np.float64)
+    return float(logsumexp(np.asarray(log_factors, dtype=np.float64), b=weights / weights.sum()))
+
+
+def deviate(log_factor: float) -> float:
+    """A Bayes factor k as a normal deviate that photographs exceed in at most 1 of k + 1 cases, and 0 for 1.
+
+    Through the tail, so that nothing is rounded to infinity.
+    """
+    return float(-np.sign(log_factor) * ndtri_exp(log_expit(-abs(log_factor))))

@@ -1,0 +1,130 @@
+"""Looks: single observations of a picture in a frame, as deviates of photographs.
+
+The grid is looked for without a network (see `methods.grid`), the grain by the contrast of a tile with the same tile
+moved off the decoder's grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from recon_detect.evidence.texture import BLOCK, FLAT, texture
+from recon_detect.methods.grain.crops import most_textured
+from recon_detect.methods.grid.null import LEAST_ENERGY
+from recon_detect.methods.grid.statistic import PERIOD, least_side, tables
+from recon_detect.methods.grid.whitening import energy, similarities
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from recon_detect.evidence import Evidence
+    from recon_detect.methods.grid.families import Family
+    from recon_detect.methods.grid.whitening import Whitening
+
+# Side of the squares whose contrast is one look.
+TILE = 160
+# Off the grids of 8, 4 and 2 pixels on which decoders write (docs/methods/grain.md, figure).
+MOVED = 3
+# Side of the cells that errors are averaged over before they are compared, in pixels.
+CELL = 16
+# Added to an error before its logarithm: below it a contrast is noise.
+FLOOR = 0.003
+
+
+@dataclass(frozen=True, slots=True)
+class GridLook:
+    """The grid of K families in one frame.
+
+    Attributes:
+        origin: (K,), deviates of the similarity where the grid begins at the origin, among all 64 phases.
+        anywhere: (K,), deviates of the highest of the 64.
+        places: K, (left, top) of the phase with the highest.
+        box: Part of the frame that was looked at.
+    """
+
+    origin: NDArray[np.float64]
+    anywhere: NDArray[np.float64]
+    places: list[tuple[int, int]]
+    box: tuple[int, int, int, int]
+    compressed: NDArray[np.float64] | None = None
+
+
+def look_for_grid(
+    x: Tensor, families: Sequence[Family], whitening: Whitening, scale: float, side: int, stored: Tensor | None = None
+) -> GridLook | None:
+    """Looks for the grid in the most textured part, of at most `side` squared, of a picture (3, H, W) in a frame.
+
+    None: it is too small or too smooth.
+    """
+    ((left, top, right, bottom),) = most_textured(x[None], side)
+    part = x[:, top:bottom, left:right]
+    if min(part.shape[-2:]) < least_side():
+        return None
+    whitened = whitening(tables(part))[None]
+    of_picture = float(energy(whitened, x.new_tensor([part[0].numel()])))
+    if of_picture < LEAST_ENERGY:
+        return None
+    cosines = similarities(whitened, torch.stack([family.template for family in families]).to(x))[0].flatten(1)
+    highest, phases = (values.tolist() for values in cosines.max(1))
+    origin = _among_phases(cosines)
+    compressed = _among_phases(similarities(whitened, stored.to(x))[0].flatten(1)) if stored is not None else None
+    nearest = [min(family.scales, key=lambda other: abs(np.log(other / scale))) for family in families]
+    anywhere = [
+        family.nulls[near].deviates([cosine], [of_picture])[0]
+        for family, near, cosine in zip(families, nearest, highest, strict=True)
+    ]
+    places = [(phase % PERIOD, phase // PERIOD) for phase in phases]
+    return GridLook(origin, np.array(anywhere), places, (left, top, right, bottom), compressed)
+
+
+def _among_phases(cosines: Tensor) -> NDArray[np.float64]:
+    """The first of the phases (K, 64) as a deviate of the others: (K,)."""
+    others = cosines[:, 1:]
+    result: NDArray[np.float64] = ((cosines[:, 0] - others.mean(1)) / others.std(1).clamp_min(1e-6)).double().numpy()
+    return result
+
+
+def tiles_of(x: Tensor, place: tuple[int, int]) -> list[tuple[int, int]]:
+    """Corners (left, top) of the disjoint tiles of a picture (3, H, W) with the grid at a place, by texture."""
+    left, top = place
+    height, width = x.shape[-2] - top - MOVED, x.shape[-1] - left - MOVED
+    side = tile_side(x)
+    if not 0 < side <= min(height, width):
+        return []
+    area = x[None, :, top : top + height // side * side, left : left + width // side * side]
+    # A hard edge counts no more than fine texture.
+    sums = F.avg_pool2d(texture(area).clamp_(max=8 * FLAT)[:, None], side // BLOCK)[0, 0]
+    corners = [
+        (float(sums[row, column]), left + column * side, top + row * side)
+        for row in range(sums.shape[0])
+        for column in range(sums.shape[1])
+    ]
+    return [(x0, y0) for value, x0, y0 in sorted(corners, reverse=True) if value > FLAT]
+
+
+def tile_side(x: Tensor) -> int:
+    """The side of the tiles of a picture (3, H, W), `TILE` unless that is smaller."""
+    return min(TILE, (min(x.shape[-2:]) - PERIOD - MOVED) // BLOCK * BLOCK)
+
+
+def contrasts(e: Evidence, tiles: Sequence[Tensor], positions: Sequence[int]) -> NDArray[np.float64]:
+    """Student's t of the contrast of tiles (3, side + `MOVED`, side + `MOVED`) by the only model of the evidence: (N,).
+
+    The mean over cells of log d(moved) - log d(here), over its standard error: about N(0, 1) for photographs.
+    """
+    side = tiles[0].shape[-1] - MOVED
+    here = torch.stack([tile[:, :side, :side] for tile in tiles])
+    moved = torch.stack([tile[:, MOVED:, MOVED:] for tile in tiles])
+    maps = e.at(torch.cat([here, moved]), [*positions, *positions]).error_map(0)
+    cells = F.adaptive_avg_pool2d(maps.double(), side // CELL)[:, 0].flatten(1).add(FLOOR).log()
+    difference = cells[len(tiles) :] - cells[: len(tiles)]
+    error = difference.std(1) / difference.shape[1] ** 0.5
+    result: NDArray[np.float64] = (difference.mean(1) / error.clamp_min(1e-9)).cpu().numpy()
+    return result

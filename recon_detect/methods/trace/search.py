@@ -1,0 +1,209 @@
+"""The search: which hypothesis about a picture to observe next, until it is decided or the effort is spent."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from recon_detect.methods.trace.effort import Effort
+from recon_detect.methods.trace.factors import log_factor, mean_factor
+from recon_detect.methods.trace.frames import frames_of
+from recon_detect.methods.trace.looks import MOVED, contrasts, look_for_grid, tile_side, tiles_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from recon_detect.evidence import Evidence
+    from recon_detect.methods.trace.nulls import Nulls
+
+# Effects in deviates that a look may have where a hypothesis holds: of the grid, and of the contrast of a tile.
+GRID_EFFECTS = (1.0, 2.0, 4.0, 8.0)
+TILE_EFFECTS = (0.4, 0.8, 1.6, 3.2)
+# Share of pictures whose grid does not begin where it is expected: at the origin of a frame that is whole, or not.
+ELSEWHERE = {True: 0.2, False: 0.8}
+# Bayes factors at which a search ends: of all hypotheses, and of those that can still be observed.
+DECIDED, HOPELESS = 1e4, 0.02
+# Side of the part that is looked at of frames without a native size.
+BLIND_SIDE = 320
+# A pass, the unit of effort, in pixels.
+PASS = 256**2
+
+
+@dataclass(slots=True)
+class Hypothesis:
+    """Hypothesis that a picture was written by a family of decoders in a frame, with the grid at a place.
+
+    Attributes:
+        family: Of decoders.
+        model: Number of the autoencoder that knows it; None if there is none.
+        frame: Number of the frame.
+        place: (left, top), where the grid begins.
+        prior: Its share.
+        grid: Logarithm of the Bayes factor of the grid.
+        deviates: Of the tiles that were looked at.
+        corners: Their (left, top) in the frame.
+        tiles: Corners of those that were not, the most textured last; None before the first look.
+    """
+
+    family: str
+    model: int | None
+    frame: int
+    place: tuple[int, int]
+    prior: float
+    grid: float = 0.0
+    deviates: list[float] = field(default_factory=list)
+    corners: list[tuple[int, int]] = field(default_factory=list)
+    tiles: list[tuple[int, int]] | None = None
+
+    def log_factor(self, common: float) -> float:
+        """Logarithm of its Bayes factor; `common` is the variance that the tiles of one photograph share."""
+        if not self.deviates:
+            return self.grid
+        count = len(self.deviates)
+        looks = count / (1 + count * common)
+        return self.grid + float(log_factor(np.mean(self.deviates) * looks**0.5, TILE_EFFECTS, looks))
+
+
+class Search:
+    """The search of one picture.
+
+    Attributes:
+        frames: That were looked at.
+        hypotheses: About the picture.
+        passes: Reconstructions of 256 px squared that were spent.
+    """
+
+    def __init__(self, x: Tensor, nulls: Nulls, models: Sequence[str], effort: Effort) -> None:
+        self.passes = 0.0
+        self.hypotheses: list[Hypothesis] = []
+        self._x, self._nulls, self._effort = x, nulls, effort
+        self._end = time.monotonic() + effort.seconds
+        self._models = {family: number for number, family in enumerate(models)}
+        names = [family.name for family in nulls.families]
+        self.frames = frames_of(x, names, effort)
+        self._shown: dict[int, tuple[Tensor, tuple[int, int]]] = {}
+        for number in range(len(self.frames)):
+            self._look(number, effort.side if self.frames[number].native else BLIND_SIDE)
+
+    def shown(self, number: int) -> Tensor:
+        """The picture (3, H, W) in a frame."""
+        if number not in self._shown:
+            self._shown[number] = self.frames[number].show(self._x)
+        return self._shown[number][0]
+
+    def tiles(self) -> list[tuple[int, int, int, int, float]]:
+        """Box in the picture (left, top, right, bottom) and deviate of each tile of the likeliest hypothesis with any.
+
+        None of one that is turned.
+        """
+        observed = [each for each in self.hypotheses if each.deviates]
+        if not observed:
+            return []
+        best = max(observed, key=self._weight)
+        frame = self.frames[best.frame]
+        if frame.symmetry != "identity":
+            return []
+        side, (x0, y0) = tile_side(self.shown(best.frame)) / frame.scale, self._shown[best.frame][1]
+        places = [(x0 + left / frame.scale, y0 + top / frame.scale) for left, top in best.corners]
+        return [
+            (round(x), round(y), round(x + side), round(y + side), round(value, 2))
+            for (x, y), value in zip(places, best.deviates, strict=True)
+        ]
+
+    @property
+    def log_factor(self) -> float:
+        """Logarithm of the Bayes factor of all hypotheses together, against a photograph."""
+        return mean_factor(*self._weighed(self.hypotheses))
+
+    def log_factor_of(self, family: str) -> float:
+        """The same of the hypotheses of one family; 0 where there are none."""
+        chosen = [each for each in self.hypotheses if each.family == family]
+        return mean_factor(*self._weighed(chosen)) if chosen else 0.0
+
+    def best(self) -> Hypothesis:
+        """The likeliest hypothesis."""
+        return max(self.hypotheses, key=self._weight)
+
+    def next_look(self) -> Hypothesis | None:
+        """The hypothesis to be observed next; None: it is decided, or the effort is spent."""
+        if self.passes >= self._effort.passes or time.monotonic() > self._end:
+            return None
+        total = np.logaddexp.reduce([self._weight(each) for each in self.hypotheses])
+        if total > np.log(DECIDED):
+            return None
+        open_ones = sorted((each for each in self.hypotheses if each.model is not None), key=self._weight, reverse=True)
+        if not open_ones or mean_factor(*self._weighed(open_ones)) < np.log(HOPELESS):
+            return None
+        return next((each for each in open_ones if self._tiles(each)), None)
+
+    def take_tile(self, hypothesis: Hypothesis) -> Tensor:
+        """The next tile of a hypothesis, with the margin that it is moved by: (3, side + 3, side + 3)."""
+        left, top = self._tiles(hypothesis).pop()
+        hypothesis.corners.append((left, top))
+        x = self.shown(hypothesis.frame)
+        side = tile_side(x)
+        self.passes += 2 * side**2 / PASS
+        return x[:, top : top + side + MOVED, left : left + side + MOVED]
+
+    def _look(self, number: int, side: int) -> None:
+        """Looks for the grid in a frame, which has two hypotheses for each family."""
+        frame, nulls = self.frames[number], self._nulls
+        x, compressed = self.shown(number), nulls.compressed if frame.scale != 1 else None
+        look = look_for_grid(x, nulls.families, nulls.whitening, frame.scale, side, compressed)
+        elsewhere = ELSEWHERE[frame.whole]
+        for k, family in enumerate(nulls.families):
+            prior, model = frame.families.get(family.name, 0.0), self._models.get(family.name)
+            if not prior:
+                continue
+            origin, anywhere = (log_factor((look.origin[k], look.anywhere[k]), GRID_EFFECTS)) if look else (0.0, 0.0)
+            if look and look.compressed is not None:
+                origin = np.logaddexp(origin, log_factor(look.compressed[k], GRID_EFFECTS)) - np.log(2)
+            place = look.places[k] if look else (0, 0)
+            self.hypotheses.append(
+                Hypothesis(family.name, model, number, (0, 0), prior * (1 - elsewhere), float(origin))
+            )
+            self.hypotheses.append(Hypothesis(family.name, model, number, place, prior * elsewhere, float(anywhere)))
+
+    def _weighed(self, hypotheses: Sequence[Hypothesis]) -> tuple[list[float], list[float]]:
+        """Logarithms of the Bayes factors of hypotheses, and their priors."""
+        return [self._factor(each) for each in hypotheses], [each.prior for each in hypotheses]
+
+    def _factor(self, hypothesis: Hypothesis) -> float:
+        return hypothesis.log_factor(self._nulls.common)
+
+    def _weight(self, hypothesis: Hypothesis) -> float:
+        return float(np.log(hypothesis.prior)) + self._factor(hypothesis)
+
+    def _tiles(self, hypothesis: Hypothesis) -> list[tuple[int, int]]:
+        if hypothesis.tiles is None:
+            hypothesis.tiles = tiles_of(self.shown(hypothesis.frame), hypothesis.place)[::-1]
+        return hypothesis.tiles
+
+
+def search(e: Evidence, nulls: Nulls, effort: Effort, images: Sequence[int]) -> dict[int, Search]:
+    """Searches some pictures of a batch; looks by one model are made together."""
+    searches = {image: Search(e.image()[image], nulls, nulls.of_models, effort) for image in images}
+    while chosen := list(_chosen(searches)):
+        groups: defaultdict[tuple[int, int], list[tuple[int, Hypothesis, Tensor]]] = defaultdict(list)
+        for image, hypothesis in chosen:
+            assert hypothesis.model is not None
+            tile = searches[image].take_tile(hypothesis)
+            groups[hypothesis.model, tile.shape[-1]].append((image, hypothesis, tile))
+        for (model, _), group in groups.items():
+            positions, hypotheses, tiles = zip(*group, strict=True)
+            for hypothesis, t in zip(hypotheses, contrasts(e.only(model), tiles, positions), strict=True):
+                hypothesis.deviates.append(nulls.deviate(hypothesis.family, float(t)))
+    return searches
+
+
+def _chosen(searches: Mapping[int, Search]) -> Iterator[tuple[int, Hypothesis]]:
+    """The next look of each picture that has one."""
+    for image, each in searches.items():
+        hypothesis = each.next_look()
+        if hypothesis is not None:
+            yield image, hypothesis
