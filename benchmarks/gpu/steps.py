@@ -29,6 +29,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.common.data import write_table
 from benchmarks.speed import __main__ as speed
+from benchmarks.speed import dire as dire_speed
+from benchmarks.speed import timing
 from benchmarks.speed.timing import hardware, peak, seconds
 from recon_detect import Detector, load_detector
 from recon_detect.engine.loader import load
@@ -142,13 +144,13 @@ def random_autoencoders(folder: Path, *, tiny: bool) -> list[Path]:
     """
     import diffusers
 
-    narrow = 4 if tiny else 1
+    narrow, layers = (4, 1) if tiny else (1, 2)
     levels = tuple(channels // narrow for channels in (128, 256, 512, 512))
     kl = {
         "block_out_channels": levels,
         "down_block_types": ("DownEncoderBlock2D",) * 4,
         "up_block_types": ("UpDecoderBlock2D",) * 4,
-        "layers_per_block": 2,
+        "layers_per_block": layers,
         "latent_channels": 4,
     }
     movq = kl | {
@@ -173,13 +175,15 @@ def aeroblade(options: argparse.Namespace, device: torch.device) -> None:
     """Table of AEROBLADE with three full-size autoencoders."""
     with tempfile.TemporaryDirectory() as temporary:
         models = ",".join(map(str, random_autoencoders(Path(temporary), tiny=options.tiny)))
-        size = ("64", "2") if options.tiny else ("512", "8")
+        size = ("64", "1") if options.tiny else ("512", "8")
         compare(options, device, "aeroblade", "--models", models, "--size", size[0], "--images", size[1])
 
 
 def dire(options: argparse.Namespace, device: torch.device) -> None:
     """Table of DIRE with OpenAI's network of 256 px."""
-    size = ("64", "--channels", "32", "--images", "1") if options.tiny else ("256", "--images", "4")
+    if options.tiny:
+        dire_speed.SIZES[64] = (32, (1, 1, 2), (False, False, True), 1)
+    size = ("64", "--images", "1") if options.tiny else ("256", "--images", "4")
     compare(options, device, "dire", "--size", *size)
 
 
@@ -221,6 +225,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder")
     parser.add_argument("--tiny", action="store_true")
     options = parser.parse_args()
+    if options.tiny:
+        timing.SIDES |= dict.fromkeys(timing.SIDES, 256)
     COMPARISONS.get(options.step, measure)(options, find_device(options.device))
 
 
