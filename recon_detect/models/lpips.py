@@ -18,7 +18,7 @@ import torch.nn.functional as F
 
 from recon_detect.errors import ImageTooSmall, WeightsCorrupt, WeightsMissing
 from recon_detect.models import hub
-from recon_detect.models.ncnn_graph import Conv, Layer, Pool, Stage
+from recon_detect.models.ncnn_graph import TILE, Conv, Layer, Pool, Stage
 from recon_detect.models.trunks import find_trunk
 from recon_detect.tensors.devices import fast_layout
 
@@ -71,8 +71,8 @@ _SHIFT = (-0.030, -0.088, -0.188)
 _SCALE = (0.458, 0.448, 0.450)
 _EPSILON = 1e-10
 
-# By ncnn: side of tiles in pixels, and of the smallest images.
-_TILE, _LEAST_SIDE = 64, 32
+# Side of the smallest images that ncnn is given.
+_LEAST_SIDE = 32
 
 _INSTALL = "pip install --no-deps lpips==0.1.4"
 
@@ -157,8 +157,8 @@ class LPIPS:
                 weights = () if kind == "pool" else _parameters((kind, index))
                 layers.append(Conv(*(self._weights[name] for name in weights), relu=True) if weights else Pool())
             if number in self.layers:
-                # Planes of the first two layers exceed the cache; the tiles are a power of two of pixels.
-                self._parts.append((number, Stage(layers, tile=_TILE >> (number - 1) if number <= 2 else None)))
+                # The planes of the first two layers exceed the cache.
+                self._parts.append((number, Stage(layers, tile=TILE >> (number - 1) if number <= 2 else None)))
                 layers = []
 
     def maps(self, x: Features, y: Features) -> dict[int, Tensor]:

@@ -15,7 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, reduce
-from itertools import product
+from itertools import groupby, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     Planes: TypeAlias = np.ndarray[Any, np.dtype[np.float32]]
 
 Span: TypeAlias = tuple[int, int]
+
+# Side of tiles, and positions of a plane beyond which tiles of 64 channels are faster.
+TILE = 64
+_LARGE = 160 * 160
 
 
 class Layer(ABC):
@@ -256,6 +260,42 @@ class Stage:
 
     def _start(self, first: int) -> int:
         return reduce(lambda start, layer: layer.start(start), self._layers, first)
+
+
+class Chain:
+    """Layers of which those with large planes are computed in tiles, block by block, and the others at once.
+
+    Args:
+        layers: In their order.
+    """
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self._groups: list[list[Layer]] = []
+        for layer in layers:
+            has_block = self._groups and any(isinstance(other, Block) for other in self._groups[-1])
+            if not self._groups or isinstance(layer, Up) or (isinstance(layer, Block) and has_block):
+                self._groups.append([])
+            self._groups[-1].append(layer)
+        self._stages: dict[tuple[bool, Span], Stage] = {}
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The output (B, C', H', W') for (B, C, H, W), in float32."""
+        large, size = [], x.shape[-2:]
+        for group in self._groups:
+            before, size = size, torch.Size(reduce(lambda n, layer: layer.size(n), group, length) for length in size)
+            large.append(max(before.numel(), size.numel()) > _LARGE)
+        for tiled, places in groupby(range(len(large)), key=large.__getitem__):
+            spans = [(place, place + 1) for place in places]
+            for span in spans if tiled else [(spans[0][0], spans[-1][1])]:
+                x = self._stage(span, tiled=tiled)(x)
+        return x
+
+    def _stage(self, span: Span, *, tiled: bool) -> Stage:
+        if (tiled, span) not in self._stages:
+            layers = [layer for group in self._groups[slice(*span)] for layer in group]
+            tile = TILE // math.prod(layer.stride for layer in layers) if tiled else None
+            self._stages[tiled, span] = Stage(layers, tile=tile)
+        return self._stages[tiled, span]
 
 
 def _spans(length: int, tile: int) -> list[Span]:

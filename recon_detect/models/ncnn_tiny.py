@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from recon_detect.models.ncnn_graph import Block, Conv, Layer, Stage, Up
+from recon_detect.models.ncnn_graph import Block, Chain, Conv, Layer, Up
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-# Side of the tiles of the full resolution, in pixels: 64 channels of it, 1 MB, and what Winograd's algorithm adds.
-_TILE = 64
 _EXPECTED = {"act_fn": "relu", "upsample_fn": "nearest", "upsampling_scaling_factor": 2, "use_midblock_gn": False}
 
 
@@ -37,17 +35,13 @@ class NcnnTiny:
         decoder = list(layers.decoder(config["num_decoder_blocks"]))
         if layers.unused:
             raise ValueError(f"an AutoencoderTiny with {', '.join(sorted(layers.unused)[:3])}")
-        full = 2 + int(config["num_encoder_blocks"][0])
-        last = max(place for place, layer in enumerate(decoder) if isinstance(layer, Up))
-        self._full = Stage(encoder[:full], tile=_TILE // 2)
-        self._features = Stage(encoder[full:features])
-        self._latents = Stage(encoder[features:])
-        self._half = Stage(decoder[:last])
-        self._pixels = Stage(decoder[last:], tile=_TILE)
+        self._features = Chain(encoder[:features])
+        self._latents = Chain(encoder[features:])
+        self._images = Chain(decoder)
 
     def features(self, x: Tensor) -> Tensor:
         """Activations (B, C, H/2, W/2) of the encoder, of images (B, 3, H, W) in [-1, 1]."""
-        return self._features(self._full(x))
+        return self._features(x)
 
     def finish(self, features: Tensor) -> Tensor:
         """Latents from `features`."""
@@ -59,7 +53,7 @@ class NcnnTiny:
 
     def decode(self, z: Tensor) -> Tensor:
         """Images in [-1, 1], not clamped."""
-        return self._pixels(self._half(torch.tanh(z / 3) * 3))
+        return self._images(torch.tanh(z / 3) * 3)
 
 
 class _Layers:

@@ -58,7 +58,8 @@ def test_latents_features_and_images_are_those_of_torch(latents, threads):
     torch.set_num_threads(threads)
     try:
         with torch.inference_mode():
-            for height, width in ((8, 8), (200, 136)):  # in one tile, and in tiles within and at the border
+            # At once, and in tiles within the image and at its border at one level and at two.
+            for height, width in ((8, 8), (200, 136), (400, 272)):
                 x = noise(2, 3, height, width)
                 z = adapter.encode(module, x)
                 for mine, expected in [
