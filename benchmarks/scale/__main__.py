@@ -6,7 +6,7 @@
     python -m benchmarks.scale cost
 
 `throughput` compares `recon-detect run` with a plain loop that keeps no rows, on small images and a method that costs
-nothing: images per second, the same per second of processor time, memory, and the seconds from the command to the
+nothing: images per second of processor time, memory, and the seconds from the command to the
 first image, at first and when all shards but one are complete. `faults` kills runs, fills their disk, takes their
 workers away, and compares what comes out with an undisturbed run. `ray` does both on a cluster of two nodes on this
 machine. `cost` computes hours and price of 10^8 and 10^10 images (`benchmarks.scale.cost`).
@@ -90,7 +90,7 @@ def ray(options: argparse.Namespace) -> None:
             lines.append(cluster.disturbed(small, scratch / fault.split()[1], expected, fault, nodes))
             print(lines[-1], flush=True)
         write_lines(options.output.with_name(f"{options.output.stem}-faults.csv"), f"two nodes, {machine()}", lines)
-        line = {"runner": "Ray, 2 actors"} | cluster.throughput(source, scratch, options.images, 2)
+        line = {"runner": "Ray, 2 actors"} | cluster.throughput(source, scratch, options.images)
     write_lines(options.output, f"{options.images} JPEG images of {SIDE} px, {machine()}", [line])
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recon_detect.errors import DeviceError, OutputLocked, UsageError
+from recon_detect.errors import DeviceError, OutputLocked, ReconDetectError, UsageError
 from recon_detect.scale.shards import Shard, ShardResult, score_shard
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _LOCKED, _AGAIN = 600.0, 1.0
 # Tasks of Ray; beyond it a task has several shards.
 _MOST_TASKS = 10_000
+# Wrappers of Ray around an error of an actor.
+_DEPTH = 8
 
 
 class ShardScorer:
@@ -93,8 +95,19 @@ def score_shards_on_ray(
         fn_constructor_args=(pickle.dumps(detector), str(destination.absolute())),
         num_cpus=1,
         num_gpus=gpus,
-        max_restarts=-1,
-        max_task_retries=-1,
-    )
-    for row in done.iter_rows():
-        yield by_number[row.pop("number")], ShardResult(**row)
+    )  # Ray Data restarts actors and repeats their tasks without end
+    try:
+        for row in done.iter_rows():
+            yield by_number[row.pop("number")], ShardResult(**row)
+    except ray.exceptions.RayError as error:
+        raise _cause(error) from error
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The error of the destination or of the package that Ray has wrapped; the error itself where there is none."""
+    inner: BaseException | None = error
+    for _ in range(_DEPTH):
+        if inner is None or isinstance(inner, OSError | ReconDetectError):
+            return inner or error
+        inner = getattr(inner, "cause", None) or inner.__cause__
+    return error
