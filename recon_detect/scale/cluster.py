@@ -74,16 +74,7 @@ def score_shards_on_ray(
     """
     if not shards:
         return
-    try:
-        import ray
-        import ray.data
-    except ImportError as error:
-        raise UsageError(f"--ray needs Ray ({error}); pip install 'recon-detect[ray]'") from error
-    if not ray.is_initialized():
-        try:
-            ray.init(address=address, log_to_driver=False)
-        except Exception as error:  # Ray raises anything, also plain exceptions
-            raise DeviceError(f"no cluster of Ray answers at {address!r}: {error}") from error
+    ray = _connected(address)
     by_number = {shard.number: shard for shard in shards}
     tasks = ray.data.from_items(
         [{"shard": pickle.dumps(shard)} for shard in shards], override_num_blocks=min(len(shards), _MOST_TASKS)
@@ -101,6 +92,21 @@ def score_shards_on_ray(
             yield by_number[row.pop("number")], ShardResult(**row)
     except ray.exceptions.RayError as error:
         raise _cause(error) from error
+
+
+def _connected(address: str) -> Any:
+    """The module of Ray, connected to a cluster."""
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise UsageError(f"--ray needs Ray ({error}); pip install 'recon-detect[ray]'") from error
+    if not ray.is_initialized():
+        try:
+            ray.init(address=address, log_to_driver=False)
+        except Exception as error:  # Ray raises anything, also plain exceptions
+            raise DeviceError(f"no cluster of Ray answers at {address!r}: {error}") from error
+    return ray
 
 
 def _cause(error: BaseException) -> BaseException:
