@@ -6,7 +6,7 @@
     python -m benchmarks.scale cost
 
 `throughput` compares `recon-detect run` with a plain loop that keeps no rows, on small images and a method that costs
-nothing: images per second, the same per second of processor time, memory, and the seconds from the command to the
+nothing: images per second of processor time, memory, and the seconds from the command to the
 first image, at first and when all shards but one are complete. `faults` kills runs, fills their disk, takes their
 workers away, and compares what comes out with an undisturbed run. `ray` does both on a cluster of two nodes on this
 machine. `cost` computes hours and price of 10^8 and 10^10 images (`benchmarks.scale.cost`).
@@ -80,18 +80,18 @@ def ray(options: argparse.Namespace) -> None:
     from benchmarks.scale import cluster
 
     source = make_shards(options.data, options.images, options.per_shard)
-    small = make_shards(options.data / "small", 400, 50)
+    small = make_shards(options.data.with_name(f"{options.data.name}-small"), 400, 50)
     with tempfile.TemporaryDirectory() as name, cluster.two_nodes() as nodes:
         scratch = Path(name)
+        line = {"runner": "Ray, 2 actors"} | cluster.throughput(source, scratch, options.images)
+        write_lines(options.output, f"{options.images} JPEG images of {SIDE} px, {machine()}", [line])
         cluster.score(small, scratch / "whole")
         expected = read_rows(scratch / "whole")
-        lines = []
-        for fault in ("Ray worker killed", "Ray node stopped"):
-            lines.append(cluster.disturbed(small, scratch / fault.split()[1], expected, fault, nodes))
-            print(lines[-1], flush=True)
-        write_lines(options.output.with_name(f"{options.output.stem}-faults.csv"), f"two nodes, {machine()}", lines)
-        line = {"runner": "Ray, 2 actors"} | cluster.throughput(source, scratch, options.images, 2)
-    write_lines(options.output, f"{options.images} JPEG images of {SIDE} px, {machine()}", [line])
+        lines = [
+            cluster.disturbed(small, scratch / str(number), expected, fault, nodes)
+            for number, fault in enumerate(("Ray worker killed", "Ray node stopped"))
+        ]
+    write_lines(options.output.with_name(f"{options.output.stem}-faults.csv"), f"two nodes, {machine()}", lines)
 
 
 def cost(options: argparse.Namespace) -> None:

@@ -12,14 +12,20 @@ from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from statistics import median
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
 from benchmarks.scale.shards import METHOD
+from recon_detect import find_sources, load_detector
+from recon_detect.scale import score_shard
 
-# Seconds between samples of memory, and shards of the plain loop, which runs before and after.
-_SAMPLE, _LOOP_SHARDS = 2.0, 4
+if TYPE_CHECKING:
+    from recon_detect.detector import Detector
+
+# Seconds between samples of memory, and shards that are compared with a plain loop.
+_SAMPLE, _PAIRS = 2.0, 4
 MB = 1e6
 
 
@@ -87,18 +93,29 @@ def run_command(source: Path, destination: Path, *, workers: int) -> list[str]:
     return [sys.executable, "-m", "recon_detect", *command, "--workers", str(workers)]
 
 
-def plain_loop(folder: Path, shards: int) -> tuple[int, float, float]:
-    """Scores so many shards in one loop that keeps nothing: images, seconds and processor time."""
-    from recon_detect import find_sources, load_detector
-
-    detector = load_detector(METHOD, device="cpu")
-    warm, *paths = sorted(folder.glob("*.tar"))[: shards + 1]
-    with closing(detector.stream(find_sources([warm]))) as rows:
-        deque(rows, maxlen=0)
-    begun, before = time.monotonic(), time.process_time()
+def plain_loop(paths: Sequence[Path], detector: Detector) -> float:
+    """Scores archives in one loop that keeps nothing; gives its processor time."""
+    before = time.process_time()
     with closing(detector.stream(find_sources(paths))) as rows:
-        images = sum(1 for _ in rows)
-    return images, time.monotonic() - begun, time.process_time() - before
+        deque(rows, maxlen=0)
+    return time.process_time() - before
+
+
+def beside_loop(folder: Path, pairs: int = _PAIRS) -> list[float]:
+    """Throughput of `score_shard` by that of a plain loop, for so many shards: processor time, one after the other.
+
+    In turn, because the processor time of the same work varies with the load of a machine.
+    """
+    detector = load_detector(METHOD, device="cpu")
+    warm, *paths = sorted(folder.glob("*.tar"))[: pairs + 1]
+    plain_loop([warm], detector)
+    ratios = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for path in paths:
+            loop, before = plain_loop([path], detector), time.process_time()
+            score_shard(path, Path(scratch, path.name).with_suffix(".parquet"), detector)
+            ratios.append(loop / (time.process_time() - before))
+    return ratios
 
 
 def measure(folder: Path, count: int, workers: int, start: Callable[[Path], Sequence[str]]) -> dict[str, Any]:
@@ -110,7 +127,7 @@ def measure(folder: Path, count: int, workers: int, start: Callable[[Path], Sequ
         workers: Processes that the command has.
         start: The command for a destination.
     """
-    loops = [plain_loop(folder, _LOOP_SHARDS)]
+    ratios = beside_loop(folder)
     with tempfile.TemporaryDirectory() as scratch:
         destination = Path(scratch) / "out"
         begun = time.time()
@@ -123,22 +140,16 @@ def measure(folder: Path, count: int, workers: int, start: Callable[[Path], Sequ
         watch(start(destination))
         restarted = [event for event in events(destination) if event["event"] == "begin"][-1]
         check(destination, count)
-    loops.append(plain_loop(folder, _LOOP_SHARDS))
-    loop_images, loop_seconds, loop_processor = (sum(values) for values in zip(*loops, strict=True))
-    seconds = log[-1]["time"] - log[0]["time"]
     return {
         "images": count,
         "workers": workers,
-        "seconds": round(seconds, 1),
-        "images_per_second": round(count / seconds, 1),
-        "loop_images_per_second": round(loop_images / loop_seconds, 1),
-        "per_core": round(count / usage.seconds, 1),
-        "loop_per_core": round(loop_images / loop_processor, 1),
-        "of_loop": round(count / usage.seconds * loop_processor / loop_images, 3),
-        "megabytes": round(max(usage.resident) / MB),
-        "growth": round(usage.growth(), 3),
-        "start_seconds": round(log[0]["time"] - begun, 2),
-        "resume_seconds": round(restarted["time"] - again, 2),
+        "seconds": round(log[-1]["time"] - log[0]["time"], 1),
+        "images per core and second": round(count / usage.seconds, 1),
+        "of a plain loop": f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
+        "MB": round(max(usage.resident) / MB),
+        "growth of memory": round(usage.growth(), 3),
+        "start, s": round(log[0]["time"] - begun, 1),
+        "resuming, s": round(restarted["time"] - again, 1),
     }
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recon_detect.errors import DeviceError, OutputLocked, UsageError
+from recon_detect.errors import DeviceError, OutputLocked, ReconDetectError, UsageError
 from recon_detect.scale.shards import Shard, ShardResult, score_shard
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _LOCKED, _AGAIN = 600.0, 1.0
 # Tasks of Ray; beyond it a task has several shards.
 _MOST_TASKS = 10_000
+# Wrappers of Ray around an error of an actor.
+_DEPTH = 8
 
 
 class ShardScorer:
@@ -72,16 +74,7 @@ def score_shards_on_ray(
     """
     if not shards:
         return
-    try:
-        import ray
-        import ray.data
-    except ImportError as error:
-        raise UsageError(f"--ray needs Ray ({error}); pip install 'recon-detect[ray]'") from error
-    if not ray.is_initialized():
-        try:
-            ray.init(address=address, log_to_driver=False)
-        except Exception as error:  # Ray raises anything, also plain exceptions
-            raise DeviceError(f"no cluster of Ray answers at {address!r}: {error}") from error
+    ray = _connected(address)
     by_number = {shard.number: shard for shard in shards}
     tasks = ray.data.from_items(
         [{"shard": pickle.dumps(shard)} for shard in shards], override_num_blocks=min(len(shards), _MOST_TASKS)
@@ -93,8 +86,34 @@ def score_shards_on_ray(
         fn_constructor_args=(pickle.dumps(detector), str(destination.absolute())),
         num_cpus=1,
         num_gpus=gpus,
-        max_restarts=-1,
-        max_task_retries=-1,
-    )
-    for row in done.iter_rows():
-        yield by_number[row.pop("number")], ShardResult(**row)
+    )  # Ray Data restarts actors and repeats their tasks without end
+    try:
+        for row in done.iter_rows():
+            yield by_number[row.pop("number")], ShardResult(**row)
+    except ray.exceptions.RayError as error:
+        raise _cause(error) from error
+
+
+def _connected(address: str) -> Any:
+    """The module of Ray, connected to a cluster."""
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise UsageError(f"--ray needs Ray ({error}); pip install 'recon-detect[ray]'") from error
+    if not ray.is_initialized():
+        try:
+            ray.init(address=address, log_to_driver=False)
+        except Exception as error:  # Ray raises anything, also plain exceptions
+            raise DeviceError(f"no cluster of Ray answers at {address!r}: {error}") from error
+    return ray
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The error of the destination or of the package that Ray has wrapped; the error itself where there is none."""
+    inner: BaseException | None = error
+    for _ in range(_DEPTH):
+        if inner is None or isinstance(inner, OSError | ReconDetectError):
+            return inner or error
+        inner = getattr(inner, "cause", None) or inner.__cause__
+    return error

@@ -9,7 +9,7 @@ from PIL import Image
 from recon_detect import load_detector
 from recon_detect.errors import UsageError
 from recon_detect.scale import plan, score_shard
-from recon_detect.scale.cluster import score_shards_on_ray
+from recon_detect.scale.cluster import _cause, score_shards_on_ray
 
 
 @pytest.fixture
@@ -26,6 +26,22 @@ def test_without_ray_the_message_names_the_extra(shards, method_file, tmp_path, 
     detector = load_detector(f"{method_file}:METHOD", device="cpu")
     with pytest.raises(UsageError, match=r"pip install 'recon-detect\[ray\]'"):
         list(score_shards_on_ray(shards, tmp_path / "out", detector, 1, address="local"))
+
+
+def test_the_cause_of_an_error_of_ray_is_reported():
+    class Wrapped(Exception):
+        def __init__(self, cause):
+            super().__init__("wrapped")
+            self.cause = cause
+
+    full = OSError(28, "No space left on device")
+    chained = Wrapped(None)
+    chained.__cause__ = full
+    assert _cause(Wrapped(chained)) is full and _cause(full) is full
+    other = Wrapped(ValueError("x"))
+    assert _cause(other) is other
+    other.cause = other
+    assert _cause(other) is other
 
 
 @pytest.mark.slow
