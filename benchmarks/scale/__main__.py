@@ -70,7 +70,7 @@ def faults(options: argparse.Namespace) -> None:
         lines = [kills(source, scratch, options.kills, per_shard, random.Random(seed))]
         expected = read_rows(scratch / "whole")
         lines.append(worker_killed(source, scratch, expected))
-        lines.append(full_disk(source, scratch, expected, options.images * 5e-4))
+        lines.append(full_disk(source, scratch, expected, options.images * 1.5e-4))
         lines.append(read_only(source, scratch))
         lines.append(sources(scratch / "sources", 500))
     write_lines(options.output, f"{SIDE} px, {machine()}", lines)
