@@ -87,7 +87,7 @@ def printed(program: str, *arguments: str) -> list[float]:
 
 
 def start(repeats: int) -> list[tuple[str, str, str]]:
-    """Times that users wait for the first verdict."""
+    """Rows of a first answer, step by step."""
     recon_detect = str(Path(sys.executable).with_name("recon-detect"))
     bare = best_wall(repeats, sys.executable, "-c", "pass")
     package = best_wall(repeats, sys.executable, "-c", "import recon_detect")
@@ -112,7 +112,7 @@ def start(repeats: int) -> list[tuple[str, str, str]]:
 
 
 def memory(model: str) -> list[tuple[str, str, str]]:
-    """Memory and time of a long run and of a large image."""
+    """Rows of memory over a long run, and for a large image."""
     samples = printed(MEMORY, model)
     early, late = (statistics.median(part) for part in (samples[:20], samples[20:]))
     peak, took, _ = printed(LARGE, model)

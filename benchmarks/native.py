@@ -26,6 +26,8 @@ from recon_detect.images.blocking import with_blocking
 from recon_detect.images.native import SAME_SCALE, NativeSize, native_sizes
 
 RECIPES = (
+    "png",
+    "jpeg-85",
     "resize-0.83",
     "resize-0.83+jpeg-85",
     "longest-800+jpeg-85",
@@ -51,12 +53,15 @@ def rank(proposals: Sequence[NativeSize], native: int, side: int) -> float:
 
 
 def ranks(data: Path, rows: Sequence[ManifestRow], recipe: str) -> tuple[list[float], list[float]]:
-    """Ranks of the true sizes by the sizes alone, and with blocking; of the pictures that the recipe scales."""
+    """Ranks of the true sizes by the sizes alone, and with blocking.
+
+    Pictures that are no larger than the longest side of a recipe are left out.
+    """
     before, after = [], []
     for row in rows:
         image = Image.open(io.BytesIO(prepare(data / row["path"], None, recipe))).convert("RGB")
         native = max(int(row["width"]), int(row["height"]))
-        if max(image.size) == native:
+        if "longest" in recipe and max(image.size) == native:
             continue
         proposals = native_sizes(*image.size, tuple(FAMILIES.values()))
         before.append(rank(proposals, native, max(image.size)))

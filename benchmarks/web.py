@@ -1,6 +1,6 @@
 """Whole pictures as people have them: resized, compressed, cropped, in screenshots; both classes alike.
 
-    python -m benchmarks.web --data ../shared/eval --methods grain,aeroblade --efforts quick,normal
+    python -m benchmarks.web --data ../shared/eval --methods trace,aeroblade --efforts quick,normal
     python -m benchmarks.web --data ../shared/eval --recipes png,longest-800+jpeg-85 --images 60
 
 Recipes are chains of steps (`common/conditions.py`). Pictures are only ever shrunk, so a recipe may leave a small one
@@ -40,6 +40,7 @@ from benchmarks.common.metrics import (
 from benchmarks.common.sampling import SAMPLE, add_argument, in_turn, number_of
 from benchmarks.common.scores import Entry, Input, batch_size, computed_by, read_journal, score
 from benchmarks.report import figures
+from benchmarks.report.web import EVERY, title
 from recon_detect import Detector, load_detector
 from recon_detect.atomic import replacing
 from recon_detect.methods import DEFAULT_METHOD, find_method
@@ -57,7 +58,6 @@ RECIPES = (
     "longest-1080+jpeg-85+longest-800+jpeg-75",
     "page-0.83+longest-1080+jpeg-85",
 )
-EVERY = "all"
 
 # Methods that search as far as an effort goes.
 WITH_EFFORT = ("trace",)
@@ -187,7 +187,9 @@ def of_all(scored: Scored) -> dict[str, Any]:
         if row["label"] != "real" and value > norm.isf(0.05)
     ]
     right = [named_family == family for named_family, family in named if named_family and family]
-    seconds = [entry["seconds"] for entry in scored.entries if "seconds" in entry]
+    seconds, cpu_seconds = (
+        [entry[name] for entry in scored.entries if name in entry] for name in ("seconds", "cpu_seconds")
+    )
     passes = [detail["passes"] for detail in scored.details() if "passes" in detail]
     changed = np.array([
         (entry["width"], entry["height"]) != (int(row["width"]), int(row["height"]))
@@ -198,6 +200,8 @@ def of_all(scored: Scored) -> dict[str, Any]:
         "family_named": len(right),
         "seconds": np.mean(seconds) if seconds else "",
         "seconds_95": np.quantile(seconds, 0.95) if seconds else "",
+        # Of all cores; other programs do not count.
+        "cpu_seconds": np.mean(cpu_seconds) if cpu_seconds else "",
         "passes": np.mean(passes) if passes else "",
         "real_of_other_size": int(changed[real].sum()),
         "generated_of_other_size": int(changed[~real].sum()),
@@ -211,7 +215,7 @@ def draw(table: Sequence[dict[str, Any]], output: Path) -> None:
     points = [line for line in table if line["group"] == EVERY and line["seconds"] != ""]
     panels: dict[str, dict[str, list[tuple[float, ...]]]] = {}
     for line in points:
-        of_method = panels.setdefault(line["recipe"], {}).setdefault(line["method"], [])
+        of_method = panels.setdefault(title(line["recipe"]), {}).setdefault(line["method"], [])
         of_method.append(tuple(float(line[name]) for name in ("seconds", "auroc", "auroc_low", "auroc_high")))
     if panels:
         with replacing(output.with_suffix(".png")) as temporary:

@@ -36,7 +36,7 @@ from recon_detect.pickling import Recipe
 from recon_detect.results import Row, RunInfo, ScoreResult
 from recon_detect.rows import error_row, rows_of
 from recon_detect.settings import DEFAULTS, Settings
-from recon_detect.tensors.devices import find_device, keep_freed_memory, versions
+from recon_detect.tensors.devices import convolutions, find_device, keep_freed_memory, versions
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -245,7 +245,8 @@ class Detector:
 
         def compute(x: Tensor, items: Sequence[Item]) -> list[Row]:
             noise = [partial(_noise, g) for g in generators] if generators else None
-            return rows_of(self.methods, self.evidence(x, noise=noise), items, maps=maps)
+            with convolutions(self.device, self.settings.dtype):
+                return rows_of(self.methods, self.evidence(x, noise=noise), items, maps=maps)
 
         with closing(run(as_sources(images), compute, self._reading, self.device, self._sizer)) as outcomes:
             for outcome in outcomes:

@@ -3,6 +3,7 @@
 ReconDetectError
 ├── UsageError                 an argument that cannot be right (also a ValueError)
 │   ├── UnknownName            a method, model, distance or view that does not exist
+│   ├── OutputLocked           an output that another process is writing
 │   └── CalibrationError       a calibration that is damaged, or of another detector
 ├── InputError                 one image that cannot be scored; in a run it becomes a row with an error
 │   ├── UnreadableImage        not an image, truncated, or in a format that Pillow lacks
@@ -13,7 +14,8 @@ ReconDetectError
 │   │   └── HubUnreachable     the hub was needed and did not answer, or offline mode is on
 │   └── WeightsCorrupt         the file is not what its checksum says
 ├── DeviceError                a device that is not there
-│   └── OutOfMemory            one image alone does not fit
+│   ├── OutOfMemory            one image alone does not fit
+│   └── WorkerDied             a process of a run ended again and again
 └── NumericalError             a reconstruction that is not finite, in float32 too
 
 Each message says what was expected, what came and what to do next. `exit_code` is what the command line ends with.
@@ -46,6 +48,10 @@ class UnknownName(UsageError):
         close = difflib.get_close_matches(name, names, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         super().__init__(f"unknown {kind} {name!r}; known: {', '.join(names)}.{hint}")
+
+
+class OutputLocked(UsageError):
+    """An output that another process is writing."""
 
 
 class CalibrationError(UsageError):
@@ -96,6 +102,10 @@ class DeviceError(ReconDetectError):
 
 class OutOfMemory(DeviceError):
     """One image alone does not fit into the memory of the device."""
+
+
+class WorkerDied(DeviceError):
+    """A process of a run that was ended from outside again and again, most often for want of memory."""
 
 
 class NumericalError(ReconDetectError):

@@ -123,6 +123,27 @@ def tiny_model(tmp_path_factory) -> Path:
     return save_model(tmp_path_factory.mktemp("models") / "tiny", "AutoencoderTiny")
 
 
+ROUGHNESS = """
+from recon_detect import Method
+
+
+def roughness(e):
+    x = e.image()
+    return (x[..., 1:] - x[..., :-1]).abs().mean(dim=(1, 2, 3))[:, None]
+
+
+METHOD = Method("roughness", "roughness", roughness, True, "l1", (), "none", needs=frozenset())
+"""
+
+
+@pytest.fixture(scope="session")
+def method_file(tmp_path_factory) -> Path:
+    """A file with a method that costs nothing."""
+    path = tmp_path_factory.mktemp("method") / "roughness.py"
+    path.write_text(ROUGHNESS)
+    return path
+
+
 @pytest.fixture
 def picture():
     """Makes smooth random pictures, uint8 (H, W, 3), the same for the same arguments."""

@@ -230,6 +230,7 @@ def test_examples_run(example, shared_weights, tmp_path, picture, monkeypatch, c
         "error_map.py": [image, tmp_path / "maps"],
         "calibrate.py": [image, image],
         "inversion.py": [image, tmp_path / "adm"],
+        "shards.py": [image, tmp_path / "rows"],
         "combine.py": [photographs, generated, image],
         "audit.py": [photographs, generated, tmp_path / "picture-matched"],
     }.get(example.name, [image])

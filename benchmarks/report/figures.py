@@ -14,6 +14,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 from scipy.stats import binomtest
 from sklearn.metrics import roc_curve
 
@@ -265,7 +266,7 @@ def robustness(curves: Curves) -> Figure:
     return figure
 
 
-# By recipe and method: seconds per image, AUROC, low, high of each effort.
+# By recipe, in words, and method: seconds per image, AUROC, low, high of each effort.
 Costs = Mapping[str, Mapping[str, Sequence[tuple[float, ...]]]]
 
 
@@ -273,6 +274,8 @@ def costs(recipes: Costs) -> Figure:
     """The AUROC against the seconds per image, a panel for each recipe, a line for the efforts of each method."""
     names = list(recipes)
     methods = list(dict.fromkeys(method for of in recipes.values() for method in of))
+    times = [point[0] for of in recipes.values() for of_efforts in of.values() for point in of_efforts]
+    limits = (min(times) / 1.5, max(times) * 1.5)
 
     def draw(ax: Axes, number: int) -> None:
         for method, of_efforts in recipes[names[number]].items():
@@ -283,7 +286,10 @@ def costs(recipes: Costs) -> Figure:
             ax.plot(seconds, areas, marker=_MARKERS[place % len(_MARKERS)], ms=4, lw=1.5, color=colour,
                     label=method if number == 0 else None)  # fmt: skip
         ax.axhline(0.5, color=FAINT, lw=1, ls=(0, (2, 2)))
-        ax.set(title=names[number].replace("+", "\n+"), ylim=(0, 1.03), xscale="log")
+        ax.set(title=names[number].replace(", ", ",\n"), ylim=(0, 1.03), xscale="log", xlim=limits)
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.xaxis.set_minor_locator(NullLocator())
         ax.grid(True)
         if number == 0:
             ax.set(xlabel="seconds per image", ylabel="AUROC")

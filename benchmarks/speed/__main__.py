@@ -127,7 +127,7 @@ def measure(
             ratios=[of_base / of_way for (of_base, _), (of_way, _) in zip(rounds[base], rounds[name], strict=True)],
             loaded=best[name][0] - best[name][1].stages["load"],
             stages=staged(way, method.stages_of, device, cpu=options.cpu_time),
-            memory=most_memory(name, way, device),
+            memory=0 if options.no_memory else most_memory(name, way, device),
             work=first[way.like or name][1],
             peak=peaks[way.dtype],
         )
@@ -245,6 +245,7 @@ def main() -> None:
     parser.add_argument("--dtypes", default=None, help="default: float32, on a CPU auto, bfloat16 where there is any")
     parser.add_argument("--compile", action="store_true", help="dire compiled beside not; compiling is not counted")
     parser.add_argument("--output", type=Path, default=None)
+    parser.add_argument("--no-memory", action="store_true", help="without the peak of memory, which takes another run")
     parser.add_argument("--memory-of", default=None, help=argparse.SUPPRESS)
     options = parser.parse_args()
     output, conditions, table = {"aeroblade": aeroblade, "dire": dire}[options.method](options)

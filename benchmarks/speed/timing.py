@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 # Sides of the matrices whose product is timed.
-_SIDES = {"cuda": 8192, "mps": 4096, "cpu": 2048}
+SIDES = {"cuda": 8192, "mps": 4096, "cpu": 2048}
 
 
 def synchronize(device: torch.device) -> None:
@@ -38,7 +38,7 @@ def seconds(function: Callable[[], object], device: torch.device, *, cpu: bool =
 
 def peak(device: torch.device, dtype: torch.dtype) -> float:
     """Operations per second of a large matrix product in this precision, the best of ten."""
-    side = _SIDES[device.type]
+    side = SIDES[device.type]
     a = torch.randn(side, side, device=device).to(dtype)
     seconds(lambda: a @ a, device)
     return 2 * side**3 / min(seconds(lambda: a @ a, device) for _ in range(10))

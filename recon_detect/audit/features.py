@@ -11,6 +11,7 @@ from PIL import Image, JpegImagePlugin
 from scipy import fft, ndimage
 
 from recon_detect.errors import UsageError
+from recon_detect.images.archives import Member
 from recon_detect.images.decode import decode
 from recon_detect.images.jpeg import is_libjpeg
 from recon_detect.images.picture import picture_of
@@ -99,6 +100,8 @@ def measure(image: ImageLike, settings: Settings = DEFAULTS) -> dict[str, Value]
     """
     if isinstance(image, str | Path):
         data = read_file(Path(image), settings)
+    elif isinstance(image, Member):
+        data = image.read(settings)
     elif isinstance(image, bytes):
         data = image
     else:

@@ -17,8 +17,8 @@ def flag(*names: str, help: str) -> Any:
 Paths: TypeAlias = Annotated[
     list[str],
     typer.Argument(
-        help="Images, folders (searched recursively), glob patterns, list files (.txt), or manifests (.csv or .jsonl) "
-        "with a column 'path' and optionally 'label'."
+        help="Images, folders (searched recursively), glob patterns, archives (.zip, .tar), Parquet files with images, "
+        "list files (.txt), or manifests (.csv, .jsonl or .parquet) with a column 'path' and optionally 'label'."
     ),
 ]
 Methods: TypeAlias = Annotated[

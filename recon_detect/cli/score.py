@@ -196,7 +196,7 @@ def _score(
     sources = Sources(paths)
     with ExitStack() as stack:
         team = _team(options, outputs, stack)
-        detector = _load(options, calibration)
+        detector = load(options, calibration)
         if team and team.follows:
             team.follow(detector, sources)
             return 0
@@ -209,12 +209,12 @@ def _team(options: dict[str, Any], outputs: Outputs, stack: ExitStack) -> Team |
     Raises:
         UsageError: Scores that depend on the order of all images.
     """
-    from recon_detect.engine.ranks import current_rank
+    from recon_detect.engine.ranks import current_rank, device_of
 
     rank = current_rank()
     if rank.count == 1:
         return None
-    from recon_detect.cli.team import Team, device_of
+    from recon_detect.cli.team import Team
 
     if options["compat"]:
         raise UsageError("--compat published depends on the order of the images: score them with one process")
@@ -265,7 +265,7 @@ def _check_apart(paths: list[str], output: Path | None) -> None:
         raise UsageError(f"{output} is given as input too, and would be replaced; choose another output")
 
 
-def _load(options: dict[str, Any], calibration: str | None) -> Detector:
+def load(options: dict[str, Any], calibration: str | None) -> Detector:
     """The detector, with the calibration of its first method."""
     from recon_detect.calibration import find_calibration
     from recon_detect.detector import load_detector

@@ -23,15 +23,6 @@ if TYPE_CHECKING:
 _PATIENCE = timedelta(days=30)
 
 
-def device_of(rank: Rank, named: str | None) -> str | None:
-    """The device of a process: where GPUs are wanted and there, the one of its place on its machine."""
-    import torch
-
-    if named in (None, "cuda") and torch.cuda.is_available():
-        return f"cuda:{rank.local % torch.cuda.device_count()}"
-    return named
-
-
 class Team:
     """The processes of one command; the one of rank 0 leads.
 
@@ -96,9 +87,9 @@ class Team:
         """The share of this process, of those that the leader has."""
         from torch import distributed
 
-        received: list[Any] = [None]
-        distributed.scatter_object_list(received, list(shares) if shares else None)
-        return received[0]
+        share: list[Any] = [None]
+        distributed.scatter_object_list(share, list(shares) if shares else None)
+        return share[0]
 
     def _score(self, detector: Detector, sources: Sources, share: Sequence[int]) -> None:
         """Scores a share into the journal of this process, and waits for the others."""

@@ -50,3 +50,12 @@ def current_rank() -> Rank:
             raise UsageError(f"{given}: expected a rank from 0, below the number of processes")
         return rank
     return Rank()
+
+
+def device_of(rank: Rank, named: str | None) -> str | None:
+    """The device of a process: where GPUs are wanted and there, the one of its place on its machine."""
+    import torch
+
+    if named in (None, "cuda") and torch.cuda.is_available():
+        return f"cuda:{rank.local % torch.cuda.device_count()}"
+    return named

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from recon_detect.images.decode import heif_is_read
@@ -54,7 +54,7 @@ def _walk(folder: Path, label: str | None, seen: set[tuple[int, int]], left_out:
     except OSError as error:
         left_out[f"unreadable folder {folder} ({error.strerror})"] += 1
         return
-    suffixes = IMAGE_SUFFIXES | _HEIF_SUFFIXES if heif_is_read() else IMAGE_SUFFIXES
+    suffixes = image_suffixes()
     for name, _ in (entry for entry in listed if not entry[1]):
         suffix = Path(name).suffix.lower()
         if name.startswith("."):
@@ -66,11 +66,21 @@ def _walk(folder: Path, label: str | None, seen: set[tuple[int, int]], left_out:
     subfolders = [name for name, is_folder in listed if is_folder]
     paired = set(NUMBERS) <= set(subfolders)
     for name in subfolders:
-        if name.startswith(".") or name.lower() in _SYSTEM_FOLDERS:
+        if is_of_system((name,)):
             left_out["hidden folder"] += 1
             continue
         inside = LABELS.get(name.lower()) or (NUMBERS.get(name) if paired else None)
         yield from _walk(folder / name, inside or label, seen, left_out)
+
+
+def image_suffixes() -> frozenset[str]:
+    """Suffixes of the formats that are read here."""
+    return IMAGE_SUFFIXES | _HEIF_SUFFIXES if heif_is_read() else IMAGE_SUFFIXES
+
+
+def is_of_system(parts: Iterable[str]) -> bool:
+    """True where a part of a path is hidden, or a folder that systems make."""
+    return any(part.startswith(".") or part.lower() in _SYSTEM_FOLDERS for part in parts)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

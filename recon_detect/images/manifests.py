@@ -15,8 +15,8 @@ from recon_detect.errors import UsageError
 from recon_detect.images.folders import LABELS, NUMBERS
 from recon_detect.names import path_of
 
-_PATH_COLUMNS = ("path", "file", "filename", "file_name", "image", "image_path")
-_LABEL_COLUMNS = ("label", "class", "target")
+PATH_COLUMNS = ("path", "file", "filename", "file_name", "image", "image_path")
+LABEL_COLUMNS = ("label", "class", "target")
 # Bytes that are read of the description of an output.
 _LONGEST_DESCRIPTION = 1_000_000
 _MARKS = (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")
@@ -44,19 +44,19 @@ def manifest(path: Path, unknown: Counter[str]) -> Iterator[tuple[str, str | Non
     Raises:
         UsageError: It cannot be read, or a row has no path column.
     """
-    numbers = NUMBERS if set(NUMBERS) <= {_value(row, _LABEL_COLUMNS) for row in _rows(path)} else {}
+    numbers = NUMBERS if set(NUMBERS) <= {_value(row, LABEL_COLUMNS) for row in _rows(path)} else {}
     for row in _rows(path):
         columns = _columns(row)
-        path_column = next((columns[c] for c in _PATH_COLUMNS if c in columns), None)
+        path_column = next((columns[c] for c in PATH_COLUMNS if c in columns), None)
         if path_column is None:
             got = ", ".join(columns) or "none"
-            raise UsageError(f"{path}: expected a column {' or '.join(_PATH_COLUMNS)}; got {got}")
-        if _value(row, _PATH_COLUMNS):
-            name = _value(row, _LABEL_COLUMNS)
+            raise UsageError(f"{path}: expected a column {' or '.join(PATH_COLUMNS)}; got {got}")
+        if _value(row, PATH_COLUMNS):
+            name = _value(row, LABEL_COLUMNS)
             label = LABELS.get(name) or numbers.get(name)
             if name and label is None:
                 unknown[name] += 1
-            label_column = next((columns[c] for c in _LABEL_COLUMNS if c in columns), None)
+            label_column = next((columns[c] for c in LABEL_COLUMNS if c in columns), None)
             about = {key: value for key, value in row.items() if key not in (path_column, label_column)}
             yield str(row[path_column]).strip(), label, about
 
@@ -102,7 +102,7 @@ def _value(row: dict[str, Any], names: tuple[str, ...]) -> str:
     columns = _columns(row)
     column = next((columns[name] for name in names if name in columns), None)
     value = "" if column is None or row[column] is None else str(row[column]).strip()
-    return value if names is _PATH_COLUMNS else value.lower()
+    return value if names is PATH_COLUMNS else value.lower()
 
 
 def _text(path: Path) -> IO[str]:

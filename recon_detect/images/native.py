@@ -25,7 +25,7 @@ class Sizes:
 
     Attributes:
         families: Short names as of `models.registry.family_of`; "gpt" has no public decoder.
-        usual: Sizes (width, height) that are offered or recommended, landscape or square.
+        usual: Sizes (width, height) that are offered or recommended, landscape or square, the default first.
         step: Other sizes are multiples of it; None where there are none.
         sides: Least and greatest side of the other sizes, in pixels.
         area: Least and greatest area of the other sizes, in pixels.
@@ -40,12 +40,16 @@ class Sizes:
     share: float = 1.0
 
     def shares(self) -> dict[Size, float]:
-        """The share of each size in the pictures of each family: half are of the usual sizes, if there are others."""
+        """The share of each size in the pictures of each family: most have a usual size, half of them the first."""
+        first = {size for width, height in self.usual[:1] for size in ((width, height), (height, width))}
         usual = {size for width, height in self.usual for size in ((width, height), (height, width))}
         sides = range(self.sides[0], self.sides[1] + 1, self.step) if self.step else range(0)
         others = {(w, h) for w in sides for h in sides if self.area[0] <= w * h <= self.area[1]} - usual
-        half = self.share / 2 if others else self.share
-        return dict.fromkeys(usual, half / len(usual)) | {size: half / len(others) for size in others}
+        of_usual = self.share * (USUAL if others else 1.0)
+        shares = dict.fromkeys(usual, of_usual / 2 / len(usual)) | dict.fromkeys(
+            others, (self.share - of_usual) / max(len(others), 1)
+        )
+        return shares | {size: shares[size] + of_usual / 2 / len(first) for size in first}
 
 
 # SD: squares and 3:2, or any multiples of 64. SDXL: all multiples of 64 with 0.9 to 1 megapixel and an aspect ratio of
@@ -71,9 +75,11 @@ SIZES = (
 )  # fmt: skip
 FAMILIES = tuple(dict.fromkeys(family for sizes in SIZES for family in sizes.families))
 
-# Prior of what happened to a picture: about as many are passed on as they are, or only cropped, as are scaled; a native
-# size is seldom met by chance. Of the others, a quarter were cropped to another aspect ratio and scaled.
-UNCHANGED, NATIVE = 0.4, 0.4
+# Share of pictures that have one of the usual sizes.
+USUAL = 0.8
+# Prior of what happened to a picture: few are cropped without scaling; a native size is seldom met by chance. Of the
+# others, a quarter were cropped to another aspect ratio and scaled.
+UNCHANGED, NATIVE = 0.12, 0.6
 CROPPED = 0.25
 # The least part of a picture that a crop leaves.
 LEAST_LEFT = 0.5
@@ -179,7 +185,8 @@ def _add(prior: _Prior, shares: Mapping[tuple[Size, bool], Mapping[str, float]],
 
 
 def _by_weight(proposals: list[NativeSize]) -> list[NativeSize]:
-    return sorted(proposals, key=lambda proposal: -proposal.weight)
+    # Sums differ in their last digits by the order of their parts, which a turned picture has otherwise.
+    return sorted(proposals, key=lambda proposal: (-round(proposal.weight, 12), proposal.scale))
 
 
 def _merged(proposals: list[NativeSize]) -> list[NativeSize]:

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from recon_detect.errors import InputError, UnreadableImage, UsageError
+from recon_detect.images.archives import Member
 from recon_detect.images.colour import array_of, to_bytes, to_rgb, values_to_rgb, with_channels
 from recon_detect.images.decode import Admit, Decoded, check_pixels, decode, decode_opened
 from recon_detect.images.duplicates import difference_hash
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         | np.ndarray[Any, Any]
         | torch.Tensor
         | Decoded
+        | Member
         | InputError
     )
 
@@ -141,6 +143,8 @@ def open_picture(source: Any, settings: Settings = DEFAULTS, admit: Admit | None
     source = image_of_dict(source) if isinstance(source, Mapping) else source
     if isinstance(source, str | Path):
         return _from_bytes(read_file(Path(source), settings), settings, admit)
+    if isinstance(source, Member):
+        return _from_bytes(source.read(settings), settings, admit)
     if isinstance(source, bytes | bytearray | memoryview):
         return _from_bytes(bytes(source), settings, admit)
     if isinstance(source, Decoded):

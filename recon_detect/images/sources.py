@@ -1,4 +1,4 @@
-"""Sources of images: files, folders, globs, list files, manifests, and images that callers hold."""
+"""Sources of images: files, folders, globs, lists, manifests, archives, stores, and images that callers hold."""
 
 from __future__ import annotations
 
@@ -6,20 +6,25 @@ import glob
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
-from recon_detect.errors import InputError, UsageError
+from recon_detect.errors import InputError, UnreadableImage, UsageError
+from recon_detect.images.archives import Member, Opener, is_archive, members, open_file
 from recon_detect.images.decode import Decoded, decode_opened
-from recon_detect.images.folders import IMAGE_SUFFIXES, image_files, label_inside, left_out_line
+from recon_detect.images.folders import IMAGE_SUFFIXES, image_files, image_suffixes, label_inside, left_out_line
 from recon_detect.images.manifests import folder_of, list_file, manifest, named
+from recon_detect.images.parquet import SUFFIX as PARQUET
+from recon_detect.images.parquet import parquet_images
 from recon_detect.images.picture import image_of_dict
-from recon_detect.images.reading import shown
+from recon_detect.images.reading import read_file, shown
+from recon_detect.images.remote import is_remote, remote_files
 
 if TYPE_CHECKING:
     from recon_detect.images.picture import ImageLike
@@ -53,8 +58,11 @@ def find_sources(inputs: Iterable[str | Path], left_out: Counter[str] | None = N
     """Expands paths in the order given; within a folder, sorted by path.
 
     Each input is a file of any suffix, a folder (searched recursively for image suffixes), a glob pattern, a list file
-    (``.txt``: one path a line) or a manifest (``.csv`` or ``.jsonl``, with ``path`` and perhaps ``label``). A path that
-    exists is that file, whatever its name. Paths in list files and manifests are relative to the file that names them.
+    (``.txt``: one path a line), a manifest (``.csv``, ``.jsonl`` or ``.parquet``, with ``path`` and perhaps ``label``),
+    an archive of images (``.zip``, ``.tar``, compressed ``.tar``; ``.parquet`` with encoded images) or the URL of a
+    store that fsspec reaches. A path that exists is that file, whatever its name. Paths in list files and manifests are
+    relative to the file that names them. An image in an archive is named as if the archive were a folder; one in a
+    Parquet file with its row as folder: ``data.parquet/17/cat.png``.
     Labels come from the manifest, or from the nearest folder inside what was given that is named as in
     docs/guide/images.md; 'real' and 'generated' are what they become.
 
@@ -70,6 +78,9 @@ def find_sources(inputs: Iterable[str | Path], left_out: Counter[str] | None = N
         text = os.fspath(item)
         if not text:
             raise UsageError("expected a path; got an empty one (for the current folder write '.')")
+        if is_remote(text):
+            yield from _remote(text, left_out)
+            continue
         if os.path.isdir(text):  # noqa: PTH112 - Path raises on over-long names
             yield from _folder(Path(text), left_out)
         elif os.path.isfile(text):  # noqa: PTH113
@@ -77,7 +88,7 @@ def find_sources(inputs: Iterable[str | Path], left_out: Counter[str] | None = N
         elif glob.has_magic(text) and "\0" not in text and not os.path.lexists(text):
             matches = sorted(glob.glob(text, recursive=True))  # noqa: PTH207 - absolute patterns too
             names = (Path(m) for m in matches if not os.path.isdir(m))  # noqa: PTH112 - Path raises where it may not look
-            files = (_file(name, _inside_pattern(text, name)) for name in names)
+            files = (source for name in names for source in _matched(text, name, left_out))
             yield from _nonempty(files, f"{shown(text)}: no file matches this pattern")
         else:
             yield _file(Path(text))  # that it is missing is found out when it is opened, as a row with an error
@@ -165,6 +176,14 @@ def _inside_pattern(pattern: str, match: Path) -> str | None:
     return label_inside(Path(*match.parts[first:]))
 
 
+def _matched(pattern: str, match: Path, left_out: Counter[str] | None) -> Iterator[Source]:
+    """The images of a file that a pattern matches: those of an archive, or itself."""
+    if is_stored(match.name):
+        yield from _file_or_list(match, left_out)
+    else:
+        yield _file(match, _inside_pattern(pattern, match))
+
+
 def _folder(root: Path, left_out: Counter[str] | None) -> Iterator[Source]:
     counts: Counter[str] = Counter()
     suffixes = " ".join(sorted(IMAGE_SUFFIXES))
@@ -172,13 +191,18 @@ def _folder(root: Path, left_out: Counter[str] | None) -> Iterator[Source]:
     for path, label in image_files(root, counts):
         empty = False
         yield _file(path, label)
-    if counts:
-        log.warning("%s: %s", root, left_out_line(counts))
-    if left_out is not None:
-        left_out.update(counts)
+    _report(str(root), counts, left_out)
     if empty:
         line = f"; {left_out_line(counts)}" if counts else ""
         raise UsageError(f"{root}: no images in this folder ({suffixes}){line}")
+
+
+def _report(name: str, counts: Counter[str], left_out: Counter[str] | None) -> None:
+    """Counts what was left out, with a line in the log."""
+    if counts:
+        log.warning("%s: %s", name, left_out_line(counts))
+    if left_out is not None:
+        left_out.update(counts)
 
 
 def _file_or_list(path: Path, left_out: Counter[str] | None) -> Iterator[Source]:
@@ -197,5 +221,72 @@ def _file_or_list(path: Path, left_out: Counter[str] | None) -> Iterator[Source]
             log.warning("%s: labels that are not known, whose rows have none: %s", path, listed)
         if left_out is not None:
             left_out.update({f"label {label!r}": count for label, count in unknown.items()})
+    elif is_stored(path.name):
+        yield from _stored(str(path), partial(open_file, path), left_out, folder_of(path))
     else:
         yield _file(path)
+
+
+def is_stored(name: str) -> bool:
+    """True for names of files that hold images: archives and Parquet."""
+    return is_archive(name) or name.lower().endswith(PARQUET)
+
+
+def _stored(name: str, opener: Opener, left_out: Counter[str] | None, folder: Path | None = None) -> Iterator[Source]:
+    """Images of an archive or Parquet file; `folder` is what paths in it are relative to, None for those of a store."""
+    if name.lower().endswith(PARQUET):
+        yield from _parquet(name, opener, folder)
+        return
+    counts: Counter[str] = Counter()
+    for inside, member in members(name, opener, counts, streamed=folder is None):
+        yield Source(member, f"{name}/{inside}" if inside else name, label_inside(Path(inside)))
+    _report(name, counts, left_out)
+
+
+def _parquet(name: str, opener: Opener, folder: Path | None) -> Iterator[Source]:
+    try:
+        for image in parquet_images(name, opener):
+            inner = Path(image.path or "")
+            file = named(folder, image.path) if folder and image.path else None
+            if image.content:
+                content: ImageLike = Member(0, partial(_content, image.content, file))
+            else:
+                content = file or UnreadableImage("a row without a path")
+            name_of_row = str(file) if file and not image.content else f"{name}/{Path(str(image.row), inner.name)}"
+            label = image.label or (None if inner.is_absolute() else label_inside(inner))
+            yield Source(content, name_of_row, label)
+    except UnreadableImage as error:
+        yield Source(error, name)
+
+
+def _content(content: Callable[[int], bytes | None], file: Path | None, limit: int) -> bytes:
+    """The bytes of a row of a Parquet file, or else those of the file that it names."""
+    data = content(limit)
+    if data is not None:
+        return data
+    if file is None:
+        raise ValueError("the row has neither bytes nor a path that can be read")
+    return read_file(file)[:limit]
+
+
+def _remote(url: str, left_out: Counter[str] | None) -> Iterator[Source]:
+    """Images in a store: below a folder, by a pattern, or in archives."""
+    suffixes = image_suffixes()
+    counts: Counter[str] = Counter()
+    try:
+        for file in remote_files(url):
+            suffix = Path(file.url).suffix.lower()
+            if is_stored(file.url):
+                yield from _stored(file.url, file.opener, left_out)
+            elif suffix in suffixes or not file.inside:
+                yield Source(Member(file.size, partial(_whole, file.opener)), file.url, label_inside(Path(file.inside)))
+            else:
+                counts[suffix or "without suffix"] += 1
+    except UnreadableImage as error:
+        yield Source(error, url)
+    _report(url, counts, left_out)
+
+
+def _whole(opener: Opener, limit: int) -> bytes:
+    with opener() as file:
+        return file.read(limit)

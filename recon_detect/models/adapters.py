@@ -14,6 +14,23 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Lowest:
+    """Encoding and decoding in two parts, of a network that sees the whole image at its lowest resolution alone.
+
+    Attributes:
+        down: From images to the lowest resolution, in tiles.
+        finish: From there to latents, of the whole image.
+        begin: From latents to what is enlarged, of the whole image.
+        up: From there to images, in tiles.
+    """
+
+    down: Callable[[Any, Tensor], Tensor]
+    finish: Callable[[Any, Tensor], Tensor]
+    begin: Callable[[Any, Tensor], Tensor]
+    up: Callable[[Any, Tensor], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
 class Adapter:
     """Encoding and decoding by a class, without sampling, quantising, tiling or rounding.
 
@@ -25,6 +42,7 @@ class Adapter:
             the encoder, so that two models share latents only if all their tensors are equal.
         halo: Radius of the receptive field in pixels, rounded up to the factor, of networks that are convolutions alone
             and can be tiled; None for a module that sees the whole image.
+        lowest: The two parts of a module that is tiled but for its lowest resolution.
         features: Activations of the encoder at half the resolution, to compare images by as LPIPS does.
         features_halo: Radius of their receptive field in pixels, a multiple of 2.
         finish: Maps `features` to latents.
@@ -35,6 +53,7 @@ class Adapter:
     factor: Callable[[Any], int]
     encoder: tuple[str, ...] = ()
     halo: Callable[[Any], int | None] = lambda module: None
+    lowest: Callable[[Any], Lowest | None] = lambda module: None
     features: Callable[[Any, Tensor], Tensor] | None = None
     features_halo: Callable[[Any], int] = lambda module: 0
     finish: Callable[[Any, Tensor], Tensor] | None = None
@@ -61,13 +80,29 @@ def tiny_features(config: Any) -> int:
     return 1 + int(full) + 1 + min(int(half), 2)
 
 
-def _tiny_features_radius(module: AutoencoderTiny) -> int:
+def tiny_features_radius(config: Any) -> int:
     """Radius in pixels of the receptive field of the layers of `tiny_features`, rounded up to their stride."""
-    full, half, *_ = module.config["num_encoder_blocks"]
+    full, half, *_ = config["num_encoder_blocks"]
     radius = 1 + 3 * int(full) + 1 + 2 * 3 * min(int(half), 2)  # a convolution, blocks, a change of resolution, blocks
     return math.ceil(radius / 2) * 2
 
 
+def _before_lowest(config: Any) -> int:
+    """Number of layers of an encoder before the blocks at the lowest resolution."""
+    return sum(int(blocks) + 1 for blocks in config["num_encoder_blocks"][:-1]) + 1
+
+
+def _through_lowest(config: Any) -> int:
+    """Number of layers of a decoder up to the last block at the lowest resolution."""
+    return 2 + int(config["num_decoder_blocks"][0])
+
+
+_POOLED = Lowest(
+    lambda m, x: m.encoder.layers[: _before_lowest(m.config)]((x + 1) / 2),
+    lambda m, f: m.encoder.layers[_before_lowest(m.config) :](f),
+    lambda m, z: m.decoder.layers[: _through_lowest(m.config)](m.bounded(z)),
+    lambda m, f: m.decoder.layers[_through_lowest(m.config) :](f) * 2 - 1,
+)
 _KL = Adapter(
     lambda m, x: m.encode(x).latent_dist,
     lambda m, z: m.decode(z).sample,
@@ -90,9 +125,10 @@ ADAPTERS: dict[str, Adapter] = {
         AutoencoderTiny.decode,
         halvings("encoder_block_out_channels"),
         ("encoder.",),
-        lambda m: None if m.config["use_midblock_gn"] else tiny_radius(m.config),
+        lambda m: tiny_radius(m.config),
+        lambda m: _POOLED if m.config["use_midblock_gn"] else None,
         lambda m, x: m.encoder.layers[: tiny_features(m.config)]((x + 1) / 2),
-        _tiny_features_radius,
+        lambda m: tiny_features_radius(m.config),
         lambda m, f: m.encoder.layers[tiny_features(m.config) :](f),
     ),
     "VQModel": Adapter(

@@ -86,7 +86,7 @@ class Autoencoder(Reconstructor):
 
     @property
     def tiled(self) -> bool:
-        """True where large images are computed in tiles: for networks of convolutions alone."""
+        """True where large images are computed in tiles: for networks that see the whole image at 1/8 of it at most."""
         return self._halo is not None
 
     def encode(
@@ -95,7 +95,10 @@ class Autoencoder(Reconstructor):
         """Latents of images; see `Reconstructor.encode`."""
         with self._precision(precise):
             if self._halo is not None and is_large(x):
-                return self._in_tiles(self._adapter.encode, x, 1, lambda position: position // self.factor)
+                lowest = self._adapter.lowest(self._module)
+                encode = lowest.down if lowest else self._adapter.encode
+                latents = self._in_tiles(encode, x, 1, lambda position: position // self.factor)
+                return lowest.finish(self._module, latents) if lowest else latents
             posterior = self._adapter.encode(self._network, self._cast(x))
             if isinstance(posterior, torch.Tensor):
                 return posterior
@@ -110,7 +113,10 @@ class Autoencoder(Reconstructor):
         """Images in [-1, 1] (not clamped), from latents of `encode`."""
         with self._precision(precise):
             if self._halo is not None and is_large(z, self.factor):
-                return self._in_tiles(self._adapter.decode, z, self.factor, lambda position: position * self.factor)
+                lowest = self._adapter.lowest(self._module)
+                decode = lowest.up if lowest else self._adapter.decode
+                z = lowest.begin(self._module, self._cast(z)) if lowest else z
+                return self._in_tiles(decode, z, self.factor, lambda position: position * self.factor)
             return self._adapter.decode(self._network, self._cast(z))
 
     def encode_features(self, x: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -70,9 +70,14 @@ class AutoencoderTiny(nn.Module):
         return latents
 
     def decode(self, z: Tensor) -> Tensor:
-        """Images (B, 3, H, W) in [-1, 1], not clamped, of latents, which are bounded smoothly to 3."""
-        images: Tensor = self.decoder.layers(torch.tanh(z / 3) * 3)
+        """Images (B, 3, H, W) in [-1, 1], not clamped, of latents."""
+        images: Tensor = self.decoder.layers(self.bounded(z))
         return images.mul(2).sub(1)
+
+    @staticmethod
+    def bounded(z: Tensor) -> Tensor:
+        """Latents as the decoder's layers take them, between -3 and 3."""
+        return torch.tanh(z / 3) * 3
 
 
 class _Layers(nn.Module):

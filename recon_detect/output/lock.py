@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from recon_detect.errors import UsageError
+from recon_detect.errors import OutputLocked
 
 if sys.platform == "win32":
     import msvcrt
@@ -36,7 +36,7 @@ class Lock:
     Some network file systems have no locks: there, nothing is refused.
 
     Raises:
-        UsageError: On entering: another process writes this output.
+        OutputLocked: On entering: another process writes this output.
     """
 
     def __init__(self, output: Path) -> None:
@@ -69,7 +69,7 @@ class Lock:
             if error.errno in _TAKEN:
                 os.close(descriptor)
                 who = f"process {owner}" if owner.isdigit() else "another process"
-                raise UsageError(
+                raise OutputLocked(
                     f"{self._output}: {who} is writing it; wait until it has ended, or choose another output"
                 ) from None
         try:

@@ -57,8 +57,9 @@ class PartialFile:
         changed: Number of entries whose file has changed since, or which were to be tried again.
 
     Raises:
-        UsageError: On entering: entries of another configuration, a file of something else, a place that cannot be
-            written, or another process that writes it.
+        UsageError: On entering: entries of another configuration, a file of something else, or a place that cannot be
+            written.
+        OutputLocked: Another process writes it.
     """
 
     def __init__(self, output: Path, head: Entry, *, resume: bool = True) -> None:
@@ -156,8 +157,11 @@ class PartialFile:
             if name in self._places:
                 yield self.entry(name)
 
-    def finished(self, sources: Iterable[Source]) -> Entry | None:
+    def finished(self, sources: Iterable[Source] | None = None) -> Entry | None:
         """The description of the complete file, where that is of these images and settings; None where there is none.
+
+        Args:
+            sources: The images; None where the settings name them.
 
         Raises:
             UsageError: There is a complete file of something else.
@@ -165,20 +169,22 @@ class PartialFile:
         if self.resumed or not self.output.exists():  # a journal that was left is of a run that may replace it
             return None
         description = self._described()
-        stamps = {source.id: stamp(source.id) for source in sources}
+        files = description.get("files")
+        if sources is not None:
+            files = digest_of({source.id: stamp(source.id) for source in sources})
         differences = (
             ("another file", "run" not in description),
             ("results of another configuration", description.get("run") != self.head["run"]),
             ("results with other limits", description.get("inputs") != self.head.get("inputs")),
             ("a table with other cells", description.get("csv_safe") != self.head.get("csv_safe")),
-            ("results of other images, or of files that have changed", description.get("files") != digest_of(stamps)),
+            ("results of other images, or of files that have changed", description.get("files") != files),
         )
         if what := next((what for what, differs in differences if differs), None):
             raise UsageError(f"{self.output}: {what}; choose another output, or replace it with --overwrite")
         return description
 
-    def finish(self, *, others: bool = False) -> None:
-        """Moves the entries into place, and head and counts beside them as ``NAME.run.json``.
+    def finish(self, *, others: bool = False) -> Entry:
+        """Moves the entries into place, and head and counts beside them as ``NAME.run.json``; gives these.
 
         Args:
             others: Keep entries of images that `lacks` was not asked of, behind the others.
@@ -194,6 +200,7 @@ class PartialFile:
         self._file.close()
         self._reader.close()
         self.path.unlink()
+        return description
 
     def _complete(self, path: Path) -> dict[str, int]:
         """Writes the complete file; gives counts of its entries."""
@@ -273,10 +280,16 @@ class PartialFile:
 
 
 def stamp(name: str) -> object:
-    """Size and time of change (ns) of the file that an image, or a changed copy of one, is named after; or None."""
+    """Size and time of change (ns) of the file that an image, or a changed copy of one, is named after; or None.
+
+    Of an image in an archive those of the archive.
+    """
     original, copy, _ = name.rpartition(COPY)
+    file = original if copy else name
     try:
-        status = os.stat(original if copy else name)  # noqa: PTH116 - Path raises on over-long names
+        status = os.stat(file)  # noqa: PTH116 - Path raises on over-long names
+    except NotADirectoryError:
+        return stamp(os.path.dirname(file))  # noqa: PTH120
     except (OSError, ValueError):
         return None
     return [status.st_size, status.st_mtime_ns]

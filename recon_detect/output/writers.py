@@ -8,10 +8,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import fields
 from itertools import islice
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from recon_detect.images import Provenance
 from recon_detect.results import Row, RunInfo, Verdict
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # Rows that are held in memory for a block of a Parquet file.
 _BLOCK = 10_000
@@ -103,17 +106,25 @@ def write_parquet(path: Path, rows: Iterable[Row], run: RunInfo, csv_safe: bool 
 
     `csv_safe` has no meaning here.
     """
-    import pyarrow as pa
     import pyarrow.parquet as pq
+
+    remaining = iter(rows)
+    block = table_of(islice(remaining, _BLOCK), run)
+    with pq.ParquetWriter(path, block.schema) as writer:
+        while block.num_rows:
+            writer.write_table(block)
+            block = table_of(islice(remaining, _BLOCK), run)
+
+
+def table_of(rows: Iterable[Row], run: RunInfo) -> pa.Table:
+    """Rows as a typed table of Arrow, with the description of the run in its metadata under ``recon_detect``."""
+    import pyarrow as pa
 
     types = {str: pa.string(), int: pa.int64(), float: pa.float64()}
     columns = [pa.field(name, types[kind]) for name, kind in columns_of(run).items()]
     schema = pa.schema(columns, metadata={"recon_detect": json.dumps(run.to_dict())})
     fingerprint = run.fingerprint
-    with pq.ParquetWriter(path, schema) as writer:
-        remaining = iter(rows)
-        while block := list(islice(remaining, _BLOCK)):
-            writer.write_table(pa.Table.from_pylist([flat(row, fingerprint) for row in block], schema=schema))
+    return pa.Table.from_pylist([flat(row, fingerprint) for row in rows], schema=schema)
 
 
 def _types(of: type) -> dict[str, type]:

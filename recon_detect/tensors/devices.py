@@ -5,7 +5,8 @@ from __future__ import annotations
 import ctypes
 import platform
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.metadata import PackageNotFoundError, version
 
 import torch
@@ -76,6 +77,20 @@ def keep_freed_memory() -> bool:
 def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[object]:
     """Computes in `dtype` with weights in float32; nothing at all for float32 itself."""
     return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
+
+
+@contextmanager
+def convolutions(device: torch.device, dtype: str) -> Iterator[None]:
+    """Computes float32 convolutions in float32 where that was asked for: cuDNN takes TF32, with ten bits, otherwise."""
+    if device.type != "cuda" or dtype != "float32":
+        yield
+        return
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def fast_layout(x: torch.Tensor) -> torch.memory_format:

@@ -10,6 +10,8 @@ from benchmarks.common import conditions, families
 from benchmarks.common.data import journal_of, read_table, write_manifest
 from benchmarks.common.scores import read_journal
 from benchmarks.report import web as web_tables
+from benchmarks.report.report import gather
+from benchmarks.report.report import web as web_report
 from recon_detect.errors import UsageError
 
 ENCODERS = ("SD kl-f8", "Flux.2 32ch VAE", "SD kl-f8 (ft-mse)", "unknown")
@@ -59,7 +61,12 @@ def test_both_classes_by_recipe_and_family_and_resumed(run, data):
     line = next(line for line in table if line["recipe"] != "png")
     assert float(line["auroc"]) == pytest.approx(roc_auc_score(labels, scores), abs=1e-4) and len(entries) == 10
     assert (line["real_of_other_size"], line["generated_of_other_size"], line["failed"]) == ("6", "4", "0")
-    assert float(line["seconds"]) > 0 and line["passes"] == "" and 0 <= float(line["fpr_at_nominal_0.05"]) <= 1
+    assert (
+        float(line["seconds"]) > 0
+        and float(line["cpu_seconds"]) > 0
+        and line["passes"] == ""
+        and 0 <= float(line["fpr_at_nominal_0.05"]) <= 1
+    )
     assert table[0]["real_of_other_size"] == "0" and table[1]["seconds"] == ""
     assert (data / "web.png").read_bytes().startswith(b"\x89PNG")
     assert run("--methods", "grid", "--report")[1] == table
@@ -134,6 +141,8 @@ def test_tables_of_recipes_and_of_one_method(run, data):
     detail = web_tables.web_of(conditions_of_run, lines, "grid")
     assert [len(row) for row in detail.rows] == [len(detail.head)] * 2
     assert detail.rows[0][3].endswith("(2)") and detail.rows[0][4] == "" and detail.rows[0][7].endswith("(1)")
+    (result,) = gather([data / "web.csv"], None)
+    assert result.kind == "web" and web_report([result]).parts == [overview]
     assert detail.rows[0][2] == overview.rows[0][2] and "[" in detail.rows[0][10]
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from recon_detect import load_detector
-from recon_detect.tensors.devices import has_bfloat16, keep_freed_memory
+from recon_detect.tensors.devices import convolutions, has_bfloat16, keep_freed_memory
 
 
 def test_memory_settings_are_taken_by_glibc_and_left_alone_elsewhere(monkeypatch):
@@ -36,3 +36,12 @@ def test_a_cpu_without_bfloat16_is_told_of_and_asked_all_the_same(known, has, mo
         assert ("no bfloat16" in caplog.text) == (dtype == "bfloat16" and not has)
     monkeypatch.delattr(torch.cpu, "get_capabilities")
     assert has_bfloat16(torch.device("cpu"))
+
+
+def test_float32_that_was_asked_for_is_no_tf32_on_cuda():
+    before = torch.backends.cudnn.allow_tf32
+    for device, dtype, exact in (("cuda", "float32", True), ("cuda", "auto", False), ("cpu", "float32", False)):
+        with pytest.raises(ZeroDivisionError), convolutions(torch.device(device), dtype):
+            assert torch.backends.cudnn.allow_tf32 == (False if exact else before)
+            raise ZeroDivisionError
+        assert torch.backends.cudnn.allow_tf32 == before

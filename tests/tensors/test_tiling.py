@@ -1,9 +1,11 @@
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 import torch
-from conftest import save_model
+from conftest import enliven, save_model
+from safetensors.torch import save_file
 
 from recon_detect import load_detector
 from recon_detect.evidence import distances as distances_module
@@ -53,6 +55,21 @@ def test_tiny_autoencoders_give_the_same_in_tiles(blocks, tmp_path, small_tiles,
     in_tiles, whole = both(folder, torch.rand(1, 3, 100, 148) * 2 - 1, monkeypatch)
     for a, b in zip(in_tiles, whole, strict=True):
         assert a.shape == b.shape and (a - b).abs().max() < 1e-5
+
+
+def test_a_pooled_one_gives_the_same_but_for_its_lowest_resolution(tmp_path, small_tiles, monkeypatch):
+    from recon_detect.models.tiny import AutoencoderTiny
+
+    config = {"num_encoder_blocks": [1, 2, 2], "num_decoder_blocks": [2, 2, 1], "use_midblock_gn": True}
+    config |= {f"{part}_block_out_channels": [8, 8, 8] for part in ("encoder", "decoder")}
+    folder = tmp_path / "pooled"
+    folder.mkdir()
+    module = enliven(AutoencoderTiny(config), 2)
+    save_file(module.state_dict(), folder / "diffusion_pytorch_model.safetensors")
+    (folder / "config.json").write_text(json.dumps(config | {"_class_name": "AutoencoderTiny"}))
+    in_tiles, whole = both(folder, torch.rand(1, 3, 100, 148) * 2 - 1, monkeypatch)
+    for a, b in zip(in_tiles, whole, strict=True):
+        assert a.shape == b.shape and (a - b).abs().max() < 1e-4 < b.std() * 1e-2
 
 
 @pytest.mark.slow

@@ -46,6 +46,7 @@ class Hypothesis:
         prior: Its share.
         grid: Logarithm of the Bayes factor of the grid.
         deviates: Of the tiles that were looked at.
+        corners: Their (left, top) in the frame.
         tiles: Corners of those that were not, the most textured last; None before the first look.
     """
 
@@ -56,6 +57,7 @@ class Hypothesis:
     prior: float
     grid: float = 0.0
     deviates: list[float] = field(default_factory=list)
+    corners: list[tuple[int, int]] = field(default_factory=list)
     tiles: list[tuple[int, int]] | None = None
 
     def log_factor(self, common: float) -> float:
@@ -94,9 +96,24 @@ class Search:
             self._shown[number] = self.frames[number].show(self._x)
         return self._shown[number][0]
 
-    def corner(self, number: int) -> tuple[int, int]:
-        """Place in the picture (left, top) at which a frame begins."""
-        return self._shown[number][1]
+    def tiles(self) -> list[tuple[int, int, int, int, float]]:
+        """Box in the picture (left, top, right, bottom) and deviate of each tile of the likeliest hypothesis with any.
+
+        None of one that is turned.
+        """
+        observed = [each for each in self.hypotheses if each.deviates]
+        if not observed:
+            return []
+        best = max(observed, key=self._weight)
+        frame = self.frames[best.frame]
+        if frame.symmetry != "identity":
+            return []
+        side, (x0, y0) = tile_side(self.shown(best.frame)) / frame.scale, self._shown[best.frame][1]
+        places = [(x0 + left / frame.scale, y0 + top / frame.scale) for left, top in best.corners]
+        return [
+            (round(x), round(y), round(x + side), round(y + side), round(value, 2))
+            for (x, y), value in zip(places, best.deviates, strict=True)
+        ]
 
     @property
     def log_factor(self) -> float:
@@ -127,6 +144,7 @@ class Search:
     def take_tile(self, hypothesis: Hypothesis) -> Tensor:
         """The next tile of a hypothesis, with the margin that it is moved by: (3, side + 3, side + 3)."""
         left, top = self._tiles(hypothesis).pop()
+        hypothesis.corners.append((left, top))
         x = self.shown(hypothesis.frame)
         side = tile_side(x)
         self.passes += 2 * side**2 / PASS

@@ -14,7 +14,8 @@ import numpy as np
 from recon_detect.evidence.texture import ENOUGH, textured_blocks
 from recon_detect.methods.grain.contrasts import REMARKABLE
 from recon_detect.methods.grid.families import read_families
-from recon_detect.methods.method import Method, MethodResult
+from recon_detect.methods.grid.statistic import PERIOD
+from recon_detect.methods.method import HeatMap, Method, MethodResult
 from recon_detect.methods.trace.effort import find_effort
 from recon_detect.methods.trace.factors import deviate
 from recon_detect.methods.trace.nulls import FILE, find_nulls
@@ -23,8 +24,14 @@ from recon_detect.models.needs import Need
 from recon_detect.results import NO_TEXTURE
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from recon_detect.evidence import Evidence
     from recon_detect.methods.trace.nulls import Nulls
+    from recon_detect.results import Score
+
+# Deviates of a tile that a heat map shows brightest.
+BRIGHTEST = 4.0
 
 
 def trace(e: Evidence, nulls: Nulls) -> MethodResult:
@@ -48,10 +55,11 @@ def trace(e: Evidence, nulls: Nulls) -> MethodResult:
 
 def describe(one: Search, score: float) -> dict[str, Any]:
     """Details of what was tried, and of the likeliest hypothesis where the score is `REMARKABLE`."""
-    tried = {
+    tried: dict[str, Any] = {
         "sizes": sorted({f"{frame.width}x{frame.height}" for frame in one.frames}),
         "passes": round(one.passes, 2),
         "bayes_factor": float(f"{np.exp(min(one.log_factor, 700)):.3g}"),
+        "tiles": [list(tile) for tile in one.tiles()],
     }
     if score < REMARKABLE:
         return tried
@@ -79,6 +87,14 @@ def in_words(score: float, details: dict[str, Any]) -> str:
     return f"trace of {details['decoder'].removeprefix('images:')}{size}{turned}{moved}"
 
 
+def draw(score: Score, size: tuple[int, int]) -> NDArray[np.float32]:
+    """The deviates of the tiles of `Search.tiles`, one value for each 8 pixels; 0 elsewhere."""
+    result = np.zeros(tuple(-(-side // PERIOD) for side in size), np.float32)
+    for left, top, right, bottom, value in score.details.get("tiles", ()):
+        result[top // PERIOD : -(-bottom // PERIOD), left // PERIOD : -(-right // PERIOD)] = max(value, 0)
+    return result
+
+
 TRACE = Method(
     name="trace",
     title="the grid and the grain of a known decoder at the sizes that generators write, until it is decided",
@@ -92,4 +108,5 @@ TRACE = Method(
     columns=tuple(family.name for family in read_families()),
     nulls=find_nulls,
     data=FILE,
+    heat_map=HeatMap(draw, BRIGHTEST),
 )

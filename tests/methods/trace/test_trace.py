@@ -210,3 +210,12 @@ def test_a_decoded_picture_is_traced_through_reducing_and_compression(tmp_path):
     assert scores["decoded"].score > max(2.33, scores["photograph"].score)
     details = scores["decoded"].details
     assert details["decoder"] == "sd" and details["native_size"] == [512, 512]
+
+
+def test_a_map_shows_the_tiles_that_were_looked_at(detector, textured):
+    row = detector.score(textured(256, 320), maps=True)[0]
+    tiles = row.details["tiles"]
+    assert row.map.shape == (32, 40) and tiles
+    left, top, right, bottom, value = tiles[0]
+    assert 0 <= left < right <= 324 and 0 <= top < bottom <= 260
+    assert row.map[top // 8, left // 8] == pytest.approx(max(value, 0)) and row.map.min() >= 0
