@@ -84,11 +84,11 @@ def main() -> None:
         }
         for engine, by_label in scores.items()
     ]
-    load = Path("/proc/loadavg").read_text(encoding="ascii").split()[1]
+    busy = Path("/proc/loadavg").read_text(encoding="ascii").split()[1]
     conditions = (
         f"{options.method} with {options.models}, {len(images['real'])} photographs and {len(images['generated'])} "
         f"images by {options.family}, crops of {options.size} px; CPU seconds an image on one thread, least "
-        f"and median; ratio: median and quartiles of the images; {cpu()}, load average {load} of "
+        f"and median; ratio: median and quartiles of the images; {cpu()}, load average {busy} of "
         f"{os.cpu_count()} cores; torch {torch.__version__}"
     )
     write_table(options.output, conditions, table)
