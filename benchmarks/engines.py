@@ -9,6 +9,7 @@ a round are scored by one engine after the other, so that what else the machine 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import time
 from pathlib import Path
@@ -74,6 +75,8 @@ def main() -> None:
             "largest_difference": f"{np.abs(every[engine] - every[TORCH]).max():.1e}",
             "scores_from": f"{every[engine].min():.3f}",
             "scores_to": f"{every[engine].max():.3f}",
+            "seconds_least": round(min(seconds[engine]), 2),
+            "ratio_of_least": round(min(seconds[TORCH]) / min(seconds[engine]), 2),
             "seconds": round(statistics.median(seconds[engine]), 2),
             "ratio": round(float(np.median(ratios[engine])), 2),
             "ratio_quarter": round(float(np.quantile(ratios[engine], 0.25)), 2),
@@ -81,11 +84,12 @@ def main() -> None:
         }
         for engine, by_label in scores.items()
     ]
+    busy = Path("/proc/loadavg").read_text(encoding="ascii").split()[1]
     conditions = (
         f"{options.method} with {options.models}, {len(images['real'])} photographs and {len(images['generated'])} "
-        f"images by {options.family}, crops of {options.size} px; CPU seconds an image on one thread, median; ratio: "
-        f"median and quartiles of the images; {cpu()}, load average {Path('/proc/loadavg').read_text().split()[1]}; "
-        f"torch {torch.__version__}"
+        f"images by {options.family}, crops of {options.size} px; CPU seconds an image on one thread, least "
+        f"and median; ratio: median and quartiles of the images; {cpu()}, load average {busy} of "
+        f"{os.cpu_count()} cores; torch {torch.__version__}"
     )
     write_table(options.output, conditions, table)
     for line in table:

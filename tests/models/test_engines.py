@@ -14,6 +14,7 @@ from recon_detect.models.loading import load_reconstructor
 from recon_detect.models.lpips import LPIPS
 from recon_detect.models.ncnn_graph import Block, Conv, Pool, Stage, Up
 from recon_detect.models.ncnn_tiny import NcnnTiny
+from recon_detect.models.tiny import AutoencoderTiny
 from recon_detect.models.weights import find_weights
 
 pytest.importorskip("ncnn")
@@ -50,10 +51,8 @@ def noise(*shape):
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("latents", [4, 16])
 def test_latents_features_and_images_are_those_of_torch(latents, threads):
-    from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
-
     torch.manual_seed(0)
-    module = AutoencoderTiny(latent_channels=latents, **SMALL).eval()
+    module = AutoencoderTiny(SMALL | {"latent_channels": latents}).eval()
     layers, adapter = NcnnTiny(module, tiny_features(module.config)), ADAPTERS["AutoencoderTiny"]
     torch.set_num_threads(threads)
     try:
