@@ -156,7 +156,7 @@ def same(one: dict, other: dict) -> bool:
     return plain[0] == plain[1] and all(one[key] == pytest.approx(other[key], abs=1e-6) for key in scores)
 
 
-@hypothesis_settings(max_examples=8)
+@hypothesis_settings(max_examples=6)
 @given(order=st.permutations(range(IMAGES)), batch=st.sampled_from([1, 2, 5, None]), cut=st.integers(1, IMAGES))
 def test_rows_depend_neither_on_order_nor_batch_nor_shard(order, batch, cut, sources, expected, method_file):
     detector = load_detector(f"{method_file}:METHOD", device="cpu", batch_size=batch)
@@ -181,7 +181,7 @@ def stopping(sources: list[Source], number: int) -> Iterator[Source]:
     raise Stopped
 
 
-@hypothesis_settings(max_examples=8)
+@hypothesis_settings(max_examples=6)
 @given(stops=st.lists(st.integers(0, IMAGES), max_size=4), torn=st.integers(0, 60), window=st.sampled_from([1, 4, 64]))
 def test_rows_do_not_depend_on_interruptions(stops, torn, window, sources, expected, method_file):
     """Each start ends at some image, with a part of its last line lost."""
