@@ -32,7 +32,7 @@ class Autoencoder(Reconstructor):
         device: Device to compute on.
         dtype: See `Reconstructor`.
         pure: Whether its weights are in that precision.
-        fast: Let the engine that is fastest on this machine compute a tiny one in float32 (`engines`).
+        fast: Let the engine that was chosen for this machine compute a tiny one in float32 (`engines`).
 
     Attributes:
         latent_scale: Factor of latents before a diffusion model sees them.
@@ -65,7 +65,7 @@ class Autoencoder(Reconstructor):
         self.latent_scale = float(module.config.get("scaling_factor") or 1)
 
     def _choose(self) -> None:
-        """Gives the layers to the engine that is fastest on this machine."""
+        """Gives the layers to the engine that is chosen for this machine."""
         encode, module = self._adapter.encode, self._module
         try:
             layers = NcnnTiny(module, tiny_features(module.config))
