@@ -8,6 +8,7 @@ import runpy
 import shlex
 import sys
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,8 @@ def test_python_blocks_compile_and_import_what_exists(page):
     for block in blocks(page, "python"):
         compile(block, str(page), "exec")
         imports = [line for line in block.splitlines() if line.startswith(("from ", "import "))]
+        if find_spec("ray") is None:  # an extra, which the tests do without
+            imports = [line for line in imports if line.split()[1].partition(".")[0] != "ray"]
         exec("\n".join(imports), {})
 
 
