@@ -89,6 +89,7 @@ class Search:
         self._shown: dict[int, tuple[Tensor, tuple[int, int]]] = {}
         for number in range(len(self.frames)):
             self._look(number, effort.side if self.frames[number].native else BLIND_SIDE)
+            self._shown.clear()  # most frames are not looked at again
 
     def shown(self, number: int) -> Tensor:
         """The picture (3, H, W) in a frame."""
