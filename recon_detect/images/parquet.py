@@ -187,7 +187,7 @@ def _columns(schema: pa.Schema, name: str) -> _Columns:
     import pyarrow as pa
 
     by_name = {field.name.lower(): field for field in schema}
-    label = next((name for key in LABEL_COLUMNS if (name := _flat(by_name.get(key)))), None)
+    label = next((label for key in LABEL_COLUMNS if (label := _flat(by_name.get(key)))), None)
     path = next((by_name[key].name for key in PATH_COLUMNS if key in by_name and _is_text(by_name[key].type)), None)
     content: dict[str, _Columns] = {}
     for field in schema:
