@@ -203,7 +203,7 @@ def _check_apart(paths: list[str], destination: Path) -> None:
         UsageError: The destination is in a folder of images.
     """
     for path in paths:
-        if destination.resolve().is_relative_to(Path(path).resolve()) and Path(path).is_dir():
+        if path and destination.resolve().is_relative_to(Path(path).resolve()) and Path(path).is_dir():
             raise UsageError(f"{destination} is inside of {path}, whose images are scored; choose another destination")
 
 

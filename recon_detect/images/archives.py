@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _ZIP = (".zip",)
+# Of the flags of a member of a ZIP archive.
+_ENCRYPTED = 1
 # What libraries raise on damaged archives; RuntimeError of a password, NotImplementedError of a compression.
 _DAMAGED = (
     *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, LookupError),
@@ -142,6 +144,8 @@ def _zip_members(opener: Opener) -> Generator[Listed, None, None]:
 
 
 def _from_zip(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> bytes:
+    if info.flag_bits & _ENCRYPTED:
+        raise RuntimeError("it is encrypted; unpack it with its password")
     with archive.open(info) as file:
         return file.read(limit)
 

@@ -7,7 +7,7 @@ import re
 # The first bytes of files that people take for images, and of images in formats that are not read.
 _KINDS: tuple[tuple[bytes, str], ...] = (
     (rb"%PDF-", "a PDF document: export its pages as PNG"),
-    (rb"PK\x03\x04|PK\x05\x06", "a ZIP archive: name it .zip to score the images in it"),
+    (rb"PK\x03\x04|PK\x05\x06", "a ZIP archive: give it as an input of its own that is named .zip"),
     (rb"\x1f\x8b|BZh|\xfd7zXZ|7z\xbc\xaf|Rar!|\x28\xb5\x2f\xfd", "a compressed archive: unpack it"),
     (rb"version https://git-lfs", "a pointer of Git LFS, not the file: fetch it with 'git lfs pull'"),
     (rb"\s*<(!doctype html|html|head|body)", "an HTML page: the download gave a page instead of the file"),

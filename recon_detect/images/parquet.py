@@ -27,6 +27,8 @@ SUFFIX = ".parquet"
 # Rows of bytes that are decoded at a time, and the rows and bytes behind that threads may still ask for.
 _BATCH = 16
 _RECENT_BATCHES, _RECENT_BYTES = 16, 256_000_000
+# Of several columns of images, the one that counts.
+_IMAGE = "image"
 # Rows of names, which are small.
 _NAMES = 1024
 _BUFFER = 1 << 20
@@ -185,21 +187,43 @@ def _columns(schema: pa.Schema, name: str) -> _Columns:
     import pyarrow as pa
 
     by_name = {field.name.lower(): field for field in schema}
-    label = next((by_name[key].name for key in LABEL_COLUMNS if key in by_name), None)
-
-    def is_bytes(kind: pa.DataType | None) -> bool:
-        return kind in (pa.binary(), pa.large_binary())
-
+    label = next((label for key in LABEL_COLUMNS if (label := _flat(by_name.get(key)))), None)
+    path = next((by_name[key].name for key in PATH_COLUMNS if key in by_name and _is_text(by_name[key].type)), None)
+    content: dict[str, _Columns] = {}
     for field in schema:
         parts = {part.name: part.type for part in field.type} if pa.types.is_struct(field.type) else {}
-        if is_bytes(parts.get("bytes")):
-            return _Columns(f"{field.name}.bytes", f"{field.name}.path" if "path" in parts else None, label)
-    path = next((by_name[key].name for key in PATH_COLUMNS if key in by_name and not is_bytes(by_name[key].type)), None)
-    content = [field.name for field in schema if is_bytes(field.type)]
-    if len(content) == 1 or (not content and path):
-        return _Columns(content[0] if content else None, path, label)
+        if _is_bytes(parts.get("bytes")):
+            inner = f"{field.name}.path" if _is_text(parts.get("path")) else None
+            content[field.name] = _Columns(f"{field.name}.bytes", inner, label)
+    if not content:
+        content = {field.name: _Columns(field.name, path, label) for field in schema if _is_bytes(field.type)}
+    if len(content) == 1 or _IMAGE in content:
+        return content[_IMAGE if _IMAGE in content else next(iter(content))]
+    if not content and path:
+        return _Columns(None, path, label)
     got = ", ".join(f"{field.name} ({field.type})" for field in schema)
     raise UsageError(
         f"{name}: expected one column of images as {{bytes, path}} or bytes, or of paths "
-        f"({' or '.join(PATH_COLUMNS)}); got {got or 'no columns'}"
+        f"({' or '.join(PATH_COLUMNS)}), or several of which one is named '{_IMAGE}'; got {got or 'no columns'}"
     )
+
+
+def _is_bytes(kind: pa.DataType | None) -> bool:
+    import pyarrow as pa
+
+    return kind in (pa.binary(), pa.large_binary())
+
+
+def _is_text(kind: pa.DataType | None) -> bool:
+    """True for text, also as pandas stores categories, and for a column in which all is null."""
+    import pyarrow as pa
+
+    values = kind.value_type if isinstance(kind, pa.DictionaryType) else kind
+    return values in (pa.string(), pa.large_string(), pa.null())
+
+
+def _flat(field: pa.Field | None) -> str | None:
+    """Name of a column of single values; None of lists, such as those of several labels."""
+    import pyarrow as pa
+
+    return None if field is None or pa.types.is_nested(field.type) else field.name

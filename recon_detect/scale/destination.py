@@ -74,13 +74,14 @@ class Destination:
             "shards": len(shards),
         }
         if (before := self._read(_RUN)) is None:
+            self._check_foreign()
             about = {"paths": [written(text) for text in inputs], "detector": detector.run_info.to_dict()}
             self._write(_RUN, now | about)
             return
         differences = (
             ("another configuration", "run", detector.run_info.fingerprint),
             ("other limits", "inputs", now["inputs"]),
-            ("other images, or of files that have changed", "source", digest),
+            ("other images or --images-per-shard, or of files that have changed", "source", digest),
         )
         for what, key, value in differences:
             if before.get(key) != value:
@@ -95,9 +96,19 @@ class Destination:
             UsageError: No run has this destination.
         """
         run = self._read(_RUN)
-        if run is None:
+        if run is None or not isinstance(run.get("shards"), int):
             raise UsageError(f"{self.folder}: expected the destination of a run, with a {_RUN}")
         return self._status(run["shards"], self._complete())
+
+    def _check_foreign(self) -> None:
+        """Checks that no Parquet files of something else are there, before the first shard is written.
+
+        Raises:
+            UsageError: One is.
+        """
+        for path in sorted(self.folder.glob("*.parquet")):
+            if not path.with_name(f"{path.name}.run.json").exists():
+                raise UsageError(f"{path} is not of a run; choose another destination, where its results are alone")
 
     def _status(self, shards: int, complete: dict[str, dict[str, Any]]) -> Status:
         counts = {name: sum(description[name] for description in complete.values()) for name in _COUNTS}
@@ -144,12 +155,13 @@ class Destination:
 
     def _described(self, output: str) -> dict[str, Any] | None:
         """The description of a shard; None where it is not complete."""
-        return self._read(output + ".run.json") if (self.folder / output).exists() else None
+        description = self._read(output + ".run.json") if (self.folder / output).exists() else None
+        return description if description and set(_COUNTS) <= set(description) else None
 
     def _read(self, name: str) -> dict[str, Any] | None:
         try:
             content = json.loads((self.folder / name).read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError) as error:
             raise UsageError(f"{self.folder / name}: expected JSON of a run ({error}); remove it") from error

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import glob
+import logging
 import os
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from recon_detect.errors import UnreadableImage, UsageError
 from recon_detect.images import Source, find_sources
-from recon_detect.images.folders import is_of_system
+from recon_detect.images.folders import image_files, is_of_system
+from recon_detect.images.reading import shown
 from recon_detect.images.remote import RemoteFile, is_remote, remote_files
 from recon_detect.images.sources import is_stored
 from recon_detect.output import Journal
@@ -23,6 +25,8 @@ from recon_detect.output.partial import digest_of, stamp
 
 if TYPE_CHECKING:
     from recon_detect.detector import Detector
+
+log = logging.getLogger("recon_detect")
 
 # Images of a shard that is made of single files.
 IMAGES_PER_SHARD = 1000
@@ -105,7 +109,7 @@ def plan(inputs: Iterable[str | Path], images_per_shard: int = IMAGES_PER_SHARD)
         images_per_shard: Single images of a shard.
 
     Raises:
-        UsageError: An input has no images.
+        UsageError: An input is not there, or has no images.
     """
     singles: list[str | Path] = []
     numbers = count()
@@ -116,11 +120,30 @@ def plan(inputs: Iterable[str | Path], images_per_shard: int = IMAGES_PER_SHARD)
             if name not in titles:
                 yield Shard(next(numbers), name, digest_of_images(name))
         titles.update(archives)
-        if not archives:
+        if archives:
+            _warn_of_images(os.fspath(item))
+        else:
+            _check_exists(os.fspath(item))
             singles.append(item)
     single = _each_once(find_sources(singles))
     while images := tuple(islice(single, images_per_shard)):
         yield Shard(next(numbers), images, digest_of_images(images))
+
+
+def _check_exists(text: str) -> None:
+    """Checks a path: a long run does not begin with a slip of the pen, which would be a row with an error.
+
+    Raises:
+        UsageError: It is neither there, nor a pattern or a URL, on which `find_sources` reports.
+    """
+    if text and "\0" not in text and "://" not in text and not glob.has_magic(text) and not os.path.lexists(text):
+        raise UsageError(f"{shown(text)}: no such file or folder")
+
+
+def _warn_of_images(text: str) -> None:
+    """Says that images beside archives are not scored."""
+    if os.path.isdir(text) and (images := sum(1 for _ in image_files(Path(text), Counter()))):  # noqa: PTH112
+        log.warning("%s: %d images beside its archives are left out; give them by a pattern, as *.png", text, images)
 
 
 def _each_once(sources: Iterable[Source]) -> Iterator[Source]:

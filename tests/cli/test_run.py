@@ -113,7 +113,7 @@ def test_other_settings_or_images_are_refused(run, photos, tmp_path):
     run()
     assert "a run of other limits" in run("--max-pixels", 1000, code=2).err
     assert "a run of another configuration" in run("--exif-orientation", code=2).err
-    assert "a run of other images" in run("--images-per-shard", 3, code=2).err
+    assert "a run of other images or --images-per-shard" in run("--images-per-shard", 3, code=2).err
     os.utime(photos / "0.png", (1, 1))
     assert "files that have changed" in run(code=2).err
 
@@ -134,6 +134,30 @@ def test_a_destination_that_cannot_be_written_is_refused(run, tmp_path):
 
 def test_status_of_something_else(cli, tmp_path):
     assert "expected the destination of a run" in cli("status", tmp_path, code=2).err
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", '{"shards": "x"}'])
+def test_status_of_a_file_of_another_program(content, cli, tmp_path):
+    (tmp_path / "run.json").write_text(content)
+    assert "expected the destination of a run" in cli("status", tmp_path, code=2).err
+    assert "expected the destination of a run" in cli("status", tmp_path / "run.json", code=2).err
+
+
+def test_a_shard_whose_description_is_of_something_else_is_not_complete(run, cli, tmp_path):
+    run()
+    (tmp_path / "out" / "000001.parquet.run.json").write_text('{"run": "x"}')
+    assert json.loads(cli("status", tmp_path / "out").out)["complete"] == 2
+
+
+def test_a_destination_with_parquet_files_of_something_else_is_refused(run, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "train.parquet").write_bytes(b"data")
+    assert "train.parquet is not of a run; choose another destination" in run(code=2).err
+    assert names(tmp_path / "out") == {"train.parquet"}
+
+
+def test_an_empty_path_is_refused(run):
+    assert "expected a path; got an empty one" in run(source="", code=2).err
 
 
 def test_each_rank_takes_its_share(run, cli, tmp_path, monkeypatch):

@@ -137,6 +137,15 @@ def test_a_zip_that_declares_less_than_it_holds_is_a_row_with_an_error(files, tm
     assert isinstance(error, UnreadableImage)
 
 
+def test_an_encrypted_member_says_so(files, tmp_path):
+    archive = pack(tmp_path / "a.zip", dict(list(files.items())[:1]))
+    data = bytearray(archive.read_bytes())
+    data[data.find(b"PK\x01\x02") + 8] |= 1
+    archive.write_bytes(data)
+    (error,) = problems(archive).values()
+    assert str(error) == "cannot be read from its archive: it is encrypted; unpack it with its password"
+
+
 def test_a_tar_header_of_gigabytes_is_refused(tmp_path):
     info = tarfile.TarInfo("x")
     info.type, info.size = tarfile.XHDTYPE, 1 << 32
@@ -225,6 +234,31 @@ def test_parquet_without_images_says_what_it_has(tmp_path):
     pq.write_table(pa.table({"text": ["x"], "number": [1]}), tmp_path / "a.parquet")
     with pytest.raises(UsageError, match=r"expected one column of images.*got text \(string\), number \(int64\)"):
         list(find_sources([tmp_path / "a.parquet"]))
+
+
+@pytest.mark.parametrize("values", [[1, 2], [[1], [2]], [{"path": 1}], pa.array([b"x"]).dictionary_encode()])
+def test_a_column_of_paths_has_text(values, tmp_path):
+    pq.write_table(pa.table({"image": values}), tmp_path / "a.parquet")
+    with pytest.raises(UsageError, match=r"expected one column of images.*got image"):
+        list(find_sources([tmp_path / "a.parquet"]))
+
+
+def test_several_labels_of_an_image_are_none(files, tmp_path):
+    rows = [{"bytes": data, "path": 5} for data in list(files.values())[:2]]
+    pq.write_table(pa.table({"image": rows, "label": [[0, 1], [1]]}), tmp_path / "a.parquet")
+    assert not problems(tmp_path / "a.parquet")
+    assert [source.label for source in find_sources([tmp_path / "a.parquet"])] == [None, None]
+
+
+@pytest.mark.parametrize("structs", [True, False])
+def test_of_several_columns_the_one_named_image_is_taken(structs, files, tmp_path):
+    image, mask = ([{"bytes": data, "path": "x.png"} if structs else data] for data in list(files.values())[:2])
+    pq.write_table(pa.table({"mask": mask, "image": image}), tmp_path / "a.parquet")
+    (source,) = find_sources([tmp_path / "a.parquet"])
+    assert source.image.read() == next(iter(files.values()))
+    pq.write_table(pa.table({"mask": mask, "edited": image}), tmp_path / "b.parquet")
+    with pytest.raises(UsageError, match="several of which one is named 'image'; got mask .*edited"):
+        list(find_sources([tmp_path / "b.parquet"]))
 
 
 def test_a_damaged_row_group_costs_its_rows_alone(files, tmp_path):

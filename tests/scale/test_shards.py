@@ -132,6 +132,15 @@ def test_a_plan_has_each_archive_and_each_image_once(files, tmp_path):
     assert [shard.digest for shard in plan([data])] == [shard.digest for shard in shards[:3]]
 
 
+def test_a_plan_says_what_it_leaves_out_and_what_is_not_there(tmp_path, caplog):
+    for name in ("a.tar", "1.png", "2.png"):
+        (tmp_path / name).write_bytes(b"")
+    assert [shard.title for shard in plan([tmp_path])] == [f"{tmp_path}/a.tar"]
+    assert "2 images beside its archives are left out" in caplog.text
+    with pytest.raises(UsageError, match=r"b\.tar: no such file or folder"):
+        list(plan([tmp_path / "a.tar", tmp_path / "b.tar"]))
+
+
 def test_a_plan_notices_files_that_have_changed(tmp_path):
     (tmp_path / "a.tar").write_bytes(b"1")
     (tmp_path / "b.png").write_bytes(b"1")
