@@ -89,11 +89,12 @@ class ByContrast:
     def attribute(self, row: Row) -> Attribution:
         """Names the decoder of an image that is generated."""
         scores = row.scores[self.method].per_model
-        log_p = {
-            model: float(np.log(stdtr(n - 1, -predictive_t(scores[model], mean, deviation, n))))
-            for model, (mean, deviation, n) in self.photographs.items()
-            if np.isfinite(scores.get(model, np.nan))
-        }
+        with np.errstate(divide="ignore"):  # far beyond all photographs it is minus infinity
+            log_p = {
+                model: float(np.log(stdtr(n - 1, -predictive_t(scores[model], mean, deviation, n))))
+                for model, (mean, deviation, n) in self.photographs.items()
+                if np.isfinite(scores.get(model, np.nan))
+            }
         likeness = {model: float(np.exp(value)) for model, value in log_p.items()}
         best = min(log_p, key=log_p.__getitem__) if log_p else None
         if best is None or likeness[best] > 1 - (1 - self.level) ** (1 / len(self.photographs)):
