@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 from pathlib import Path
@@ -142,6 +143,15 @@ def method_file(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("method") / "roughness.py"
     path.write_text(ROUGHNESS)
     return path
+
+
+@pytest.fixture(autouse=True)
+def _level_of_the_log():
+    """Restores what a command with --quiet leaves behind, so that tests do not depend on their order."""
+    logger = logging.getLogger("recon_detect")
+    level = logger.level
+    yield
+    logger.setLevel(level)
 
 
 @pytest.fixture
