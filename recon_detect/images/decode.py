@@ -251,10 +251,14 @@ def _grey(image: Image.Image) -> Grey | None:
     return grey_of(image) if is_deep(image) or is_signed(image) else None
 
 
+# Pillow names the object that it read; where that lies differs from run to run.
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+
+
 def _unreadable(data: bytes, error: Exception, messages: list[str]) -> UnreadableImage:
     kind, what = format_of(data), kind_of(data)
     cause = _cause(data, kind, error)
-    reason = printable("; ".join([f"{type(cause).__name__}: {cause}", *messages]))
+    reason = _ADDRESS.sub("", printable("; ".join([f"{type(cause).__name__}: {cause}", *messages])))
     if what and (kind is None or (kind == _HEIF and not heif_is_read())):
         return UnreadableImage(f"not an image that is read, but {what}")
     if kind is None and not data.endswith(_TGA_FOOTER):  # nearly anything passes for a TGA without a footer
