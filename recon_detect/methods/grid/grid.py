@@ -130,13 +130,17 @@ def compare(
     x: Tensor, families: Sequence[Family], scale: float, whitening: Whitening
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], list[tuple[int, int]], float]:
     """Deviates and best cosines (K,) of a picture (3, H, W) that was brought to a scale, K phases, and its energy."""
-    whitened = whitening(tables(x))[None]
-    templates = torch.stack([family.template for family in families]).to(x)
-    cosines = similarities(whitened, templates)[0].flatten(1)
+    cosines, of_picture = cosines_at_phases(x, torch.stack([family.template for family in families]), whitening)
     values, phases = (part.tolist() for part in cosines.max(1))
-    of_picture = float(energy(whitened, x.new_tensor([x[0].numel()])))
     z = [family.nulls[scale].deviates([value], [of_picture])[0] for family, value in zip(families, values, strict=True)]
     return np.array(z), np.array(values), [divmod(phase, PERIOD) for phase in phases], of_picture
+
+
+def cosines_at_phases(x: Tensor, templates: Tensor, whitening: Whitening) -> tuple[Tensor, float]:
+    """Cosines (K, 64) of a picture (3, H, W) with templates (K, F, 8, 8), row by row of the phases, and its energy."""
+    whitened = whitening(tables(x))[None]
+    cosines = similarities(whitened, templates.to(x))[0].flatten(1)
+    return cosines, float(energy(whitened, x.new_tensor([x[0].numel()])))
 
 
 def cut(x: Tensor, box: Box) -> Tensor:

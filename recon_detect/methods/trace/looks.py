@@ -16,9 +16,9 @@ import torch.nn.functional as F
 
 from recon_detect.evidence.texture import BLOCK, FLAT, texture
 from recon_detect.methods.grain.crops import most_textured
+from recon_detect.methods.grid.grid import cosines_at_phases
 from recon_detect.methods.grid.null import LEAST_ENERGY
-from recon_detect.methods.grid.statistic import PERIOD, least_side, tables
-from recon_detect.methods.grid.whitening import energy, similarities
+from recon_detect.methods.grid.statistic import PERIOD, least_side
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,18 +46,22 @@ class GridLook:
         origin: (K,), deviates of the similarity where the grid begins at the origin, among all 64 phases.
         anywhere: (K,), deviates of the highest of the 64.
         places: K, (left, top) of the phase with the highest.
-        box: Part of the frame that was looked at.
+        compressed: (K,), as `origin`, by templates of compressed pictures; None where there were none.
     """
 
     origin: NDArray[np.float64]
     anywhere: NDArray[np.float64]
     places: list[tuple[int, int]]
-    box: tuple[int, int, int, int]
     compressed: NDArray[np.float64] | None = None
 
 
 def look_for_grid(
-    x: Tensor, families: Sequence[Family], whitening: Whitening, scale: float, side: int, stored: Tensor | None = None
+    x: Tensor,
+    families: Sequence[Family],
+    whitening: Whitening,
+    scale: float,
+    side: int,
+    compressed: Tensor | None = None,
 ) -> GridLook | None:
     """Looks for the grid in the most textured part, of at most `side` squared, of a picture (3, H, W) in a frame.
 
@@ -67,21 +71,21 @@ def look_for_grid(
     part = x[:, top:bottom, left:right]
     if min(part.shape[-2:]) < least_side():
         return None
-    whitened = whitening(tables(part))[None]
-    of_picture = float(energy(whitened, x.new_tensor([part[0].numel()])))
+    templates = torch.stack([family.template for family in families])
+    every = templates if compressed is None else torch.cat([templates, compressed])
+    cosines, of_picture = cosines_at_phases(part, every, whitening)
     if of_picture < LEAST_ENERGY:
         return None
-    cosines = similarities(whitened, torch.stack([family.template for family in families]).to(x))[0].flatten(1)
-    highest, phases = (values.tolist() for values in cosines.max(1))
+    highest, phases = (values.tolist() for values in cosines[: len(families)].max(1))
     origin = _among_phases(cosines)
-    compressed = _among_phases(similarities(whitened, stored.to(x))[0].flatten(1)) if stored is not None else None
     nearest = [min(family.scales, key=lambda other: abs(np.log(other / scale))) for family in families]
     anywhere = [
         family.nulls[near].deviates([cosine], [of_picture])[0]
         for family, near, cosine in zip(families, nearest, highest, strict=True)
     ]
     places = [(phase % PERIOD, phase // PERIOD) for phase in phases]
-    return GridLook(origin, np.array(anywhere), places, (left, top, right, bottom), compressed)
+    of_compressed = origin[len(families) :] if compressed is not None else None
+    return GridLook(origin[: len(families)], np.array(anywhere), places, of_compressed)
 
 
 def _among_phases(cosines: Tensor) -> NDArray[np.float64]:

@@ -22,6 +22,7 @@ from recon_detect.models.registry import family_of
 if TYPE_CHECKING:
     from recon_detect.methods.grid.families import Family
     from recon_detect.methods.grid.whitening import Whitening
+    from recon_detect.methods.trace.effort import Effort
 
 FILE = Path(__file__).parent / "nulls.json"
 # Templates of pictures that were reduced and compressed, by family.
@@ -39,6 +40,7 @@ class Nulls:
         contrast: By family, mean and deviation of the t of a tile.
         common: Variance that the tiles of one photograph share, in that of a tile.
         effort: Of the search.
+        setting: Its name, which decides the score too.
         compressed: (K, F, 8, 8), templates of the families' pictures that were reduced, then compressed.
     """
 
@@ -47,18 +49,14 @@ class Nulls:
     whitening: Whitening
     contrast: Mapping[str, tuple[float, float]]
     common: float
-    effort: str | float
+    effort: Effort
+    setting: str
     compressed: Tensor
 
     @property
     def distances(self) -> tuple[tuple[str, ...], ...]:
         """The distance of each model."""
         return ((FEATURES,),) * len(self.of_models)
-
-    @property
-    def setting(self) -> str:
-        """The effort, which decides the score too."""
-        return str(self.effort)
 
     def deviate(self, family: str, t: float) -> float:
         """The t of a tile as a deviate of photographs."""
@@ -85,12 +83,13 @@ def find_nulls(models: tuple[str, ...], effort: str | float) -> Nulls:
         UnknownName: No such effort.
         UsageError: None is known for one of the models, or seconds that are not positive.
     """
-    find_effort(effort)
-    content = _read()
+    content, bounds = _read(), find_effort(effort)
     of_models = tuple(map(family_of, models))
     if missing := [model for model, family in zip(models, of_models, strict=True) if family not in content["contrast"]]:
         raise UsageError(
             f"no null distribution for {', '.join(missing)}; known families: {', '.join(content['contrast'])}"
         )
     contrast = {name: (row["mean"], row["deviation"]) for name, row in content["contrast"].items()}
-    return Nulls(of_models, read_families(), read_whitening(), contrast, content["common"], effort, _compressed())
+    return Nulls(
+        of_models, read_families(), read_whitening(), contrast, content["common"], bounds, str(effort), _compressed()
+    )

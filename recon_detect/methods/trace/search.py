@@ -163,7 +163,7 @@ class Search:
                 continue
             origin, anywhere = (log_factor((look.origin[k], look.anywhere[k]), GRID_EFFECTS)) if look else (0.0, 0.0)
             if look and look.compressed is not None:
-                origin = np.logaddexp(origin, log_factor(look.compressed[k], GRID_EFFECTS)) - np.log(2)
+                origin = mean_factor([float(origin), float(log_factor(look.compressed[k], GRID_EFFECTS))], [1, 1])
             place = look.places[k] if look else (0, 0)
             self.hypotheses.append(
                 Hypothesis(family.name, model, number, (0, 0), prior * (1 - elsewhere), float(origin))

@@ -16,7 +16,6 @@ from recon_detect.methods.grain.contrasts import REMARKABLE
 from recon_detect.methods.grid.families import read_families
 from recon_detect.methods.grid.statistic import PERIOD
 from recon_detect.methods.method import HeatMap, Method, MethodResult
-from recon_detect.methods.trace.effort import find_effort
 from recon_detect.methods.trace.factors import deviate
 from recon_detect.methods.trace.nulls import FILE, find_nulls
 from recon_detect.methods.trace.search import Search, search
@@ -41,7 +40,7 @@ def trace(e: Evidence, nulls: Nulls) -> MethodResult:
     with too little texture gets 0.
     """
     enough = (textured_blocks(e.image()) >= ENOUGH).tolist()
-    searches = search(e, nulls, find_effort(nulls.effort), [image for image, textured in enumerate(enough) if textured])
+    searches = search(e, nulls, nulls.effort, [image for image, textured in enumerate(enough) if textured])
     per_family = np.zeros((len(e), len(nulls.families)))
     score = np.zeros(len(e))
     details: list[dict[str, Any]] = [{} for _ in range(len(e))]
@@ -70,7 +69,7 @@ def describe(one: Search, score: float) -> dict[str, Any]:
         "decoder": best.family,
         "native_size": [frame.width, frame.height],
         "scale": round(frame.scale, 4),
-        "offset": [-left % 8, -top % 8],
+        "offset": [-left % PERIOD, -top % PERIOD],
         "symmetry": frame.symmetry,
     }
 
