@@ -166,6 +166,21 @@ def picture():
 
 
 @pytest.fixture
+def folder_of(tmp_path, picture):
+    """Makes the folder ``photos`` with so many pictures of 16 px."""
+
+    def make(count: int) -> Path:
+        folder = tmp_path / "photos"
+        folder.mkdir()
+        for number in range(count):
+            name = f"{number:0{len(str(count - 1))}}.png"
+            Image.fromarray(picture(16, 16, seed=number)).save(folder / name)
+        return folder
+
+    return make
+
+
+@pytest.fixture
 def image_folder(tmp_path, picture) -> Path:
     """Eight PNG files of two sizes, one of them broken."""
     folder = tmp_path / "images"

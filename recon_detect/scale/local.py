@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from recon_detect.engine.ranks import Rank, device_of
 from recon_detect.errors import OutputLocked, ReconDetectError, WorkerDied
 from recon_detect.scale.shards import Shard, ShardResult, score_shard
 
@@ -207,8 +208,7 @@ class _Pool:
 def _recipe(detector: Detector, number: int) -> bytes:
     """A detector as bytes, for the worker of this number: on a machine with several GPUs each takes its own."""
     theirs = copy.copy(detector)
-    if detector.device.type == "cuda" and detector.settings.device in (None, "cuda"):
-        theirs.settings = replace(detector.settings, device=f"cuda:{number % torch.cuda.device_count()}")
+    theirs.settings = replace(detector.settings, device=device_of(Rank(local=number), detector.settings.device))
     return pickle.dumps(theirs)
 
 

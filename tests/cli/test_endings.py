@@ -42,12 +42,8 @@ def score(cli, options):
 
 
 @pytest.fixture
-def photos(tmp_path, picture):
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for number in range(3):
-        Image.fromarray(picture(16, 16, seed=number)).save(folder / f"{number}.png")
-    return folder
+def photos(folder_of):
+    return folder_of(3)
 
 
 def test_an_internal_error_names_the_image_and_has_a_code_of_its_own(score, cli, photos, monkeypatch, options):

@@ -1,6 +1,7 @@
 import pytest
+import torch
 
-from recon_detect.engine.ranks import Rank, current_rank
+from recon_detect.engine.ranks import Rank, current_rank, device_of
 from recon_detect.errors import UsageError
 
 TORCHRUN = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1"}
@@ -35,3 +36,14 @@ def test_what_is_no_rank_is_refused(environment, values):
     environment(**TORCHRUN | values)
     with pytest.raises(UsageError, match="expected a rank from 0"):
         current_rank()
+
+
+@pytest.mark.parametrize(
+    ("named", "device"), [(None, "cuda:1"), ("cuda", "cuda:1"), ("cuda:0", "cuda:0"), ("cpu", "cpu")]
+)
+def test_processes_of_a_machine_take_its_gpus_in_turn(named, device, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert device_of(Rank(5, 8, 3), named) == device
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert device_of(Rank(5, 8, 3), named) == named

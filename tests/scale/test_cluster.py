@@ -4,7 +4,6 @@ import sys
 
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
 
 from recon_detect import load_detector
 from recon_detect.errors import UsageError
@@ -13,12 +12,8 @@ from recon_detect.scale.cluster import _cause, score_shards_on_ray
 
 
 @pytest.fixture
-def shards(tmp_path, picture):
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for number in range(6):
-        Image.fromarray(picture(16, 16, seed=number)).save(folder / f"{number}.png")
-    return list(plan([folder], 2))
+def shards(folder_of):
+    return list(plan([folder_of(6)], 2))
 
 
 def test_without_ray_the_message_names_the_extra(shards, method_file, tmp_path, monkeypatch):

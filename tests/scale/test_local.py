@@ -23,12 +23,8 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def photos(tmp_path, picture):
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for number in range(40):
-        Image.fromarray(picture(16, 16, seed=number)).save(folder / f"{number:02}.png")
-    return folder
+def photos(folder_of):
+    return folder_of(40)
 
 
 def test_locked_shards_are_tried_again_when_nothing_else_waits(photos, monkeypatch):
