@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -143,6 +144,11 @@ def message(destination: Path) -> str:
     return next((line for line in reversed(lines) if line.startswith("recon-detect:")), "")
 
 
+def without_folders(text: str) -> str:
+    """A message whose paths are those of any machine."""
+    return re.sub(r"(?<!\S)/\S*/", "", text)
+
+
 def full_disk(source: Path, scratch: Path, expected: Rows, megabytes: float) -> dict[str, Any]:
     """Fills the disk of a run, and goes on with more room."""
     with mounted(scratch / "full", f"size={int(megabytes * 1e6)}") as folder:
@@ -156,7 +162,7 @@ def full_disk(source: Path, scratch: Path, expected: Rows, megabytes: float) -> 
         assert finish(start(source, destination)) == 0
         difference = compare(expected, destination)
     return {"fault": "full disk", "images": len(expected), "runs": 2, "rows": f"{rows} at least when it was full",
-            "difference": difference, "message": refusal}  # fmt: skip
+            "difference": difference, "message": without_folders(refusal)}  # fmt: skip
 
 
 def read_only(source: Path, scratch: Path) -> dict[str, Any]:
@@ -168,7 +174,11 @@ def read_only(source: Path, scratch: Path) -> dict[str, Any]:
             text=True,
         )
     assert process.returncode == 2, process.stderr
-    return {"fault": "read-only destination", "runs": 1, "message": process.stderr.strip().splitlines()[-1]}
+    return {
+        "fault": "read-only destination",
+        "runs": 1,
+        "message": without_folders(process.stderr.strip().splitlines()[-1]),
+    }
 
 
 def worker_killed(source: Path, scratch: Path, expected: Rows) -> dict[str, Any]:
@@ -185,7 +195,7 @@ def worker_killed(source: Path, scratch: Path, expected: Rows) -> dict[str, Any]
     warning = next(line for line in text.splitlines() if "was ended by signal 9" in line)
     assert [event["event"] for event in events(destination)][-1] == "end"
     return {"fault": "worker killed", "images": len(expected), "runs": 1, "difference": compare(expected, destination),
-            "message": warning}  # fmt: skip
+            "message": without_folders(warning)}  # fmt: skip
 
 
 def sources(scratch: Path, count: int) -> dict[str, Any]:
