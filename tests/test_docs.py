@@ -143,7 +143,7 @@ def test_commands_of_readme_run(small_files, monkeypatch):
     monkeypatch.setattr(separation, "_TREES", 15)
     commands = re.findall(r"^(?:\$ )?(recon-detect .*)$", read(README), re.M)
     commands += re.findall(r"`(recon-detect [^`\n]+)`", read(README))
-    assert {shlex.split(command)[1] for command in commands} == {"demo", "score", "calibrate", "audit"}
+    assert {shlex.split(command)[1] for command in commands} == {"demo", "score", "calibrate", "audit", "run"}
     for command in commands:
         if shlex.split(command)[1] != "demo":
             monkeypatch.setattr(sys, "argv", shlex.split(command))
@@ -151,6 +151,7 @@ def test_commands_of_readme_run(small_files, monkeypatch):
                 main()
             assert not ended.value.code, command
     assert (small_files / "scores.csv").is_file() and (small_files / "cal.json").is_file()
+    assert list((small_files / "results").glob("*.parquet"))
 
 
 @pytest.mark.slow
