@@ -77,8 +77,10 @@ def look_for_grid(
 
     None: it is too small or too smooth.
     """
-    ((left, top, right, bottom),) = most_textured(x[None], side)
-    part = x[:, top:bottom, left:right]
+    part = x
+    if max(x.shape[-2:]) > side:
+        ((left, top, right, bottom),) = most_textured(x[None], side)
+        part = x[:, top:bottom, left:right]
     if min(part.shape[-2:]) < least_side():
         return None
     templates = torch.stack([family.template for family in families])
