@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from recon_detect.methods.grid.families import Family
     from recon_detect.methods.grid.whitening import Whitening
 
-# Effects in deviates that the grid may have where a hypothesis holds.
-GRID_EFFECTS = (1.0, 2.0, 4.0, 8.0)
+# Effects in deviates that the grid may have where a hypothesis holds; none after strong compression.
+GRID_EFFECTS = (0.0, 1.0, 2.0, 4.0, 8.0)
 # Side of the squares whose contrast is one look.
 TILE = 160
 # Off the grids of 8, 4 and 2 pixels on which decoders write (docs/methods/grain.md, figure).

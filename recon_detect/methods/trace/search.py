@@ -181,7 +181,12 @@ class Search:
         total = np.logaddexp.reduce([self._weight(each) for each in self.hypotheses])
         if total > np.log(DECIDED):
             return None
-        open_ones = sorted((each for each in self.hypotheses if each.model is not None), key=self._weight, reverse=True)
+        # A hypothesis whose tiles show nothing gives way: each tile has to be worth more than the first of another.
+        open_ones = sorted(
+            (each for each in self.hypotheses if each.model is not None),
+            key=lambda each: self._weight(each) - np.log1p(len(each.deviates)),
+            reverse=True,
+        )
         if not open_ones or mean_factor(*self._weighed(open_ones)) < np.log(HOPELESS):
             return None
         return next((each for each in open_ones if self._tiles(each)), None)
