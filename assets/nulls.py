@@ -34,8 +34,9 @@ from scipy.optimize import minimize
 
 from recon_detect.atomic import replacing
 from recon_detect.evidence.distances import FEATURES
+from recon_detect.methods.deviates import corrected, pooled
 from recon_detect.methods.grain import glance, nulls
-from recon_detect.methods.grain.contrasts import FLOOR, POSES, PRIOR, contrasts, corrected, pooled
+from recon_detect.methods.grain.contrasts import FLOOR, POSES, PRIOR, contrasts
 from recon_detect.methods.grain.crops import SCALES
 from recon_detect.methods.grain.nulls import Contrasts, Null
 from recon_detect.models.registry import AUTOENCODERS, MODEL_SETS

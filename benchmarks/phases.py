@@ -22,8 +22,8 @@ from benchmarks.common.data import RESULTS, large_enough, read_manifest, write_t
 from benchmarks.common.families import FAMILIES
 from recon_detect import Detector, load_detector, open_picture
 from recon_detect.atomic import replacing
+from recon_detect.evidence.texture import DECODER_GRID
 from recon_detect.methods.grain.contrasts import log_errors
-from recon_detect.methods.grain.crops import DECODER_GRID
 from recon_detect.methods.grain.nulls import Nulls
 from recon_detect.models.registry import MODEL_SETS, family_of
 from recon_detect.output.heatmap import colour

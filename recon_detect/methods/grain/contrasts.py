@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
-from scipy.special import log_ndtr, ndtri_exp
 
 from recon_detect.evidence.texture import block_means
+from recon_detect.methods.deviates import REMARKABLE
 from recon_detect.methods.grain.nulls import Contrasts, Nulls
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -26,8 +26,6 @@ POSES = ("identity", "hflip", "shift3,3", "shift5,5", "shift3,5")
 PRIOR = {"identity": 0.8, "hflip": 0.2}
 # Added to an error before its logarithm: below it, in smooth images, a contrast is noise.
 FLOOR = 0.003
-# One photograph in a hundred is beyond it: what is beyond is worth a remark.
-REMARKABLE = 2.33
 
 
 def without_doubtful_decoder(score: float, details: dict[str, Any]) -> dict[str, Any]:
@@ -67,20 +65,3 @@ def participating_blocks(e: Evidence) -> Tensor:
 def standardised(e: Evidence, nulls: Nulls, scale: float, poses: Sequence[str] = POSES) -> NDArray[np.float64]:
     """The contrasts as normal deviates of photographs that were brought to the same scale: (B, K, P)."""
     return nulls.standardise(contrasts(log_errors(e, nulls, poses), poses), participating_blocks(e), scale)
-
-
-def corrected(z: NDArray[np.float64], share: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    """Corrects z for 1 / `share` tests like it (Sidak, 1967): Phi(result) = Phi(z) ** (1 / share).
-
-    Written in whichever tail is small, so that nothing is rounded to infinity.
-    """
-    log_p = log_ndtr(-z)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        small = np.where(log_p < -30, log_p - np.log(share), np.log(-np.expm1(np.log1p(-np.exp(log_p)) / share)))
-    result: NDArray[np.float64] = np.where(z > 0, -ndtri_exp(small), ndtri_exp(log_ndtr(z) / share))
-    return result
-
-
-def pooled(per_model: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The best of (B, K) models, corrected for their number: (B,)."""
-    return corrected(per_model.max(axis=1), 1 / per_model.shape[1])

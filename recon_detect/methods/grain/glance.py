@@ -8,14 +8,8 @@ import numpy as np
 import torch
 
 from recon_detect.evidence.texture import ENOUGH, textured_blocks
-from recon_detect.methods.grain.contrasts import (
-    PRIOR,
-    REMARKABLE,
-    corrected,
-    pooled,
-    standardised,
-    without_doubtful_decoder,
-)
+from recon_detect.methods.deviates import REMARKABLE, corrected, pooled
+from recon_detect.methods.grain.contrasts import PRIOR, standardised, without_doubtful_decoder
 from recon_detect.methods.grain.crops import crop
 from recon_detect.methods.grain.nulls import file_of, find_nulls
 from recon_detect.methods.method import Method, MethodResult

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 
 from recon_detect.evidence.texture import ENOUGH, textured_blocks
-from recon_detect.methods.grain.contrasts import REMARKABLE, pooled, without_doubtful_decoder
+from recon_detect.methods.deviates import REMARKABLE, pooled
+from recon_detect.methods.grain.contrasts import without_doubtful_decoder
 from recon_detect.methods.grain.nulls import file_of, find_nulls
 from recon_detect.methods.grain.search import BestTrials, search
 from recon_detect.methods.method import Method, MethodResult

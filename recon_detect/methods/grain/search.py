@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from recon_detect.evidence.texture import BLOCK
+from recon_detect.evidence.texture import BLOCK, DECODER_GRID
 from recon_detect.evidence.views import find_view
-from recon_detect.methods.grain.contrasts import PRIOR, corrected, log_errors, pooled, standardised
-from recon_detect.methods.grain.crops import CROP_SIDE, DECODER_GRID, SCALES, crop
+from recon_detect.methods.deviates import DECISIVE, corrected, pooled
+from recon_detect.methods.grain.contrasts import PRIOR, log_errors, standardised
+from recon_detect.methods.grain.crops import CROP_SIDE, SCALES, crop
 from recon_detect.tensors.tiling import TILED_ABOVE
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from recon_detect.evidence import Evidence
-    from recon_detect.methods.grain.crops import Box
+    from recon_detect.evidence.texture import Box
     from recon_detect.methods.grain.nulls import Nulls
 
 # Shares of the prior by stage of the search.
@@ -43,8 +44,6 @@ SMALL = 128
 PROMISING = 3
 # Side of the larger part on which the best trial on `CROP_SIDE` is tested again, where the image is larger.
 WIDE = 2 * CROP_SIDE
-# Beyond this many standard deviations the best trial decides, and nothing else is looked for.
-DECISIVE = 3.0
 
 
 @dataclass(frozen=True, slots=True)

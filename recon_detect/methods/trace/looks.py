@@ -14,8 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from recon_detect.evidence.texture import BLOCK, FLAT, texture
-from recon_detect.methods.grain.crops import most_textured
+from recon_detect.evidence.texture import BLOCK, FLAT, most_textured, texture
 from recon_detect.methods.grid.grid import cosines_at_phases
 from recon_detect.methods.grid.null import LEAST_ENERGY
 from recon_detect.methods.grid.statistic import PERIOD, least_side

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recon_detect.evidence.texture import ENOUGH, textured_blocks
-from recon_detect.methods.grain.contrasts import REMARKABLE
+from recon_detect.methods.deviates import REMARKABLE
 from recon_detect.methods.grid.families import read_families
 from recon_detect.methods.grid.statistic import PERIOD
 from recon_detect.methods.method import HeatMap, Method, MethodResult

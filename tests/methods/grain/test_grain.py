@@ -7,11 +7,12 @@ from scipy import ndimage, stats
 from recon_detect import load_detector
 from recon_detect.errors import UsageError
 from recon_detect.evidence.texture import BLOCK, ENOUGH
+from recon_detect.methods.deviates import DECISIVE, REMARKABLE, corrected
 from recon_detect.methods.grain import nulls
 from recon_detect.methods.grain import search as module
-from recon_detect.methods.grain.contrasts import FLOOR, PRIOR, REMARKABLE, corrected
+from recon_detect.methods.grain.contrasts import FLOOR, PRIOR
 from recon_detect.methods.grain.crops import SCALES
-from recon_detect.methods.grain.search import DECISIVE, PLACES, SHARES, STAGES
+from recon_detect.methods.grain.search import PLACES, SHARES, STAGES
 from tests.methods.conftest import SCALE
 
 SEARCHES = {"scales": {"mean": 0.1, "deviation": 0.9}, "places": {"mean": 0.2, "deviation": 0.8}}
@@ -32,15 +33,6 @@ def null(monkeypatch, tiny_model):
 
 def load(model, **options):
     return load_detector("grain", models=model, device="cpu", **options)
-
-
-def test_correction_is_that_of_sidak():
-    z = np.array([-1.0, 0.0, 2.0, 5.0])
-    for tests in (1, 4, 30):
-        p = 1 - (1 - stats.norm.sf(z)) ** tests
-        assert np.allclose(stats.norm.sf(corrected(z, 1 / tests)), p, rtol=1e-6)
-    assert np.isfinite(corrected(np.array([-30.0, 300.0]), 1e-3)).all()
-    assert (np.diff(corrected(np.linspace(-9, 90, 999), 0.05)) > 0).all()
 
 
 def test_of_normal_noise_one_in_twenty_is_above_its_threshold():
