@@ -149,7 +149,7 @@ def scores(
                 z = corrected(z, AS_IT_IS if view.scale == 1 else (1 - AS_IT_IS) / len(SCALES))
             of_views.append(dict(zip(paths, np.stack([z, ranks], axis=1), strict=True)))
         for path in of_views[0]:
-            group = group_of(rows[path])
+            group = source_of(rows[path])
             numbers = [column.get((name, group), column.get((name, ""), -1)) for name in NAMES]
             trials = [of_view[path][:, numbers] for of_view in of_views if path in of_view]
             best = max(trials, key=lambda trial: trial[0].max())

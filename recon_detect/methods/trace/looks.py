@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 # Side of the squares whose contrast is one look.
 TILE = 160
-# Off the grids of 8, 4 and 2 pixels on which decoders write (docs/methods/grain.md, figure).
+# Off the grids of 8, 4 and 2 pixels on which decoders write (docs/methods/trace.md, figure).
 MOVED = 3
 # Side of the cells that errors are averaged over before they are compared, in pixels.
 CELL = 16

@@ -7,6 +7,8 @@ survives compression. Both are Bayes factors against photographs (see `factors`)
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -108,4 +110,26 @@ TRACE = Method(
     nulls=find_nulls,
     data=FILE,
     heat_map=HeatMap(draw, BRIGHTEST),
+)
+
+
+def at_effort(effort: str, models: tuple[str, ...], _: str | float) -> Nulls:
+    """The distributions at an effort that belongs to the name of a method, whatever the effort of the run."""
+    return find_nulls(models, effort)
+
+
+# Former names of the default, each at one effort.
+GLANCE = replace(
+    TRACE,
+    name="glance",
+    title="trace with effort quick: the former name of the default with the models of the package",
+    cost="2 reconstructions of 256 px at most",
+    nulls=partial(at_effort, "quick"),
+)
+GRAIN = replace(
+    TRACE,
+    name="grain",
+    title="trace with effort thorough: the former name of the default with other models",
+    cost="60 reconstructions of 256 px at most",
+    nulls=partial(at_effort, "thorough"),
 )
