@@ -201,9 +201,7 @@ def compared(
     return Photographs(torch.cat(seen), torch.cat(pixels), names)
 
 
-def fit(
-    cache: Tables, scales: Sequence[float], without: Collection[str] = ()
-) -> tuple[list[Family], Whitening]:
+def fit(cache: Tables, scales: Sequence[float], without: Collection[str] = ()) -> tuple[list[Family], Whitening]:
     """All families, on all photographs; `without` some pictures, by their paths."""
     photographs = {row["path"] for row in cache.rows if row["label"] == "real"}.difference(without)
     whitening = fit_whitening(cache, photographs)

@@ -145,7 +145,7 @@ def tiles(options: argparse.Namespace) -> None:
 
     def compute(image: Image.Image, condition: str) -> dict[str, Any]:
         x = brought_back(changed(image, *CONDITIONS[condition]), image.size)
-        corners, side = tiles_of(x, (0, 0))[:TILES], tile_side(x)
+        corners, side = tiles_of(x, (0, 0))[:TILES], tile_side(*x.shape[-2:])
         parts = [x[:, top : top + side + MOVED, left : left + side + MOVED] for left, top in corners]
         with torch.inference_mode():
             e = detector.evidence(x[None]).using(TRACE.distance, MODELS)
