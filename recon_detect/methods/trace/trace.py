@@ -19,6 +19,7 @@ from recon_detect.methods.deviates import REMARKABLE
 from recon_detect.methods.grid.families import read_families
 from recon_detect.methods.grid.statistic import PERIOD
 from recon_detect.methods.method import HeatMap, Method, MethodResult
+from recon_detect.methods.trace.effort import EFFORTS
 from recon_detect.methods.trace.factors import deviate
 from recon_detect.methods.trace.nulls import FILE, find_nulls
 from recon_detect.methods.trace.search import Search, search
@@ -112,7 +113,7 @@ TRACE = Method(
     models=("embedded",),
     paper="this project",
     needs=frozenset({Need.AUTOENCODERS, Need.NULLS}),
-    cost="10 reconstructions of 256 px at most, by effort",
+    cost=f"{EFFORTS['normal'].passes:g} reconstructions of 256 px at most, by effort",
     columns=tuple(family.name for family in read_families()),
     nulls=find_nulls,
     data=FILE,
@@ -130,13 +131,13 @@ GLANCE = replace(
     TRACE,
     name="glance",
     title="trace with effort quick: the former name of the default with the models of the package",
-    cost="2 reconstructions of 256 px at most",
+    cost=f"{EFFORTS['quick'].passes:g} reconstructions of 256 px at most",
     nulls=partial(at_effort, "quick"),
 )
 GRAIN = replace(
     TRACE,
     name="grain",
     title="trace with effort thorough: the former name of the default with other models",
-    cost="60 reconstructions of 256 px at most",
+    cost=f"{EFFORTS['thorough'].passes:g} reconstructions of 256 px at most",
     nulls=partial(at_effort, "thorough"),
 )
