@@ -14,8 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from recon_detect.evidence.texture import BLOCK, FLAT, texture
-from recon_detect.methods.grain.crops import most_textured
+from recon_detect.evidence.texture import BLOCK, FLAT, most_textured, texture
 from recon_detect.methods.grid.grid import cosines_at_phases
 from recon_detect.methods.grid.null import LEAST_ENERGY
 from recon_detect.methods.grid.statistic import PERIOD, least_side
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 GRID_EFFECTS = (0.0, 1.0, 2.0, 4.0, 8.0)
 # Side of the squares whose contrast is one look.
 TILE = 160
-# Off the grids of 8, 4 and 2 pixels on which decoders write (docs/methods/grain.md, figure).
+# Off the grids of 8, 4 and 2 pixels on which decoders write (docs/methods/trace.md, figure).
 MOVED = 3
 # Side of the cells that errors are averaged over before they are compared, in pixels.
 CELL = 16

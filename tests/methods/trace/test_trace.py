@@ -1,4 +1,5 @@
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ from scipy import stats
 
 from recon_detect import load_detector
 from recon_detect.errors import UnknownName, UsageError
+from recon_detect.methods import find_method
+from recon_detect.methods.bound import bind
 from recon_detect.methods.grid.families import read_families
 from recon_detect.methods.trace.effort import EFFORTS, find_effort, kind_of
 from recon_detect.methods.trace.factors import deviate, least_effect, log_factor, mean_factor
@@ -16,6 +19,7 @@ from recon_detect.methods.trace.frames import BLIND_SCALES, LARGEST, SYMMETRIES,
 from recon_detect.methods.trace.looks import FLOOR, MOVED, TILE, contrasts, look_for_grid, tile_side, tiles_of
 from recon_detect.methods.trace.nulls import COMPRESSED, FILE, find_nulls
 from recon_detect.methods.trace.search import Search, search
+from recon_detect.methods.trace.trace import TRACE
 from recon_detect.models.registry import AUTOENCODERS
 
 FAMILIES = tuple(family.name for family in read_families())
@@ -182,6 +186,27 @@ def test_scores_rise_with_the_bayes_factor_and_photographs_exceed_them_as_seldom
 def test_the_run_names_the_effort():
     runs = [load_detector("trace", models="mini-sd", device="cpu", effort=effort).run_info for effort in EFFORTS]
     assert len({run.fingerprint for run in runs}) == len(EFFORTS)
+
+
+@pytest.mark.parametrize(("name", "effort"), [("glance", "quick"), ("grain", "thorough")])
+def test_former_names_are_trace_at_one_effort(name, effort, detector):
+    method = find_method(name)
+    bound = bind(method, ("mini-sd",), effort="normal")
+    assert method.statistic is TRACE.statistic and bound.nulls.effort == EFFORTS[effort]
+    assert bind(TRACE, ("mini-sd",), effort=effort).nulls.setting == bound.nulls.setting == effort
+    again = pickle.loads(pickle.dumps(method))
+    assert again.nulls(("mini-sd",), "normal").effort == EFFORTS[effort]
+
+
+def test_a_former_name_has_the_scores_of_trace(detector, textured):
+    former = load_detector("glance", models="mini-sd", device="cpu")
+    row, expected = (each.score(textured(96, 128), progress=False)[0] for each in (former, detector))
+    assert (row.score, row.per_model, row.details) == (expected.score, expected.per_model, expected.details)
+
+
+def test_the_default_is_trace_for_any_models():
+    assert find_method("default") is TRACE
+    assert load_detector(models=["mini-sd", "mini-sdxl"], device="cpu").run_info.methods[0].name == "trace"
 
 
 def test_what_is_shipped_belongs_together():
