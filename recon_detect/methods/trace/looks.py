@@ -132,7 +132,9 @@ def tile_side(height: int, width: int) -> int:
     return min(TILE, (min(height, width) - PERIOD - MOVED) // BLOCK * BLOCK)
 
 
-def contrasts(e: Evidence, tiles: Sequence[Tensor], positions: Sequence[int]) -> NDArray[np.float64]:
+def contrasts(
+    e: Evidence, tiles: Sequence[Tensor], positions: Sequence[int], distance: str | None = None
+) -> NDArray[np.float64]:
     """Student's t of the contrast of tiles (3, side + `MOVED`, side + `MOVED`) by the only model of the evidence: (N,).
 
     The mean over cells of log d(moved) - log d(here), over its standard error: about N(0, 1) for photographs.
@@ -140,7 +142,7 @@ def contrasts(e: Evidence, tiles: Sequence[Tensor], positions: Sequence[int]) ->
     side = tiles[0].shape[-1] - MOVED
     here = torch.stack([tile[:, :side, :side] for tile in tiles])
     moved = torch.stack([tile[:, MOVED:, MOVED:] for tile in tiles])
-    maps = e.at(torch.cat([here, moved]), [*positions, *positions]).error_map(0)
+    maps = e.at(torch.cat([here, moved]), [*positions, *positions]).error_map(0, distance)
     cells = F.adaptive_avg_pool2d(maps.double(), side // CELL)[:, 0].flatten(1).add(FLOOR).log()
     difference = cells[len(tiles) :] - cells[: len(tiles)]
     error = difference.std(1) / difference.shape[1] ** 0.5

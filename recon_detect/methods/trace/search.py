@@ -249,7 +249,9 @@ def search(e: Evidence, nulls: Nulls, effort: Effort, images: Sequence[int]) -> 
             groups[hypothesis.model, tile.shape[-1]].append((image, hypothesis, tile))
         for (model, _), group in groups.items():
             positions, hypotheses, tiles = zip(*group, strict=True)
-            for hypothesis, t in zip(hypotheses, contrasts(e.only(model), tiles, positions), strict=True):
+            for hypothesis, t in zip(
+                hypotheses, contrasts(e.only(model), tiles, positions, nulls.distances[model][0]), strict=True
+            ):
                 hypothesis.deviates.append(nulls.deviate(model, float(t)))
     return searches
 

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import pickle
 
@@ -12,7 +13,7 @@ from recon_detect import load_detector
 from recon_detect.errors import UnknownName, UsageError
 from recon_detect.methods import find_method
 from recon_detect.methods.bound import bind
-from recon_detect.methods.grid.families import read_families
+from recon_detect.methods.grid.families import SHIPPED, read_families
 from recon_detect.methods.trace.effort import EFFORTS, find_effort, kind_of
 from recon_detect.methods.trace.factors import deviate, least_effect, log_factor, mean_factor
 from recon_detect.methods.trace.frames import BLIND_SCALES, LARGEST, SYMMETRIES, Frame, frames_of, places_of
@@ -212,6 +213,8 @@ def test_the_default_is_trace_for_any_models():
 def test_what_is_shipped_belongs_together():
     content = json.loads(FILE.read_text())
     assert set(EMBEDDED) <= set(content["contrast"]) <= set(AUTOENCODERS)
+    files = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in (SHIPPED, COMPRESSED)}
+    assert content["files"] == files  # so that the run id, which covers this file, covers them
     templates = find_nulls(EMBEDDED, "quick").compressed
     assert templates.flatten(1).norm(dim=1) == pytest.approx(1, abs=1e-3) and COMPRESSED.stat().st_size < 300_000
 
@@ -280,3 +283,15 @@ def test_more_effort_detects_smaller_effects(textured):
     quick, normal = effects
     assert set(quick["grain"]) == {"sd", "sdxl", "sd3", "flux1"} and "images:gpt-4o" in quick["grid"]
     assert all(normal["grain"][family] < quick["grain"][family] for family in quick["grain"])
+
+
+def test_models_of_any_kind_have_a_distance():
+    """LPIPS, where an encoder has no features at half the size."""
+    nulls = find_nulls(("mini-sd", "sd1", "folder"), "quick")
+    assert nulls.distances == (("encoder_features",), ("lpips_vgg_2",), ("lpips_vgg_2",))
+
+
+def test_a_folder_of_a_model_is_searched(tiny_model, textured, shared_weights):
+    detector = load_detector("trace", models=[str(tiny_model), "mini-sd"], device="cpu", effort="quick")
+    row = detector.score(textured(96, 96))[0]
+    assert row.error is None and np.isfinite(row.score)
