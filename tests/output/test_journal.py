@@ -147,15 +147,16 @@ def test_columns_are_those_that_files_have_had():
     """Readers go by these names and this order; a new field of a row comes where its kind stands."""
     plain = list(columns_of(RUN))
     assert plain == [
-        "path", "score", "hfi", "hfi.taesd", "hfi.owner/model", "rdd", "answer", "headline", "one_in", "label", "error", "schema", "width", "height",
-        "file_bytes", "jpeg_quality", "exif_orientation", "format", "mode", "sha256", "phash", "texture", "details",
+        "path", "score", "hfi", "hfi.taesd", "hfi.owner/model", "rdd", "answer", "headline", "one_in", "label",
+        "error", "schema", "width", "height", "file_bytes", "jpeg_quality", "exif_orientation", "format", "mode",
+        "sha256", "phash", "texture", "details",
         "notes", "run",
     ]  # fmt: skip
     judged = list(columns_of(dataclasses.replace(RUN, calibration="0f")))
-    assert judged[6:14] == [
+    assert judged[9:17] == [
         "verdict", "combined", "p_value", "probability", "stratum", "threshold", "family", "decoder"
     ]  # fmt: skip
-    assert judged[:6] + judged[14:] == plain
+    assert judged[:9] + judged[17:] == plain
 
 
 def test_complete_rows_of_the_same_run_are_reused(tmp_path):
