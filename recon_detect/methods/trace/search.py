@@ -165,8 +165,8 @@ class Search:
                 effects["grain"][each.family] = round(least_effect(log_needed, TILE_EFFECTS, looks), 2)
         return {kind: by_family for kind, by_family in effects.items() if by_family}
 
+    def _looks(self, frame: Frame) -> float:
         """Number of independent looks that the tiles of a frame are worth and the effort allows."""
-        """How many independent looks the tiles of a frame are worth that the effort allows."""
         side = tile_side(frame.height, frame.width)
         if side <= 0:
             return 0.0
