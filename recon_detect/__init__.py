@@ -14,6 +14,7 @@ from recon_detect._version import __version__
 
 if TYPE_CHECKING:
     from recon_detect.calibration import Calibration
+    from recon_detect.claims import Claims, read_claims
     from recon_detect.detector import Detector, load_detector
     from recon_detect.errors import ReconDetectError
     from recon_detect.evidence import Evidence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 # Looked up on first use: torch and diffusers take seconds to import.
 _HOMES = {
     "Calibration": "calibration",
+    "Claims": "claims",
     "Detector": "detector",
     "Evidence": "evidence",
     "Method": "methods",
@@ -37,10 +39,12 @@ _HOMES = {
     "find_sources": "images",
     "load_detector": "detector",
     "open_picture": "images",
+    "read_claims": "claims",
 }
 
 __all__ = [
     "Calibration",
+    "Claims",
     "Detector",
     "Evidence",
     "Method",
@@ -55,6 +59,7 @@ __all__ = [
     "find_sources",
     "load_detector",
     "open_picture",
+    "read_claims",
 ]
 
 logging.getLogger("recon_detect").addHandler(logging.NullHandler())
