@@ -47,7 +47,7 @@ def read_claims(
 
     Args:
         image: Path or encoded bytes: pixels alone say nothing.
-        pixels: Its pixels (H, W, 3), where the caller has decoded them; they show an earlier JPEG.
+        pixels: Its pixels (H, W, 3), where the caller has decoded them: they show whether it was stored as JPEG before.
         settings: Limits of reading.
 
     Raises:
@@ -170,7 +170,9 @@ def _jpeg_encoding(data: bytes) -> JpegEncoding | None:
 
 
 def _jpeg_past(data: bytes, pixels: np.ndarray[Any, np.dtype[np.uint8]] | None, settings: Settings) -> JpegPast | None:
-    """An earlier JPEG, as the grid of 8 px in the pixels shows; of a file that is JPEG, off the place of its own."""
+    """An earlier JPEG, as the grid of 8 px in the pixels shows; None of a JPEG file, whose own grid hides others."""
+    if format_of(data) == "JPEG":
+        return None
     from recon_detect.methods.grid.jpeg import NO_JPEG, jpeg_match
 
     if pixels is None:
@@ -179,6 +181,4 @@ def _jpeg_past(data: bytes, pixels: np.ndarray[Any, np.dtype[np.uint8]] | None, 
         except InputError:
             return None
     match = jpeg_match(pixels)
-    if match is None or match[0] < NO_JPEG or (format_of(data) == "JPEG" and not any(match[1])):
-        return None
-    return JpegPast(round(match[0], 3), match[1])
+    return JpegPast(round(match[0], 3), match[1]) if match and match[0] >= NO_JPEG else None
