@@ -143,6 +143,8 @@ class Detector:
             seed=settings.seed if compat else None,
             versions=versions(),
             inversion=settings.inversion if self.models.invert else None,
+            mode=settings.mode,
+            threshold=settings.threshold,
         )
 
     def __copy__(self) -> Detector:

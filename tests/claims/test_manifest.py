@@ -125,7 +125,8 @@ def test_cbor_of_every_kind():
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"\x82\x01", b"\x9b" + b"\xff" * 8, b"\x81" * 100, b"\xff", b"\x1f", b"\xa1\x80\x01", b"\x9f" * 50, b"\xbf\x01\xff"],
+    [b"", b"\x82\x01", b"\x9b" + b"\xff" * 8, b"\x81" * 100, b"\xff", b"\x1f", b"\xa1\x80\x01", b"\x9f" * 50,
+     b"\xbf\x01\xff"],
 )  # fmt: skip
 def test_broken_cbor(data):
     with pytest.raises(ValueError):

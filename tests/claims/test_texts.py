@@ -12,6 +12,8 @@ A1111 = (
     "a cat, <lora:x:1>\nwith a hat\nNegative prompt: dog\nSteps: 20, Sampler: Euler, CFG scale: 7, "
     "Model hash: cc6cb27103, Model: v1-5-pruned, Version: v1.9.3"
 )
+LIKE_A1111 = "AUTOMATIC1111 or a program that writes like it"
+CPP = "a cat\nSteps: 20, Model: , Version: stable-diffusion.cpp"
 GRAPH = {
     "3": {"class_type": "KSampler", "inputs": {"positive": ["8", 0], "negative": ["7", 0], "model": ["4", 0]}},
     "4": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "sd_xl_base.safetensors"}},
@@ -37,8 +39,8 @@ NOVELAI = {"Software": "NovelAI", "Source": "Stable Diffusion XL", "Description"
 @pytest.mark.parametrize(
     ("texts", "expected"),
     [
-        ({"parameters": A1111}, ("AUTOMATIC1111 or a program that writes like it", "v1-5-pruned", "a cat, <lora:x:1> with a hat")),
-        ({"parameters": "a cat\nSteps: 20, Model: , Version: stable-diffusion.cpp"}, ("stable-diffusion.cpp", None, "a cat")),
+        ({"parameters": A1111}, (LIKE_A1111, "v1-5-pruned", "a cat, <lora:x:1> with a hat")),
+        ({"parameters": CPP}, ("stable-diffusion.cpp", None, "a cat")),
         ({"prompt": json.dumps(GRAPH), "workflow": "{}"}, ("ComfyUI", "sd_xl_base.safetensors", "a red cat")),
         ({"workflow": json.dumps(WORKFLOW)}, ("ComfyUI", "flux1-dev.safetensors", "a drawn cat")),
         ({"invokeai_metadata": json.dumps(INVOKE)}, ("InvokeAI", "juggernaut", "an invoked cat")),
