@@ -88,6 +88,10 @@ FailOn: TypeAlias = Annotated[
     str | None,
     typer.Option(help="'generated': exit with code 1 if an image is likely generated. Needs --calibration."),
 ]
+Provenance: TypeAlias = Annotated[
+    bool,
+    flag("--provenance", help="Add what each file says of itself: C2PA, IPTC, prompts, EXIF, JPEG. Changes no score."),
+]
 Compile: TypeAlias = Annotated[
     bool, flag("--compile", help="Compile diffusion models: a minute at the start, then faster. For long runs.")
 ]
@@ -137,6 +141,7 @@ def score(
     middle_square: MiddleSquare = DEFAULTS.middle_square,
     calibration: CalibrationFile = None,
     fail_on: FailOn = None,
+    provenance: Provenance = DEFAULTS.provenance,
     compile: Compile = DEFAULTS.compile,
     json_lines: AsJson = False,
     quiet: Quiet = False,
@@ -169,6 +174,7 @@ def score(
         "inversion": Inversion(inversion_steps, real_step, prompt),
         "middle_square": middle_square,
         "classifier": classifier,
+        "provenance": provenance,
         "compile": compile,
     }
     as_json = json_lines or not sys.stdout.isatty()
@@ -224,7 +230,7 @@ def _team(options: dict[str, Any], outputs: Outputs, stack: ExitStack) -> Team |
 
 def _lead(detector: Detector, sources: Sources, outputs: Outputs, team: Team | None, fail_on: str | None) -> int:
     """Scores, writes and prints, with the others of a team where there is one; returns the exit code."""
-    from recon_detect.cli.tables import print_summary, print_table
+    from recon_detect.cli.tables import print_claims, print_summary, print_table
     from recon_detect.output import Journal
     from recon_detect.results import LIKELY_GENERATED
 
@@ -250,6 +256,7 @@ def _lead(detector: Detector, sources: Sources, outputs: Outputs, team: Team | N
             generated, failed = tally.verdicts[LIKELY_GENERATED], tally.failed
             if not outputs.as_json:
                 print_table(tally.shown, run, more=tally.images - len(tally.shown))
+                print_claims(tally.shown)
             if not outputs.quiet:
                 print_summary(tally, run, file)
     return FOUND if fail_on and generated else SOME_FAILED if failed else 0

@@ -45,6 +45,16 @@ def print_table(rows: Sequence[Row], run: RunInfo, more: int = 0) -> None:
         console.print(f"... and {more} more; use --output FILE to keep them")
 
 
+def print_claims(rows: Sequence[Row]) -> None:
+    """Prints what each file says of itself, below its name, where that was read."""
+    console = stdout_console()
+    for row in rows:
+        if row.claims:
+            console.print(f"\n{shown(row.path)} says of itself:")
+            for sentence in row.claims["sentences"]:
+                console.print(f"  {shown(sentence)}")
+
+
 def _cells(row: Row, columns: Sequence[str], run: RunInfo) -> list[str | Text]:
     file = row.provenance
     several = len(run.methods) > 1
