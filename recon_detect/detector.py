@@ -144,6 +144,7 @@ class Detector:
             inversion=settings.inversion if self.models.invert else None,
             mode=settings.mode,
             threshold=settings.threshold,
+            provenance=settings.provenance,
         )
 
     def __copy__(self) -> Detector:
@@ -252,7 +253,17 @@ class Detector:
         with closing(run(as_sources(images), compute, self._reading, self.device, self._sizer)) as outcomes:
             for outcome in outcomes:
                 row = outcome.result if outcome.result is not None else error_row(outcome.item, outcome.error)
+                if self.settings.provenance:
+                    row = replace(row, claims=self._claims(outcome.item))
                 yield replace(row, verdict=self.calibration.judge(row)) if self.calibration else row
+
+    def _claims(self, item: Item) -> dict[str, Any] | None:
+        """JSON values of what the file of an image says of itself; None of an image that is no file."""
+        from recon_detect.claims.reading import claims_of
+
+        pixels = item.picture.bytes() if item.picture and not self._reading.middle_square else None
+        claims = claims_of(item.source.image, pixels=pixels, settings=self._reading)
+        return claims.to_dict() if claims else None
 
     def calibrate(
         self,
