@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from recon_detect.evidence import Evidence
     from recon_detect.images import Picture, Provenance, Source, find_sources, open_picture
     from recon_detect.methods import Method
+    from recon_detect.pages import Explanation, explain
     from recon_detect.results import Row, RunInfo, ScoreResult
 
 # Looked up on first use: torch and diffusers take seconds to import.
@@ -26,6 +27,7 @@ _HOMES = {
     "Calibration": "calibration",
     "Detector": "detector",
     "Evidence": "evidence",
+    "Explanation": "pages",
     "Method": "methods",
     "Picture": "images",
     "Provenance": "images",
@@ -34,6 +36,7 @@ _HOMES = {
     "RunInfo": "results",
     "ScoreResult": "results",
     "Source": "images",
+    "explain": "pages",
     "find_sources": "images",
     "load_detector": "detector",
     "open_picture": "images",
@@ -43,6 +46,7 @@ __all__ = [
     "Calibration",
     "Detector",
     "Evidence",
+    "Explanation",
     "Method",
     "Picture",
     "Provenance",
@@ -52,6 +56,7 @@ __all__ = [
     "ScoreResult",
     "Source",
     "__version__",
+    "explain",
     "find_sources",
     "load_detector",
     "open_picture",
