@@ -14,12 +14,14 @@ import numpy as np
 from recon_detect.errors import InputError, UnknownName
 from recon_detect.images import Provenance
 from recon_detect.names import path_of, written
-from recon_detect.settings import Inversion
+from recon_detect.settings import DEFAULTS, Inversion
 
 # Schema 2 had no `Row.texture`, and schema 3 at first no `Provenance.phash`; rows without them are read.
 SCHEMA = 3
 # The remark on an image that tells nothing (`evidence.texture.enough_texture`).
 NO_TEXTURE = "not enough texture to tell"
+# What a calibration names a decoder and a family that it does not recognise.
+UNNAMED = NONE_OF_THE_KNOWN, UNKNOWN = ("none of the known", "unknown")
 LIKELY_GENERATED, INCONCLUSIVE, LIKELY_REAL = "likely generated", "inconclusive", "likely real"
 
 
@@ -67,13 +69,15 @@ class RunInfo:
     inversion: Inversion | None = None
     calibration: str | None = None
     middle_square: int | None = None
+    mode: str = DEFAULTS.mode
 
     @property
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits, equal for runs whose scores can be compared.
 
         Methods with their distances and nulls, compatibility mode, weights, precision and how images are read count.
-        Device and versions do not: they move scores by about 1e-5, and are recorded.
+        Device and versions do not: they move scores by about 1e-5, and are recorded. Nor does the mode of the answers,
+        which moves none.
         """
         decisive = self.decisive() | ({"calibration": self.calibration} if self.calibration else {})
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]

@@ -101,7 +101,7 @@ def grid_of(x: Tensor, row: Row) -> GridEvidence | None:
     values = _over_picture(cells, box, shown.shape[-2:], frame, corner, x.shape[-2:])
     meaning = (
         f"Each cell is {CELL} x {CELL} pixels of the picture at {frame.width} x {frame.height}. Bright: the cell has "
-        "the 8-pixel grid of this family of decoders. Dark: as in photographs, whose cells are mostly between -1 and 2. "
+        "the 8-pixel grid of this family of decoders. Dark: as in photographs, whose cells are mostly within -1 to 2. "
         "The scale is the same for every picture."
     )
     return GridEvidence(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,6 @@ from recon_detect.detector import Detector, load_detector
 from recon_detect.errors import CalibrationError, UsageError
 from recon_detect.images import Source, as_sources, open_picture
 from recon_detect.models.registry import family_of
-from recon_detect.names import shown
 from recon_detect.output.heatmap import colour
 from recon_detect.pages import charts
 from recon_detect.pages.document import data_url, document
@@ -124,9 +122,9 @@ class Explanation:
         if not self._is_deviate:
             return f"Scores of {self.run.methods[0].name} have no threshold of their own; the marks do not apply."
         return (
-            "In standard deviations of photographs. At most 5 % of photographs exceed the first dashed line, and at most "
-            "1 % the second, if one family is looked at. The answer is that of all together, which is corrected for "
-            "looking at several."
+            "In standard deviations of photographs. At most 5 % of photographs exceed the first dashed line, and at "
+            "most 1 % the second, if one family is looked at. The answer is that of all together, which is corrected "
+            "for looking at several."
         )
 
     def _tail(self) -> charts.Tail | None:
@@ -140,12 +138,12 @@ class Explanation:
             source = f"Measured on {len(self.photographs)} photographs."
         else:
             source = (
-                "The curve is a bound that the method's scores are made to keep, not a measurement on photographs like "
-                "this one."
+                "The curve is a bound that the method's scores are made to keep, not a measurement on photographs "
+                "like this one."
             )
         return (
-            f"Share of photographs with a score as high or higher. This picture has {self.row.score:.2f}, which {frequency} "
-            f"{'reach' if self.photographs else 'reach at most'}. {source}"
+            f"Share of photographs with a score as high or higher. This picture has {self.row.score:.2f}, which "
+            f"{'' if self.photographs else 'at most '}{frequency} of photographs reach. {source}"
         )
 
     def _facts(self) -> list[tuple[str, Any]]:
@@ -208,7 +206,7 @@ def explain(
 
 
 def photographs_of(detector: Detector, row: Row) -> tuple[float, ...]:
-    """Scores of photographs like the picture of a row: of the detector's calibration, or the package's for its settings.
+    """Scores of photographs like the picture of a row: of the detector's calibration, or of the package's for it.
 
     Empty where there is none, or one that judges other numbers.
     """
@@ -243,7 +241,10 @@ def _map_values(each: EvidenceMap, size: tuple[int, int]) -> dict[str, Any]:
     seen = each.values[np.isfinite(each.values)]
     share = seen.size / max(each.values.size, 1)
     bright = float((seen > each.scale / 2).mean()) if seen.size else 0.0
-    summary = f"{bright:.0%} of what was looked at is above {each.scale / 2:g} deviations; {share:.0%} of the picture was looked at."
+    summary = (
+        f"{bright:.0%} of what was looked at is above {each.scale / 2:g} deviations; {share:.0%} of the picture was "
+        "looked at."
+    )
     return {"name": each.name, "url": data_url(each.picture(size)), "scale": each.scale, "meaning": each.meaning,
             "summary": summary}  # fmt: skip
 
@@ -253,10 +254,10 @@ def _grid_values(grid: GridEvidence) -> dict[str, Any]:
     value, others = float(grid.cosines[grid.phase]), np.delete(grid.cosines.ravel(), down * 8 + across)
     turned = "" if grid.turned == "identity" else f", {'mirrored' if grid.turned == 'hflip' else 'turned'}"
     text = (
-        f"How much the picture, at {grid.size[0]} x {grid.size[1]}{turned}, is like pictures of this family if their 8-pixel "
-        f"grid begins so many pixels across and down. {value:.2f} at the marked place, {across} across and {down} down, and "
-        f"{float(others.max()):.2f} at most elsewhere; pictures of one decoder reach 0.2 to 0.9, photographs stay below "
-        "about 0.1. A full colour is 0.3."
+        f"How much the picture, at {grid.size[0]} x {grid.size[1]}{turned}, is like pictures of this family if their "
+        f"8-pixel grid begins so many pixels across and down: {value:.2f} at the marked place, {across} across and "
+        f"{down} down, and {float(others.max()):.2f} at most elsewhere. Full colour is 0.3; photographs stay below "
+        "about 0.1 everywhere."
     )
     return {
         "name": family_name(grid.family),
