@@ -19,7 +19,7 @@ LEVELS = {"5 %": NormalDist().inv_cdf(0.95), "1 %": NormalDist().inv_cdf(0.99)}
 LEAST, LARGEST = -3.0, 8.0
 # Shares of photographs on the axis of `Tail`: none below was measured.
 SHARES = (1.0, 0.1, 0.01, 0.001, 0.0001)
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 380, 230, 52, 36, 10
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 380, 230, 68, 36, 10
 
 
 @dataclass(frozen=True, slots=True)
