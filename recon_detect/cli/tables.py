@@ -102,11 +102,6 @@ def print_summary(tally: Tally, run: RunInfo, output: Path | None) -> None:
         else "A score is not a probability and has no threshold of its own."
     )
     console.print(f"Higher means more likely generated. {reading}")
-    if run.methods[0].name == "glance":
-        console.print(
-            "This is a quick check of the image as it is. --models tiny (a download of 40 MB) or full also detects "
-            "images that were resized, cropped or turned since."
-        )
     if tally.verdicts:
         console.print("; ".join(f"{count} {verdict}" for verdict, count in tally.verdicts.most_common()))
     real, generated = tally.scores["real"], tally.scores["generated"]
