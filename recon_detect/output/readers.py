@@ -13,8 +13,8 @@ from recon_detect.errors import UsageError
 from recon_detect.methods import METHODS
 from recon_detect.results import MethodInfo, Row, RunInfo
 
-# The columns of a table before and after those of the scores.
-_SCORE, _AFTER = "score", ("answer", "verdict", "label")
+# The columns of a table before and after those of the scores; the latter only with a calibration, or always.
+_SCORE, _AFTER = "score", ("verdict", "label")
 _WHOLE = ("schema", "width", "height", "file_bytes", "jpeg_quality", "exif_orientation")
 _LARGEST_CELL = 1 << 24
 

@@ -14,9 +14,11 @@ from recon_detect._version import __version__
 from recon_detect.answers import Answer, answer_of, family_name, has_threshold
 from recon_detect.atomic import replacing
 from recon_detect.calibration import find_calibration
+from recon_detect.claims import read_claims
 from recon_detect.detector import Detector, load_detector
 from recon_detect.errors import CalibrationError, UsageError
 from recon_detect.images import Source, as_sources, open_picture
+from recon_detect.images.archives import Member
 from recon_detect.models.registry import family_of
 from recon_detect.output.heatmap import colour
 from recon_detect.pages import charts
@@ -190,7 +192,10 @@ def explain(
     x = picture.tensor()
     grid = None if row.undecidable else grid_of(x, row)
     tiles = tiles_of(row, (x.shape[-2], x.shape[-1]))
-    small = Image.fromarray(picture.bytes())
+    pixels = picture.bytes()
+    is_file = isinstance(source.image, str | Path | bytes | Member)  # pixels alone say nothing
+    stated = read_claims(source.image, pixels=pixels, settings=detector.settings) if claims and is_file else None
+    small = Image.fromarray(pixels)
     small.thumbnail((SHOWN_SIDE, SHOWN_SIDE), Image.Resampling.LANCZOS)
     return Explanation(
         row=row,
@@ -200,7 +205,7 @@ def explain(
         maps=tuple(each for each in (grid.map if grid else None, tiles) if each),
         grid=grid,
         photographs=photographs_of(detector, row),
-        claims=sentences_of(source.image) if claims else None,
+        claims=stated.sentences if stated else None,
         command=command_of(row.path, detector),
     )
 
@@ -230,11 +235,6 @@ def command_of(path: str, detector: Detector) -> str:
         options.append(f"--models {','.join(model.name for model in run.models)}")
     options += [f"--effort {settings.effort}", f"--mode {settings.mode}"]
     return f"recon-detect explain {shlex.quote(path)} {' '.join(options)} --output explanation.html"
-
-
-def sentences_of(image: Any) -> tuple[str, ...] | None:
-    """Sentences on what a file says of itself; None of pixels, which say nothing."""
-    return None
 
 
 def _map_values(each: EvidenceMap, size: tuple[int, int]) -> dict[str, Any]:
