@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from recon_detect.errors import UsageError
-from recon_detect.methods import METHODS
+from recon_detect.methods import METHODS, find_method
 from recon_detect.results import MethodInfo, Row, RunInfo
 
 # The columns of a table before and after those of the scores; the latter only with a calibration, or always.
@@ -148,4 +148,4 @@ def _guessed(first: Row | None) -> RunInfo:
 
 
 def _has_nulls(name: str) -> bool:
-    return name in METHODS and METHODS[name].data is not None
+    return name in METHODS and find_method(name).data is not None
