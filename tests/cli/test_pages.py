@@ -1,10 +1,10 @@
 """``explain`` and ``report`` as commands."""
 
 import pytest
+from pages.pictures import save_hostile
 from PIL import Image
 from typer.testing import CliRunner
 
-from pages.pictures import save_hostile
 from recon_detect.cli.app import app
 from recon_detect.errors import UsageError
 

@@ -4,8 +4,8 @@ import json
 from dataclasses import replace
 
 import pytest
-
 from pages.pictures import HOSTILE, RUN, failed, row
+
 from recon_detect.errors import UsageError
 from recon_detect.output.readers import read_results
 from recon_detect.output.writers import WRITERS

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-
 from pages.pictures import row
+
 from recon_detect.methods.grid.statistic import AFTER, BEFORE
 from recon_detect.methods.trace.frames import Frame
 from recon_detect.pages.evidence import EvidenceMap, _over_picture, grid_of, tiles_of

@@ -8,9 +8,9 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from pages.pictures import HOSTILE, save_hostile
 from PIL import Image
 
-from pages.pictures import HOSTILE, save_hostile
 from recon_detect import explain, load_detector
 from recon_detect.errors import InputError, UsageError
 from recon_detect.images import Source

@@ -5,9 +5,9 @@ import re
 
 import numpy as np
 import pytest
+from pages.pictures import HOSTILE, RUN, failed, row
 from PIL import Image
 
-from pages.pictures import HOSTILE, RUN, failed, row
 from recon_detect.answers import answer_of
 from recon_detect.errors import UsageError
 from recon_detect.output.writers import write_csv, write_jsonl

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-
 from methods.grid.pictures import generated, photograph
+
 from recon_detect.methods.grid.clearness import CELL, cells_of_photographs, clearness
 from recon_detect.methods.grid.families import read_families, read_whitening
 from recon_detect.methods.grid.fit import template
