@@ -15,19 +15,23 @@ from recon_detect._version import __version__
 if TYPE_CHECKING:
     from recon_detect.answers import Answer, answer_of
     from recon_detect.calibration import Calibration
+    from recon_detect.claims import Claims, read_claims
     from recon_detect.detector import Detector, load_detector
     from recon_detect.errors import ReconDetectError
     from recon_detect.evidence import Evidence
     from recon_detect.images import Picture, Provenance, Source, find_sources, open_picture
     from recon_detect.methods import Method
+    from recon_detect.pages import Explanation, explain
     from recon_detect.results import Row, RunInfo, ScoreResult
 
 # Looked up on first use: torch and diffusers take seconds to import.
 _HOMES = {
     "Answer": "answers",
     "Calibration": "calibration",
+    "Claims": "claims",
     "Detector": "detector",
     "Evidence": "evidence",
+    "Explanation": "pages",
     "Method": "methods",
     "Picture": "images",
     "Provenance": "images",
@@ -37,16 +41,20 @@ _HOMES = {
     "ScoreResult": "results",
     "Source": "images",
     "answer_of": "answers",
+    "explain": "pages",
     "find_sources": "images",
     "load_detector": "detector",
     "open_picture": "images",
+    "read_claims": "claims",
 }
 
 __all__ = [
     "Answer",
     "Calibration",
+    "Claims",
     "Detector",
     "Evidence",
+    "Explanation",
     "Method",
     "Picture",
     "Provenance",
@@ -57,9 +65,11 @@ __all__ = [
     "Source",
     "__version__",
     "answer_of",
+    "explain",
     "find_sources",
     "load_detector",
     "open_picture",
+    "read_claims",
 ]
 
 logging.getLogger("recon_detect").addHandler(logging.NullHandler())
