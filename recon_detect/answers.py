@@ -209,6 +209,7 @@ def _found(row: Row, one_in: float, tried: str, limits: tuple[str, ...]) -> Answ
     )
     size = row.details.get("native_size") if family else None
     native = (int(size[0]), int(size[1])) if size else None
+    limits = tuple(limit for limit in limits if not limit.startswith(_WEAK))
     return Answer(FOUND, headline, meaning + _sentence(rarity(one_in)), tried, limits, one_in, family, native)
 
 
@@ -299,7 +300,11 @@ def _limits(row: Row, run: RunInfo) -> Iterator[str]:
         yield f"resized to {run.middle_square} pixels before it was looked at, which removes most of the trace"
     if weakest := row.details.get("detectable", {}).get("grain"):
         least = max(weakest, key=weakest.__getitem__)
-        yield f"weak traces may be missed: that of {family_name(least)} below {weakest[least]:.2g} deviates in a tile"
+        yield f"{_WEAK} may be missed: that of {family_name(least)} below {weakest[least]:.2g} deviates in a tile"
+
+
+# A limit of answers that nothing was found.
+_WEAK = "weak traces"
 
 
 def _sentence(clause: str) -> str:
