@@ -61,9 +61,9 @@ def hostile_files():
     yield (
         "credit",
         encoded(
-            "JPEG", xmp=XMP.format(f"<m:CreatorTool>&lt;img src=x onerror=alert(1)&gt;\u202e</m:CreatorTool>").encode()
+            "JPEG", xmp=XMP.format("<m:CreatorTool>&lt;img src=x onerror=alert(1)&gt;\u202e</m:CreatorTool>").encode()
         ),
-    )  # noqa: E501, F541
+    )
     yield (
         "manifest",
         with_boxes("PNG", store(manifest([{"action": "\x1b[2J", "digitalSourceType": "x/\u202e"}], "\u202e<b>"))),

@@ -55,7 +55,7 @@ def test_results_have_claims_where_they_are_asked_for_and_nothing_of_them_elsewh
             "program": "AUTOMATIC1111 or a program that writes like it",
             "model": "m",
             "prompt": "a secret cat",
-        }  # noqa: E501
+        }
         assert claims[1]["silent"] and claims[1]["generation"] is None
     refused = CliRunner().invoke(app, ["score", str(files), *method, "-o", str(plain), "--provenance"])
     assert refused.exception and "other limits" in str(refused.exception)
