@@ -115,7 +115,7 @@ def test_xmp_with_entities_or_deep_nesting_is_left_out(document):
 @pytest.mark.parametrize(
     ("name", "data"),
     [
-        pytest.param("bomb of text", chunked(*((b"zTXt", b"k%d\0\0" % n + ZEROS) for n in range(120))), marks=pytest.mark.slow),
+        pytest.param("bomb", chunked(*((b"zTXt", b"%d\0\0" % n + ZEROS) for n in range(120))), marks=pytest.mark.slow),
         ("text of one parameter", png({"parameters": "\n" * (LONGEST_TEXT - 20)})),
         ("many steps", png({"parameters": "\nSteps: 1" * (LONGEST_TEXT // 10)})),
         ("deep json", png({"prompt": "[" * (LONGEST_TEXT - 1)})),
