@@ -56,7 +56,8 @@ def test_commands_of_the_guide_run(tmp_path, monkeypatch):
     for command in commands:
         name, *options = shlex.split(command)
         assert run(name, *options, *([] if name == "report" else ["--method", "grid"])).exit_code == 0, command
-    assert {path.name for path in tmp_path.iterdir()} >= {
+    written = {path.name for path in tmp_path.iterdir()}
+    assert written >= {
         "explanation.html",
         "explanation.png",
         "report.html",
