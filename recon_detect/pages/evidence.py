@@ -46,6 +46,11 @@ class EvidenceMap:
     scale: float
     meaning: str
 
+    @property
+    def brightness(self) -> float:
+        """Mean of what was looked at, in parts of the scale."""
+        return float(np.nanmean(self.values)) / self.scale
+
     def picture(self, size: tuple[int, int]) -> Image.Image:
         """The map in colours at the size (width, height) of a picture; transparent where it was not looked at."""
         seen = np.isfinite(self.values)

@@ -43,7 +43,7 @@ class Explanation:
         run: Everything that decided the score.
         answer: The result in words.
         picture: Its pixels, at most `SHOWN_SIDE` on a side.
-        maps: Evidence over the picture, in deviations of photographs.
+        maps: Evidence over the picture, in deviations of photographs; the brightest first.
         grid: The grid of the likeliest family; None of a picture that is too small.
         photographs: Scores of photographs that were measured with these settings; empty without any.
         claims: Sentences on what the file says of itself; None where that was not read.
@@ -135,7 +135,7 @@ class Explanation:
 
     def _tail_text(self) -> str:
         share = charts.share_above(self.row.score, np.sort(np.asarray(self.photographs, dtype=np.float64)))
-        frequency = f"{share:.0%}" if share > 0.05 else f"1 in {min(1 / max(share, 1e-9), 10_000):,.0f}"
+        frequency = f"{share:.0%} of" if share > 0.05 else f"1 in {min(1 / max(share, 1e-9), 10_000):,.0f}"
         if self.photographs:
             source = f"Measured on {len(self.photographs)} photographs."
         else:
@@ -145,7 +145,7 @@ class Explanation:
             )
         return (
             f"Share of photographs with a score as high or higher. This picture has {self.row.score:.2f}, which "
-            f"{'' if self.photographs else 'at most '}{frequency} of photographs reach. {source}"
+            f"{'' if self.photographs else 'at most '}{frequency} photographs reach. {source}"
         )
 
     def _facts(self) -> list[tuple[str, Any]]:
@@ -194,7 +194,7 @@ def explain(
         run=detector.run_info,
         answer=answer_of(row, detector.run_info),
         picture=small,
-        maps=tuple(each for each in (grid.map if grid else None, tiles) if each),
+        maps=tuple(sorted(filter(None, (grid.map if grid else None, tiles)), key=lambda each: -each.brightness)),
         grid=grid,
         photographs=photographs_of(detector, row),
         claims=_claims(source.image, picture, detector) if claims else None,

@@ -11,7 +11,7 @@ from recon_detect.output.readers import read_results
 from recon_detect.output.writers import WRITERS
 from recon_detect.results import MethodInfo, Score, Verdict
 
-TWO = replace(RUN, methods=(*RUN.methods, MethodInfo("aedr", "l2", ("taesd",))))
+TWO = replace(RUN, provenance=True, methods=(*RUN.methods, MethodInfo("aedr", "l2", ("taesd",))))
 
 
 def rows():
@@ -22,8 +22,10 @@ def rows():
 @pytest.mark.parametrize("suffix", list(WRITERS))
 def test_rows_are_those_that_were_written(suffix, tmp_path):
     path = tmp_path / f"rows{suffix}"
-    written = [replace(each, scores=each.scores | {"aedr": Score(0.5, {"taesd": 0.5})} if each.scores else {})
-               for each in rows()]  # fmt: skip
+    both = {"aedr": Score(0.5, {"taesd": 0.5})}
+    written = [
+        replace(each, claims={"c2pa": None}, scores=each.scores | both) if each.scores else each for each in rows()
+    ]
     WRITERS[suffix](path, written, TWO, False)
     _, read = read_results(path)
     run = TWO.fingerprint

@@ -70,4 +70,5 @@ def test_colours_are_on_one_scale_for_all_pictures():
     pixels = np.asarray(EvidenceMap("a", values, 6.0, "").picture((2, 2)))
     again = np.asarray(EvidenceMap("a", values / 2, 6.0, "").picture((2, 2)))
     assert (pixels[0, 1] == again[1, 0]).all() and pixels[1, 1, 3] == 0 and pixels[0, 0, 3] == 255
+    assert EvidenceMap("a", values, 6.0, "").brightness == 0.5
     assert pixels[1, 0, :3].sum() > pixels[0, 1, :3].sum() > pixels[0, 0, :3].sum()
