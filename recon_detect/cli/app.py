@@ -17,6 +17,7 @@ from recon_detect.cli.doctor import doctor
 from recon_detect.cli.reconstruct import reconstruct
 from recon_detect.cli.run import run, status
 from recon_detect.cli.score import score
+from recon_detect.cli.serve import serve
 
 
 class _Commands(TyperGroup):
@@ -65,7 +66,7 @@ def _options(
         debug()
 
 
-for command in (score, run, status, calibrate, audit, reconstruct, demo, doctor):
+for command in (score, serve, run, status, calibrate, audit, reconstruct, demo, doctor):
     app.command()(command)
 for group, name in ((methods.app, "methods"), (models.app, "models"), (convert.app, "convert"), (grid.app, "grid")):
     app.add_typer(group, name=name)
