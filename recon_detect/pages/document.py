@@ -21,14 +21,14 @@ _FOLDER = resources.files(__package__)
 _ESCAPES = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 
 
-def document(name: str, **values: Any) -> str:
-    """HTML of a template ``NAME.html``, with the shared style and the script ``NAME.js`` in it.
+def document(template: str, /, **values: Any) -> str:
+    """HTML of ``TEMPLATE.html``, with the shared style and those of ``TEMPLATE.css`` and ``TEMPLATE.js`` in it.
 
     The policy in it lets nothing run but that script, and lets nothing be fetched. Values are escaped; a name of a file
     is put through the filter `shown` too.
     """
-    style, script = asset("style.css") + asset(f"{name}.css"), asset(f"{name}.js")
-    return _environment().get_template(f"{name}.html").render(
+    style, script = asset("style.css") + asset(f"{template}.css"), asset(f"{template}.js")
+    return _environment().get_template(f"{template}.html").render(
         **values, style=Markup(style), script=Markup(script), policy=policy(style, script)
     )  # fmt: skip
 

@@ -19,13 +19,13 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import ClientDisconnect
 
 from recon_detect._version import __version__
+from recon_detect.errors import InputError
 from recon_detect.web import work
 from recon_detect.web.body import MOST_PICTURES, Upload, read_uploads
 from recon_detect.web.guard import Guard
 from recon_detect.web.line import ClientGone, Line, LineFull, Place, State, Work
 from recon_detect.web.meters import Metered, Meters
 from recon_detect.web.schemas import ExplanationModel, HealthModel, Problem, ScoreModel
-from recon_detect.web.work import Scored
 
 if TYPE_CHECKING:
     from recon_detect.detector import Detector
@@ -45,6 +45,7 @@ Mode: TypeAlias = Annotated[
 Name: TypeAlias = Annotated[
     str, Query(description="Name of the picture, where the body is the picture itself.", max_length=255)
 ]
+Html: TypeAlias = Annotated[bool, Query(description="Give the page of `recon-detect explain` too.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def make_app(detector: Detector, limits: Limits = Limits(), names: Iterable[str]
     app.state.examples = {}
     app.add_middleware(Guard, names=names)
     app.add_middleware(Metered, meters=meters)
-    for kind in (StarletteHTTPException, RequestValidationError, LineFull, TimeoutError, *_GONE, Exception):
+    for kind in (StarletteHTTPException, RequestValidationError, InputError, LineFull, TimeoutError, *_GONE, Exception):
         app.add_exception_handler(kind, _problem)
     _add_routes(app)
     _add_page(app)
@@ -135,15 +136,17 @@ _BODY = {
 async def score(request: Request, place: InLine, mode: Mode = "medium", name: Name = "picture") -> Response:
     """Score the files of a form, or the body itself. A picture that cannot be read has an error among the results."""
     uploads = await _uploads(request, place, name)
-    return await _answer(request, place, partial(work.score, request.app.state.detector, uploads, mode))
+    return await _answer(request, place, partial(work.score, request.app.state.detector, mode, uploads))
 
 
-async def explain(request: Request, place: InLine, mode: Mode = "medium", name: Name = "picture") -> Response:
-    """Score one picture, with its map and the settings that reproduce the score."""
+async def explain(
+    request: Request, place: InLine, mode: Mode = "medium", name: Name = "picture", html: Html = False
+) -> Response:
+    """Score one picture, and show why: maps, what the file says of itself, the settings that reproduce the score."""
     uploads = await _uploads(request, place, name)
     if len(uploads) != 1:
         raise HTTPException(422, f"expected one picture; got {len(uploads)}: send each in a request of its own")
-    return await _answer(request, place, partial(work.explain, request.app.state.detector, uploads[0], mode))
+    return await _answer(request, place, partial(work.explain, request.app.state.detector, mode, html, uploads[0]))
 
 
 async def health(request: Request) -> dict[str, Any]:
@@ -184,8 +187,9 @@ async def _answer(request: Request, place: Place, task: Work) -> Response:
     """Runs work in its turn. Who accepts lines of JSON gets each change of the state as a line, the result last."""
     if _LINES in request.headers.get("accept", ""):
         return StreamingResponse(_lines(request, place.states(task)), media_type=_LINES)
-    status, content = _content(request, await place.result(task, request.is_disconnected))
-    return JSONResponse(content, status)
+    content = await place.result(task, request.is_disconnected)
+    _count(request, content)
+    return JSONResponse(content)
 
 
 async def _lines(request: Request, states: AsyncIterator[State]) -> AsyncIterator[str]:
@@ -193,8 +197,8 @@ async def _lines(request: Request, states: AsyncIterator[State]) -> AsyncIterato
     try:
         async for state in states:
             if state.name == "done":
-                status, content = _content(request, state.result)
-                yield _line(state="done", status=status, **content)
+                _count(request, state.result)
+                yield _line(state="done", status=200, **state.result)
             else:
                 yield _line(state=state.name, ahead=state.ahead)
     except Exception as error:
@@ -204,13 +208,9 @@ async def _lines(request: Request, states: AsyncIterator[State]) -> AsyncIterato
         yield _line(state="done", status=answer.status_code, **json.loads(answer.body))
 
 
-def _content(request: Request, scored: Scored) -> tuple[int, dict[str, Any]]:
-    """The status and body of results: 422 where no picture can be scored by a fault of its own."""
-    for result in scored.results:
+def _count(request: Request, content: dict[str, Any]) -> None:
+    for result in content.get("results") or [content["result"]]:
         request.app.state.meters.pictures.labels(result["answer"]["kind"]).inc()
-    if scored.unreadable:
-        return 422, {"detail": "; ".join(f"{result['path']}: {result['error']}" for result in scored.results)}
-    return 200, scored.content
 
 
 def _line(**content: Any) -> str:
@@ -226,17 +226,14 @@ async def _problem(request: Request, error: Exception) -> Response:
     elif isinstance(error, RequestValidationError):
         status = 422
         detail = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+    elif isinstance(error, InputError):
+        status, detail = 422, str(error)
     elif isinstance(error, LineFull):
         status, detail, headers = 429, str(error), {"Retry-After": str(error.retry_after)}
     elif isinstance(error, TimeoutError):
         limit = request.app.state.limits.timeout
-        status, detail = (
-            504,
-            (
-                f"no answer within {limit:g} s; send it again when fewer wait, or start the server with a larger --timeout "
-                "or a smaller --effort"
-            ),
-        )
+        status = 504
+        detail = f"no answer within {limit:g} s; try again, or start with a larger --timeout or a smaller --effort"
     elif isinstance(error, _GONE):
         status, detail = 499, "the client has gone"  # as nginx counts them; nobody reads it
     return JSONResponse({"detail": detail}, status, headers)

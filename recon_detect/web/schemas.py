@@ -48,12 +48,22 @@ class ScoreModel(BaseModel):
     results: list[PictureModel]
 
 
+class MapModel(BaseModel):
+    """A map of evidence over the picture."""
+
+    name: str
+    image: str = Field(description="PNG as a data: URL; transparent where the picture was not looked at.")
+    scale: float = Field(description="Deviations of photographs that are shown brightest, in every map of this name.")
+    meaning: str = Field(description="What bright and dark mean.")
+
+
 class ExplanationModel(BaseModel):
     """The result of one picture, with what a page shows of it."""
 
     result: PictureModel
-    map: str | None = Field(description="The evidence map as a data: URL of a PNG; null where the method has none.")
-    map_scale: float | None = Field(description="Value that the map shows brightest.")
+    maps: list[MapModel]
+    claims: list[str] | None = Field(description="Sentences on what the file says of itself.")
+    html: str | None = Field(description="The page of `recon-detect explain`, where it was asked for.")
     run: dict[str, Any] = Field(description="Settings, weights and versions that reproduce the score.")
 
 

@@ -2,95 +2,87 @@
 
 from __future__ import annotations
 
-import base64
+import copy
 import io
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-
-from PIL import Image
 
 from recon_detect import errors
 from recon_detect.answers import answer_of
 from recon_detect.examples import example
 from recon_detect.images import Source
-from recon_detect.output.heatmap import colour
+from recon_detect.pages import explain as explanation_of
+from recon_detect.pages.document import data_url
 
 if TYPE_CHECKING:
     from recon_detect.detector import Detector
+    from recon_detect.pages.evidence import EvidenceMap
     from recon_detect.results import Row
     from recon_detect.web.body import Upload
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """The results of a request.
+def score(detector: Detector, mode: str, uploads: Sequence[Upload], abandoned: Callable[[], bool]) -> dict[str, Any]:
+    """Scores pictures, until nobody waits for the results any more.
 
-    Attributes:
-        content: JSON values to answer with.
-        results: Those of each picture, which are part of the content.
-        unreadable: Whether each picture is one that cannot be scored, by a fault of its own.
+    Raises:
+        InputError: None of them can be scored, each by a fault of its own.
     """
-
-    content: dict[str, Any]
-    results: list[dict[str, Any]]
-    unreadable: bool
-
-
-def score(detector: Detector, uploads: Sequence[Upload], mode: str, abandoned: Callable[[], bool]) -> Scored:
-    """Scores pictures, until nobody waits for the results any more."""
+    detector = _judging(detector, mode)
     rows: list[Row] = []
     with closing(detector.stream([Source(upload.data, upload.name) for upload in uploads])) as stream:
         for row in stream:
             if abandoned():
                 break
             rows.append(row)
-    results = [result_of(detector, row, mode) for row in rows]
-    return Scored({"results": results}, results, all(map(_is_unreadable, rows)))
+    if all(map(_is_unreadable, rows)):
+        raise errors.InputError("; ".join(f"{row.path}: {row.error}" for row in rows))
+    return {"results": [_result(row, detector) for row in rows]}
 
 
-def explain(detector: Detector, upload: Upload, mode: str, abandoned: Callable[[], bool]) -> Scored:
-    """Scores one picture, with its map."""
-    has_map = detector.methods[0].method.has_map
-    row = detector.score(Source(upload.data, upload.name), maps=has_map, progress=False)[0]
-    result = result_of(detector, row, mode)
-    content = {
-        "result": result,
-        "map": _png_url(picture) if (picture := _map(row)) else None,
-        "map_scale": row.map_scale,
+def explain(detector: Detector, mode: str, page: bool, upload: Upload, abandoned: Callable[[], bool]) -> dict[str, Any]:
+    """Explains one picture: its maps, what the file says of itself, and its page where that is asked for.
+
+    Raises:
+        InputError: It cannot be scored.
+    """
+    detector = _judging(detector, mode)
+    explanation = explanation_of(Source(upload.data, upload.name), detector=detector)
+    return {
+        "result": _result(explanation.row, detector),
+        "maps": [_map(each, explanation.picture.size) for each in explanation.maps],
+        "claims": explanation.claims,
+        "html": explanation.html() if page else None,
         "run": detector.run_info.to_dict(),
     }
-    return Scored(content, [result], _is_unreadable(row))
 
 
-def result_of(detector: Detector, row: Row, mode: str) -> dict[str, Any]:
+def example_png(name: str, abandoned: Callable[[], bool]) -> bytes:
+    """Makes a picture of `recon_detect.examples`."""
+    buffer = io.BytesIO()
+    example(name).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def _judging(detector: Detector, mode: str) -> Detector:
+    """The same detector, whose answers are of a mode."""
+    judging = copy.copy(detector)
+    judging.settings = replace(detector.settings, mode=mode)
+    judging.run_info = replace(detector.run_info, mode=mode)
+    return judging
+
+
+def _result(row: Row, detector: Detector) -> dict[str, Any]:
     """JSON values of a row, with its answer in words."""
-    run = detector.run_info
-    return row.to_dict(run.fingerprint) | {"answer": answer_of(row, run, mode).to_dict()}
+    return row.to_dict(detector.run_info.fingerprint) | {"answer": answer_of(row, detector.run_info).to_dict()}
+
+
+def _map(each: EvidenceMap, size: tuple[int, int]) -> dict[str, Any]:
+    return {"name": each.name, "image": data_url(each.picture(size)), "scale": each.scale, "meaning": each.meaning}
 
 
 def _is_unreadable(row: Row) -> bool:
     """True for an error of the picture's own; those of the server are none."""
     kind = getattr(errors, (row.error or "").partition(":")[0], None)
     return isinstance(kind, type) and issubclass(kind, errors.InputError | errors.NumericalError)
-
-
-def example_png(name: str, abandoned: Callable[[], bool]) -> bytes:
-    """Makes a picture of `recon_detect.examples`."""
-    return _png(example(name))
-
-
-def _map(row: Row) -> Image.Image | None:
-    """The map of a row at its own resolution."""
-    return None if row.map is None or row.map_scale is None else Image.fromarray(colour(row.map, row.map_scale))
-
-
-def _png(picture: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG")
-    return buffer.getvalue()
-
-
-def _png_url(picture: Image.Image) -> str:
-    return "data:image/png;base64," + base64.b64encode(_png(picture)).decode()

@@ -54,7 +54,10 @@ def test_pixels_are_limited(client, png):
 
 def test_explain_has_map_and_settings(client, png):
     answer = client.post("/v1/explain", files=form(png(1, 256))).json()
-    assert answer["map"].startswith("data:image/png;base64,") and answer["map_scale"] > 0
+    assert answer["maps"][0]["image"].startswith("data:image/png;base64,") and answer["maps"][0]["scale"] > 0
+    assert answer["html"] is None
+    page = client.post("/v1/explain?html=true&name=%3Cimg src=x%3E", content=png(1, 256)).json()["html"]
+    assert page.startswith("<!doctype html>") and "&lt;img src=x" in page and "<img src=x" not in page
     assert answer["run"]["run"] == answer["result"]["run"] and answer["run"]["versions"]["torch"]
     assert "expected one picture; got 2" in client.post("/v1/explain", files=form(png(), png())).json()["detail"]
 

@@ -47,7 +47,7 @@ class Card {
 
   // Sends the picture, and again where the line of the server is full, until there is an answer.
   async run() {
-    $(".again", this.node).hidden = true;
+    $(".again", this.node).hidden = $(".verdict", this.node).hidden = true;
     if (this.file.size > limits.max_bytes) {
       this.failed(`${bytes(this.file.size)}: this server takes at most ${bytes(limits.max_bytes)}`);
       return;
@@ -70,7 +70,7 @@ class Card {
   send() {
     return new Promise((resolve) => {
       const request = (this.request = new XMLHttpRequest());
-      const query = new URLSearchParams({ name: this.name.slice(-255), mode: $("#mode").value });
+      const query = new URLSearchParams({ name: this.name.slice(-255), mode: $("#mode").value, html: true });
       request.open("POST", `v1/explain?${query}`);
       request.setRequestHeader("Accept", "application/x-ndjson");
       request.setRequestHeader("Content-Type", "application/octet-stream");
@@ -93,29 +93,33 @@ class Card {
   }
 
   failed(reason, again = false) {
-    this.state(`Not scored: ${reason}`);
+    this.verdict({ kind: "error", headline: "not scored", meaning: reason });
     $(".again", this.node).hidden = !again;
-    announce(`${this.name}: not scored. ${reason}`);
   }
 
-  show({ result, map, map_scale: brightest, html, claims, run }) {
+  verdict({ kind, headline, meaning }) {
+    this.state("");
+    $(".verdict", this.node).dataset.kind = kind;
+    $(".headline", this.node).textContent = `${SIGNS[kind] ?? ""} ${headline}`;
+    $(".meaning", this.node).textContent = meaning;
+    $(".verdict", this.node).hidden = false;
+    announce(`${this.name}: ${headline}. ${meaning}`);
+  }
+
+  show({ result, maps, html, claims, run }) {
     const { answer } = result;
-    $(".verdict", this.node).dataset.kind = answer.kind;
-    this.state("Done");
+    this.verdict(answer);
     $(".result", this.node).hidden = false;
-    $(".headline", this.node).textContent = `${SIGNS[answer.kind] ?? ""} ${answer.headline}`;
-    $(".meaning", this.node).textContent = answer.meaning;
     $(".tried", this.node).textContent = answer.tried;
     items($(".limits", this.node), answer.limits);
-    this.showPicture(map, brightest, answer.kind);
+    this.showPicture(maps[0], answer.kind);
     this.showClaims(claims);
     this.showNumbers(result);
     this.offer(".json", JSON.stringify({ result, claims, run }, null, 2), "application/json", "json");
     if (html) this.offer(".html", html, "text/html", "html");
-    announce(`${this.name}: ${answer.headline}. ${answer.meaning}`);
   }
 
-  showPicture(map, brightest, kind) {
+  showPicture(map, kind) {
     const picture = $(".picture", this.node);
     picture.alt = `The picture ${this.name}`;
     picture.addEventListener("error", () => {
@@ -130,8 +134,9 @@ class Card {
       image.style.clipPath = `inset(0 ${100 - slider.value}% 0 0)`;
     };
     slider.addEventListener("input", move);
-    Object.assign(image, { src: map, alt: "Its evidence map", hidden: false });
-    $(".to", this.node).textContent = `${brightest} and above`;
+    Object.assign(image, { src: map.image, alt: `Its evidence map: ${map.name}`, hidden: false });
+    $(".to", this.node).textContent = `${map.scale} and above`;
+    $(".reading", this.node).textContent = `${map.name}. ${map.meaning}`;
     $(".mapped", this.node).hidden = false;
     slider.value = kind === "found" ? 50 : 0;
     move();
@@ -139,7 +144,7 @@ class Card {
 
   showClaims(claims) {
     $(".claims", this.node).hidden = !claims;
-    if (claims) items($(".claims ul", this.node), claims.sentences);
+    if (claims) items($(".claims ul", this.node), claims);
   }
 
   showNumbers(result) {
