@@ -59,6 +59,7 @@ def test_explain_has_map_and_settings(client, png):
     page = client.post("/v1/explain?html=true&name=%3Cimg src=x%3E", content=png(1, 256)).json()["html"]
     assert page.startswith("<!doctype html>") and "&lt;img src=x" in page and "<img src=x" not in page
     assert answer["run"]["run"] == answer["result"]["run"] and answer["run"]["versions"]["torch"]
+    assert any("Absence proves nothing" in sentence for sentence in answer["claims"])
     assert "expected one picture; got 2" in client.post("/v1/explain", files=form(png(), png())).json()["detail"]
 
 

@@ -143,8 +143,7 @@ class Card {
   }
 
   showClaims(claims) {
-    $(".claims", this.node).hidden = !claims;
-    if (claims) items($(".claims ul", this.node), claims);
+    items($(".claims ul", this.node), claims);
   }
 
   showNumbers(result) {
