@@ -14,6 +14,7 @@ from typing import Any
 from recon_detect.errors import UnknownName
 from recon_detect.methods import METHODS
 from recon_detect.models.registry import family_of
+from recon_detect.names import counted
 from recon_detect.results import LIKELY_GENERATED, LIKELY_REAL, UNNAMED, MethodInfo, Row, RunInfo, Score, Verdict
 from recon_detect.settings import MODES
 
@@ -89,12 +90,13 @@ def answer_of(row: Row, run: RunInfo, mode: str | None = None) -> Answer:
     """Puts the result of one image in words.
 
     A calibration decides by its own threshold. Without one, scores that are deviates of photographs are held against
-    the threshold of the mode (None: that of the run), and other scores are undecided.
+    the threshold of the mode (None: that of the run), and other scores are undecided. A threshold of the run takes the
+    place of all these.
 
     Raises:
         UnknownName: No such mode.
     """
-    threshold = threshold_of(mode or run.mode)
+    threshold = threshold_of(mode or run.mode) if run.threshold is None else run.threshold
     if row.error is not None or not row.scores:
         reason = row.error or "no score"
         return Answer(ERROR, f"not scored: {reason}", "The picture could not be scored, which says nothing about it.")
@@ -103,18 +105,13 @@ def answer_of(row: Row, run: RunInfo, mode: str | None = None) -> Answer:
     tried, limits = _tried(row, run), tuple(_limits(row, run))
     if row.undecidable:
         return _undecided("too little texture", "Flat areas carry no trace, whoever made them.", tried, limits)
-    if row.verdict:
+    if row.verdict and run.threshold is None:
         return _calibrated(row, row.verdict, tried, limits)
     if not math.isfinite(row.score):
         return _undecided("no finite score", "The method has no answer for this picture.", tried, limits)
-    if not deciding:
-        name = run.methods[0].name
-        meaning = (
-            f"Scores of {name} have no threshold of their own. Calibrate on photographs like these: recon-detect "
-            f"calibrate --method {name} --real PHOTOS --output cal.json."
-        )
-        return _undecided(f"{name} ships no threshold", meaning, tried, limits)
-    return _by_deviate(row, run, threshold, tried, limits)
+    if deciding:
+        return _by_deviate(row, run, threshold, tried, limits)
+    return _by_number(row, run, tried, limits)
 
 
 def one_in_of(deviate: float) -> float:
@@ -161,6 +158,22 @@ _NOTHING_MEANS = (
     "This is what photographs give, and also pictures of generators outside of these families or processed beyond what "
     "was tried. It does not show that the picture is a photograph."
 )
+
+
+def _by_number(row: Row, run: RunInfo, tried: str, limits: tuple[str, ...]) -> Answer:
+    """The answer where the score is a number that no photographs were measured for."""
+    if run.threshold is not None:
+        kind, relation = (FOUND, "above") if row.score > run.threshold else (NOTHING, "not above")
+        meaning = "How many photographs have such a score is not known: the threshold was given, not measured."
+        return Answer(
+            kind, f"score {row.score:.4g}, {relation} the threshold {run.threshold:g}", meaning, tried, limits
+        )
+    name = run.methods[0].name
+    meaning = (
+        f"Scores of {name} have no threshold of their own. Calibrate on photographs like these: recon-detect calibrate "
+        f"--method {name} --real PHOTOS --output cal.json."
+    )
+    return _undecided(f"{name} ships no threshold", meaning, tried, limits)
 
 
 def _calibrated(row: Row, verdict: Verdict, tried: str, limits: tuple[str, ...]) -> Answer:
@@ -260,9 +273,9 @@ def _tried(row: Row, run: RunInfo) -> str:
     if sizes := details.get("sizes"):
         areas = sorted(sizes, key=lambda size: math.prod(map(int, size.split("x"))))
         span = " to ".join(dict.fromkeys(areas[:: max(len(areas) - 1, 1)])).replace("x", " x ")
-        parts.append(f"at {_counted(details.get('scales', len(sizes)), 'size')} ({span})")
+        parts.append(f"at {counted(details.get('scales', len(sizes)), 'size')} ({span})")
     if places := details.get("places"):
-        parts.append(f"at {_counted(places, 'place')} of the grid")
+        parts.append(f"at {counted(places, 'place')} of the grid")
     if area := details.get("area"):
         parts.append(f"with networks in {area:.0%} of the picture")
     if passes := details.get("passes"):
@@ -284,23 +297,13 @@ def _limits(row: Row, run: RunInfo) -> Iterator[str]:
         yield f"{1 - row.texture:.0%} of the picture is flat and carries no evidence"
     if run.middle_square:
         yield f"resized to {run.middle_square} pixels before it was looked at, which removes most of the trace"
-    if limit := _SCOPE.get(run.methods[0].name):
-        yield limit
-    if weakest := row.details.get("detectable"):
+    if weakest := row.details.get("detectable", {}).get("grain"):
         least = max(weakest, key=weakest.__getitem__)
-        yield f"of {family_name(least)} a trace below {weakest[least]:.2g} deviates per tile would be missed"
-
-
-# What a method cannot see in any image.
-_SCOPE = {"glance": "only pictures as they were written: a resized, cropped or turned picture shows nothing"}
+        yield f"weak traces may be missed: that of {family_name(least)} below {weakest[least]:.2g} deviates in a tile"
 
 
 def _sentence(clause: str) -> str:
     return f"{clause[0].upper()}{clause[1:]}."
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _listed(names: list[str]) -> str:

@@ -62,10 +62,9 @@ def load_detector(
     """Loads a detector: weights are found on this machine, or fetched from the hub and checked.
 
     Args:
-        method: A name, see `recon-detect methods list`; ``"default"`` is `glance` with the models of the package, and
-            `grain` with others. Or a method of your own: a `Method`, ``"module:NAME"`` or ``"path/to/file.py:NAME"``,
-            whose code is then run. Several share one pass: what two of them need is computed once; the first decides
-            `ScoreResult.scores`.
+        method: A name, see `recon-detect methods list`; ``"default"`` is `trace`. Or a method of your own: a
+            `Method`, ``"module:NAME"`` or ``"path/to/file.py:NAME"``, whose code is then run. Several share one pass:
+            what two of them need is computed once; the first decides `ScoreResult.scores`.
         models: Names from the registry or of its sets (``"embedded"``, ``"tiny"``), folders in diffusers' format, or
             hub ids ``owner/name[:subfolder][@revision]``. None takes each method's own.
         distance: How image and reconstruction are compared, such as ``"lpips_vgg_2"`` or ``"l2"``. None takes each
@@ -88,7 +87,7 @@ def load_detector(
         raise UsageError(f"unknown option: {error}; known: {', '.join(Settings.__slots__)}") from error
     listed = [models] if isinstance(models, str | Path) else models
     names = tuple(map(str, listed)) if listed else None
-    methods = find_methods(method, names)
+    methods = find_methods(method)
     _check(methods, distance, compat)
     if compat:
         # The scripts open images with convert("RGB"), and process one at a time because the noise depends on the order.
@@ -144,6 +143,8 @@ class Detector:
             versions=versions(),
             inversion=settings.inversion if self.models.invert else None,
             mode=settings.mode,
+            threshold=settings.threshold,
+            provenance=settings.provenance,
         )
 
     def __copy__(self) -> Detector:
@@ -252,7 +253,17 @@ class Detector:
         with closing(run(as_sources(images), compute, self._reading, self.device, self._sizer)) as outcomes:
             for outcome in outcomes:
                 row = outcome.result if outcome.result is not None else error_row(outcome.item, outcome.error)
+                if self.settings.provenance:
+                    row = replace(row, claims=self._claims(outcome.item))
                 yield replace(row, verdict=self.calibration.judge(row)) if self.calibration else row
+
+    def _claims(self, item: Item) -> dict[str, Any] | None:
+        """JSON values of what the file of an image says of itself; None of an image that is no file."""
+        from recon_detect.claims.reading import claims_of
+
+        pixels = item.picture.bytes() if item.picture and not self._reading.middle_square else None
+        claims = claims_of(item.source.image, pixels=pixels, settings=self._reading)
+        return claims.to_dict() if claims else None
 
     def calibrate(
         self,

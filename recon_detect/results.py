@@ -70,14 +70,16 @@ class RunInfo:
     calibration: str | None = None
     middle_square: int | None = None
     mode: str = DEFAULTS.mode
+    threshold: float | None = None
+    provenance: bool = False
 
     @property
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits, equal for runs whose scores can be compared.
 
         Methods with their distances and nulls, compatibility mode, weights, precision and how images are read count.
-        Device and versions do not: they move scores by about 1e-5, and are recorded. Nor does the mode of the answers,
-        which moves none.
+        Device and versions do not: they move scores by about 1e-5, and are recorded. Nor do mode and threshold of
+        the answers, which move none.
         """
         decisive = self.decisive() | ({"calibration": self.calibration} if self.calibration else {})
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
@@ -223,6 +225,7 @@ class Row:
         map: Error map (h, w) float32 of the deciding model, or the method's own map, where maps were asked for.
         map_scale: Value that a heat map shows brightest.
         verdict: Judgement of the detector's calibration, where it has one.
+        claims: What the file says of itself, as `Claims.to_dict` gives it, where that was asked for; beside the scores.
     """
 
     index: int
@@ -237,6 +240,7 @@ class Row:
     map_scale: float | None = None
     verdict: Verdict | None = None
     generator: str | None = field(default=None, kw_only=True)
+    claims: dict[str, Any] | None = field(default=None, kw_only=True)
 
     @property
     def undecidable(self) -> bool:
@@ -284,6 +288,7 @@ class Row:
             "texture": self.texture,
             "notes": [*(source.notes if source else ()), *self.notes],
             "error": self.error,
+            **({"claims": self.claims} if self.claims else {}),
             "run": run,
         }
 
@@ -316,6 +321,7 @@ class Row:
             content["error"],
             tuple(content["notes"]),
             verdict=_verdict(content) if "verdict" in content else None,
+            claims=content.get("claims"),
         )
 
 

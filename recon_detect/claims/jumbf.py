@@ -9,7 +9,7 @@ from typing import Any
 
 _DEEPEST, _MOST_BOXES, _MOST_ITEMS = 16, 10_000, 10_000
 _LABELLED, _LONGEST_DESCRIPTION = 0x02, 1000
-_BREAK = object()
+_BREAK = 0xFF
 
 
 @dataclass(slots=True)
@@ -139,12 +139,15 @@ class _Cbor:
             return struct.unpack({25: ">e", 26: ">f", 27: ">d"}[extra], self._take(1 << (extra - 24)))[0]
         if extra == 24:
             self._take(1)
-        return {20: False, 21: True, 31: _BREAK}.get(extra)
+        if extra > 24:
+            raise ValueError("broken CBOR")
+        return {20: False, 21: True}.get(extra)
 
     def _indefinite(self, major: int, depth: int) -> Any:
         values = []
-        while (value := self.value(depth + 1)) is not _BREAK:
-            values.append(value)
+        while self._data[self._at] != _BREAK:
+            values.append(self.value(depth + 1))
+        self._at += 1
         if major == 5:
             return dict(zip(values[::2], values[1::2], strict=True))
         if major == 4:

@@ -65,12 +65,18 @@ def _verified(data: bytes) -> Manifest:
     reasons = {VERIFIED: "", INTACT: _NOT_LISTED if trust else _NO_LIST}
     return _manifest(
         active.get("claim_generator_info") or active.get("claim_generator"),
-        _actions(assertion.get("data") for assertion in active.get("assertions", [])),
-        _actions(assertion.get("data") for manifest in others for assertion in manifest.get("assertions", [])),
+        _actions(_data([active])),
+        _actions(_data(others)),
         state,
         reasons.get(state, ", ".join(failures)),
         signer.get("issuer") or signer.get("common_name"),
     )
+
+
+def _data(manifests: Iterable[Mapping[str, Any]]) -> Iterable[Any]:
+    """Contents of the assertions on actions, as c2pa-python reads them."""
+    assertions = (assertion for manifest in manifests for assertion in manifest.get("assertions", ()))
+    return (assertion.get("data") for assertion in assertions if assertion["label"].startswith("c2pa.actions"))
 
 
 @cache

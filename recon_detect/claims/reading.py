@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from recon_detect.images.containers import picture_alone
 from recon_detect.images.heard import collected, printable
 from recon_detect.images.jpeg import estimate_quality, is_libjpeg
 from recon_detect.images.kinds import format_of
-from recon_detect.images.picture import open_picture
+from recon_detect.images.picture import image_of_dict, open_picture
 from recon_detect.images.reading import read_file
 from recon_detect.settings import DEFAULTS, Settings
 
@@ -34,6 +34,8 @@ _MAKE, _MODEL, _DESCRIPTION, _SOFTWARE, _DATE, _DATE_TAKEN, _COMMENT = (
 _TAGS = frozenset((_MAKE, _MODEL, _DESCRIPTION, _SOFTWARE, _DATE, _DATE_TAKEN, _COMMENT))
 # Data sets of IPTC IIM, record 2: originating program, and credit.
 _PROGRAM, _CREDIT = 65, 110
+# Cosine with JPEG that no picture exceeds that was never one, of 298 (docs/guide/provenance.md).
+_WAS_JPEG = 0.15
 _SUBSAMPLING = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}
 
 
@@ -47,7 +49,7 @@ def read_claims(
 
     Args:
         image: Path or encoded bytes: pixels alone say nothing.
-        pixels: Its pixels (H, W, 3), where the caller has decoded them; they show an earlier JPEG.
+        pixels: Its pixels (H, W, 3), where the caller has decoded them: they show whether it was stored as JPEG before.
         settings: Limits of reading.
 
     Raises:
@@ -72,6 +74,14 @@ def read_claims(
         past=_jpeg_past(data, pixels, settings),
         remarks=tuple(metadata.remarks),
     )
+
+
+def claims_of(image: Any, **options: Any) -> Claims | None:
+    """The claims of any `ImageLike`, by `read_claims`; None of pixels, and of a file that cannot be read."""
+    try:
+        return read_claims(image_of_dict(image) if isinstance(image, Mapping) else image, **options)
+    except (InputError, UsageError):
+        return None
 
 
 def _bytes_of(image: Any, settings: Settings) -> bytes:
@@ -170,8 +180,10 @@ def _jpeg_encoding(data: bytes) -> JpegEncoding | None:
 
 
 def _jpeg_past(data: bytes, pixels: np.ndarray[Any, np.dtype[np.uint8]] | None, settings: Settings) -> JpegPast | None:
-    """An earlier JPEG, as the grid of 8 px in the pixels shows; of a file that is JPEG, off the place of its own."""
-    from recon_detect.methods.grid.jpeg import NO_JPEG, jpeg_match
+    """An earlier JPEG, as the grid of 8 px in the pixels shows; None of a JPEG file, whose own grid hides others."""
+    if format_of(data) == "JPEG":
+        return None
+    from recon_detect.methods.grid.jpeg import jpeg_match
 
     if pixels is None:
         try:
@@ -179,6 +191,4 @@ def _jpeg_past(data: bytes, pixels: np.ndarray[Any, np.dtype[np.uint8]] | None, 
         except InputError:
             return None
     match = jpeg_match(pixels)
-    if match is None or match[0] < NO_JPEG or (format_of(data) == "JPEG" and not any(match[1])):
-        return None
-    return JpegPast(round(match[0], 3), match[1])
+    return JpegPast(round(match[0], 3), match[1]) if match and match[0] >= _WAS_JPEG else None

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from recon_detect.errors import UsageError
-from recon_detect.methods import METHODS
+from recon_detect.methods import METHODS, find_method
 from recon_detect.results import MethodInfo, Row, RunInfo
 
-# The columns of a table before and after those of the scores.
-_SCORE, _AFTER = "score", ("answer", "verdict", "label")
+# The columns of a table before and after those of the scores; the latter only with a calibration, or always.
+_SCORE, _AFTER = "score", ("verdict", "label")
 _WHOLE = ("schema", "width", "height", "file_bytes", "jpeg_quality", "exif_orientation")
 _LARGEST_CELL = 1 << 24
 
@@ -148,4 +148,4 @@ def _guessed(first: Row | None) -> RunInfo:
 
 
 def _has_nulls(name: str) -> bool:
-    return name in METHODS and METHODS[name].data is not None
+    return name in METHODS and find_method(name).data is not None

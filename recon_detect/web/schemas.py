@@ -62,7 +62,7 @@ class ExplanationModel(BaseModel):
 
     result: PictureModel
     maps: list[MapModel]
-    claims: list[str] = Field(description="Sentences on what the file says of itself.")
+    claims: list[str] | None = Field(description="Sentences on what the file says of itself.")
     html: str | None = Field(description="The page of `recon-detect explain`, where it was asked for.")
     run: dict[str, Any] = Field(description="Settings, weights and versions that reproduce the score.")
 

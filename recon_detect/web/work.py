@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from recon_detect import errors
 from recon_detect.answers import answer_of
-from recon_detect.claims import read_claims
 from recon_detect.examples import example
 from recon_detect.images import Source
 from recon_detect.pages import explain as explanation_of
@@ -49,13 +48,12 @@ def explain(detector: Detector, mode: str, page: bool, upload: Upload, abandoned
         InputError: It cannot be scored.
     """
     detector = _judging(detector, mode)
-    explanation = explanation_of(Source(upload.data, upload.name), detector=detector, claims=False)
-    sentences = read_claims(upload.data, settings=detector.settings).sentences
+    explanation = explanation_of(Source(upload.data, upload.name), detector=detector)
     return {
         "result": _result(explanation.row, detector),
         "maps": [_map(each, explanation.picture.size) for each in explanation.maps],
-        "claims": sentences,
-        "html": replace(explanation, claims=sentences).html() if page else None,
+        "claims": explanation.claims,
+        "html": explanation.html() if page else None,
         "run": detector.run_info.to_dict(),
     }
 

@@ -7,15 +7,19 @@ survives compression. Both are Bayes factors against photographs (see `factors`)
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.special import ndtr
 
 from recon_detect.evidence.texture import ENOUGH, textured_blocks
-from recon_detect.methods.grain.contrasts import REMARKABLE
+from recon_detect.methods.deviates import REMARKABLE
 from recon_detect.methods.grid.families import read_families
 from recon_detect.methods.grid.statistic import PERIOD
 from recon_detect.methods.method import HeatMap, Method, MethodResult
+from recon_detect.methods.trace.effort import EFFORTS
 from recon_detect.methods.trace.factors import deviate
 from recon_detect.methods.trace.nulls import FILE, find_nulls
 from recon_detect.methods.trace.search import Search, search
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
     from recon_detect.methods.trace.nulls import Nulls
     from recon_detect.results import Score
 
+# Bayes factor of a score that is `REMARKABLE`.
+NEEDED = float(1 / ndtr(-REMARKABLE) - 1)
 # Deviates of a tile that a heat map shows brightest.
 BRIGHTEST = 4.0
 
@@ -56,9 +62,13 @@ def describe(one: Search, score: float) -> dict[str, Any]:
     """Details of what was tried, and of the likeliest hypothesis where the score is `REMARKABLE`."""
     tried: dict[str, Any] = {
         "sizes": sorted({f"{frame.width}x{frame.height}" for frame in one.frames}),
+        "scales": len({round(frame.scale, 3) for frame in one.frames}),
+        "places": one.places,
         "passes": round(one.passes, 2),
+        "area": round(one.area, 3),
         "bayes_factor": float(f"{np.exp(min(one.log_factor, 700)):.3g}"),
         "tiles": [list(tile) for tile in one.tiles()],
+        "detectable": one.detectable(NEEDED),
     }
     if score < REMARKABLE:
         return tried
@@ -103,9 +113,31 @@ TRACE = Method(
     models=("embedded",),
     paper="this project",
     needs=frozenset({Need.AUTOENCODERS, Need.NULLS}),
-    cost="10 reconstructions of 256 px at most, by effort",
+    cost=f"{EFFORTS['normal'].passes:g} reconstructions of 256 px at most, by effort",
     columns=tuple(family.name for family in read_families()),
     nulls=find_nulls,
     data=FILE,
     heat_map=HeatMap(draw, BRIGHTEST),
+)
+
+
+def at_effort(effort: str, models: tuple[str, ...], _: str | float) -> Nulls:
+    """The distributions at an effort that belongs to the name of a method, whatever the effort of the run."""
+    return find_nulls(models, effort)
+
+
+# Former names of the default, each at one effort.
+GLANCE = replace(
+    TRACE,
+    name="glance",
+    title="trace with effort quick: the former name of the default with the models of the package",
+    cost=f"{EFFORTS['quick'].passes:g} reconstructions of 256 px at most",
+    nulls=partial(at_effort, "quick"),
+)
+GRAIN = replace(
+    TRACE,
+    name="grain",
+    title="trace with effort thorough: the former name of the default with other models",
+    cost=f"{EFFORTS['thorough'].passes:g} reconstructions of 256 px at most",
+    nulls=partial(at_effort, "thorough"),
 )

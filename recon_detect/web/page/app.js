@@ -143,7 +143,7 @@ class Card {
   }
 
   showClaims(claims) {
-    items($(".claims ul", this.node), claims);
+    items($(".claims ul", this.node), claims ?? []);
   }
 
   showNumbers(result) {
