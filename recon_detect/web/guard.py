@@ -1,4 +1,4 @@
-"""What stands before every route: names that the server answers to, origins of requests, headers of answers."""
+"""The guard before every route: names that the server answers to, origins of requests, headers of answers."""
 
 from __future__ import annotations
 
