@@ -202,10 +202,10 @@ async def _lines(request: Request, states: AsyncIterator[State]) -> AsyncIterato
             else:
                 yield _line(state=state.name, ahead=state.ahead)
     except Exception as error:
-        answer = await _problem(request, error)
-        if answer.status_code == 500:
+        status, detail, _ = _status(request, error)
+        if status == 500:
             log.error("%s failed", request.url.path, exc_info=error)
-        yield _line(state="done", status=answer.status_code, **json.loads(answer.body))
+        yield _line(state="done", status=status, detail=detail)
 
 
 def _count(request: Request, content: dict[str, Any]) -> None:
@@ -219,6 +219,12 @@ def _line(**content: Any) -> str:
 
 async def _problem(request: Request, error: Exception) -> Response:
     """The answer to an error, of whatever kind."""
+    status, detail, headers = _status(request, error)
+    return JSONResponse({"detail": detail}, status, headers)
+
+
+def _status(request: Request, error: Exception) -> tuple[int, str, dict[str, str]]:
+    """The status of an error, its words and headers."""
     status, headers = 500, {}
     detail = "a fault of recon-detect; the log of the server names it"
     if isinstance(error, StarletteHTTPException):
@@ -236,7 +242,7 @@ async def _problem(request: Request, error: Exception) -> Response:
         detail = f"no answer within {limit:g} s; try again, or start with a larger --timeout or a smaller --effort"
     elif isinstance(error, _GONE):
         status, detail = 499, "the client has gone"  # as nginx counts them; nobody reads it
-    return JSONResponse({"detail": detail}, status, headers)
+    return status, detail, headers
 
 
 def _add_page(app: FastAPI) -> None:
