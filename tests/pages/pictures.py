@@ -9,7 +9,14 @@ from recon_detect.results import MethodInfo, Row, RunInfo, Score
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 RUN = RunInfo(
-    (MethodInfo("trace", "encoder_features", ("sd", "sdxl"), "0123"),), None, (), "cpu", False, "white", None, {"torch": "2"}
+    (MethodInfo("trace", "encoder_features", ("sd", "sdxl"), "0123"),),
+    None,
+    (),
+    "cpu",
+    False,
+    "white",
+    None,
+    {"torch": "2"},
 )
 
 
@@ -30,7 +37,13 @@ def row(index, score, path=None, **changes):
     of_families = {"sd": score - 0.5, "sdxl": score}
     details = {"sizes": ["640x480"], "passes": 2.0, "tiles": []}
     if score > 2.33:
-        details |= {"decoder": "sdxl", "native_size": [1024, 768], "scale": 1.6, "offset": [0, 0], "symmetry": "identity"}
+        details |= {
+            "decoder": "sdxl",
+            "native_size": [1024, 768],
+            "scale": 1.6,
+            "offset": [0, 0],
+            "symmetry": "identity",
+        }
     scores = {"trace": Score(score, of_families, details)}
     values = {"scores": scores, "provenance": file, "texture": 0.9} | changes
     return Row(index, path or f"photos/{index:05d}.jpg", **values)

@@ -8,9 +8,9 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from pages.pictures import HOSTILE, save_hostile
 from PIL import Image
 
-from pages.pictures import HOSTILE, save_hostile
 from recon_detect import explain, load_detector
 from recon_detect.errors import InputError, UsageError
 from recon_detect.images import Source
@@ -126,7 +126,10 @@ def test_bytes_and_pixels_are_explained_as_files_are(explanation, detector, tmp_
 
 
 def test_a_flat_or_small_picture_has_a_page_without_map(detector):
-    for pixels in (np.full((160, 160, 3), 90, np.uint8), np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8)):
+    for pixels in (
+        np.full((160, 160, 3), 90, np.uint8),
+        np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8),
+    ):
         page = explain(pixels, detector=detector)
         assert not page.maps and page.answer.kind == "undecided"
         assert "too small or too flat for a map" in page.html()
