@@ -21,6 +21,7 @@ from recon_detect.cli.reconstruct import reconstruct
 from recon_detect.cli.report import report
 from recon_detect.cli.run import run, status
 from recon_detect.cli.score import score
+from recon_detect.cli.serve import serve
 
 
 class _Commands(TyperGroup):
@@ -91,7 +92,7 @@ def _options(
         debug()
 
 
-for command in (score, explain, report, run, status, calibrate, audit, reconstruct, demo, doctor):
+for command in (score, explain, report, serve, run, status, calibrate, audit, reconstruct, demo, doctor):
     app.command(cls=_Command)(command)
 for group, name in ((methods.app, "methods"), (models.app, "models"), (convert.app, "convert"), (grid.app, "grid")):
     app.add_typer(group, name=name)

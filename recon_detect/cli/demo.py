@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from recon_detect.cli.arguments import Models, split
 from recon_detect.methods import DEFAULT_METHOD
 from recon_detect.names import shown
-
-if TYPE_CHECKING:
-    from PIL import Image
-
-    from recon_detect.detector import Detector
 
 
 def demo(
@@ -30,6 +25,7 @@ def demo(
 
     from recon_detect.cli.tables import print_table
     from recon_detect.detector import load_detector
+    from recon_detect.examples import decoded
     from recon_detect.output.checks import check_folder
 
     check_folder(keep)
@@ -41,7 +37,7 @@ def demo(
         photograph = Image.fromarray(pixels)
         stem = Path(path).stem
         photograph.save(keep / "photograph" / f"{stem}.png")
-        _decoded(detector, photograph).save(keep / "decoded" / f"{stem}.png")
+        decoded(detector, photograph).save(keep / "decoded" / f"{stem}.png")
     result = detector.score(keep).raise_for_errors()
     print_table(result.rows, result.run)
     print(
@@ -50,16 +46,3 @@ def demo(
         "leaves a grid and a grain, which the autoencoder of the\nsame decoder finds, so the score of a decoded "
         "picture is well above 0; a photograph's is not: docs/methods/trace.md."
     )
-
-
-def _decoded(detector: Detector, photograph: Image.Image) -> Image.Image:
-    """Passes a photograph through the detector's first autoencoder, and rounds to 8 bits as generators do."""
-    import torch
-    from PIL import Image
-
-    from recon_detect.images import open_picture
-
-    with torch.inference_mode():
-        x = open_picture(photograph).tensor()[None].to(detector.device)
-        decoded = detector.evidence(x).reconstruction(0)[0]
-    return Image.fromarray(((decoded + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy())
