@@ -33,8 +33,9 @@ from recon_detect.models.loading import load_models
 from recon_detect.models.weights import current_lookup
 from recon_detect.output.copies import Seen
 from recon_detect.pickling import Recipe
-from recon_detect.results import Row, RunInfo, ScoreResult
+from recon_detect.results import Row, RunInfo
 from recon_detect.rows import error_row, rows_of
+from recon_detect.score_result import ScoreResult
 from recon_detect.settings import DEFAULTS, Settings
 from recon_detect.tensors.devices import convolutions, find_device, keep_freed_memory, versions
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, astuple, dataclass, field, fields
 from typing import Any
 
 import numpy as np
 
-from recon_detect.errors import InputError, UnknownName
 from recon_detect.images import Provenance
 from recon_detect.names import path_of, written
 from recon_detect.settings import Inversion
@@ -329,72 +328,3 @@ def _verdict(content: Mapping[str, Any]) -> Verdict:
 
 def _number(value: float | None) -> float:
     return math.nan if value is None else value
-
-
-@dataclass(frozen=True)
-class ScoreResult(Sequence[Row]):
-    """The results of several images, in input order; a sequence of rows.
-
-    Attributes:
-        rows: One per image.
-        run: Everything that decides the scores, besides the images.
-        drift: How the images differ from the photographs of the calibration; None without one, or of few images.
-    """
-
-    rows: tuple[Row, ...]
-    run: RunInfo
-    drift: Drift | None = None
-
-    @property
-    def scores(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        """(N,) float64 of the first method; higher means more likely generated, NaN where there is an error."""
-        return np.array([row.score for row in self.rows], dtype=np.float64)
-
-    def scores_of(self, method: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        """(N,) float64 of any method of the run.
-
-        Raises:
-            UnknownName: No such method in this run.
-        """
-        names = [info.name for info in self.run.methods]
-        if method not in names:
-            raise UnknownName("method of this run", method, names)
-        return np.array([row.scores.get(method, _NO_SCORE).value for row in self.rows], dtype=np.float64)
-
-    @property
-    def per_model(self) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-        """(N, K) float64 of the first method, columns in the order of `models`; NaN where there is an error."""
-        values = [[row.per_model.get(model, math.nan) for model in self.models] for row in self.rows]
-        return np.array(values, dtype=np.float64).reshape(len(self.rows), len(self.models))
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """Names of the K models of the first method."""
-        return self.run.methods[0].models
-
-    @property
-    def maps(self) -> list[np.ndarray[Any, Any] | None]:
-        """Error maps (h, w), at the resolution of the distance; None where not asked for, or an error."""
-        return [row.map for row in self.rows]
-
-    @property
-    def errors(self) -> dict[int, str]:
-        """Index to message, of the images that failed."""
-        return {row.index: row.error for row in self.rows if row.error is not None}
-
-    def raise_for_errors(self) -> ScoreResult:
-        """Raises if an image failed; otherwise returns the result, so that calls can be chained."""
-        if self.errors:
-            index, message = next(iter(self.errors.items()))
-            more = f" (and {len(self.errors) - 1} more)" if len(self.errors) > 1 else ""
-            raise InputError(f"{self.rows[index].path}: {message}{more}")
-        return self
-
-    def __getitem__(self, index: Any) -> Any:
-        return self.rows[index]
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __iter__(self) -> Iterator[Row]:
-        return iter(self.rows)
