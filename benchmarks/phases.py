@@ -26,7 +26,7 @@ from recon_detect.methods.grain.contrasts import log_errors
 from recon_detect.methods.grain.crops import DECODER_GRID
 from recon_detect.methods.grain.nulls import Nulls
 from recon_detect.models.registry import MODEL_SETS, family_of
-from recon_detect.output.heatmap import colour
+from recon_detect.images.heat import colour
 
 FIGURE = Path(__file__).parents[1] / "docs" / "figures" / "phases.png"
 CELL, GAP, TITLE = 24, 24, 20

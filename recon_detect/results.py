@@ -7,13 +7,19 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, astuple, dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 
+from recon_detect.card import card, picture_of_file
 from recon_detect.images import Provenance
-from recon_detect.names import path_of, written
+from recon_detect.images.heat import colour
+from recon_detect.names import path_of, shown, written
 from recon_detect.settings import Inversion
+
+if TYPE_CHECKING:
+    from recon_detect.answers import Answer
 
 # Schema 2 had no `Row.texture`, and schema 3 at first no `Provenance.phash`; rows without them are read.
 SCHEMA = 3
@@ -201,7 +207,7 @@ class Score:
 _NO_SCORE = Score(math.nan)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Row:
     """The result of one image.
 
@@ -218,6 +224,7 @@ class Row:
         map: Error map (h, w) float32 of the deciding model, or the method's own map, where maps were asked for.
         map_scale: Value that a heat map shows brightest.
         verdict: Judgement of the detector's calibration, where it has one.
+        answer: The result in words (`answers.answer_of`); None in rows that were read from a file.
     """
 
     index: int
@@ -232,6 +239,7 @@ class Row:
     map_scale: float | None = None
     verdict: Verdict | None = None
     generator: str | None = field(default=None, kw_only=True)
+    answer: Answer | None = field(default=None, kw_only=True, compare=False)
 
     @property
     def undecidable(self) -> bool:
@@ -258,6 +266,20 @@ class Row:
     def details(self) -> dict[str, Any]:
         """The details of the first method, besides its score."""
         return self.first.details
+
+    def __repr__(self) -> str:
+        words = self.error or (self.answer.headline if self.answer else "")
+        return f"Row({shown(self.path)!r}, score={self.score:.4g}{f', {shown(words)!r}' if words else ''})"
+
+    def _repr_html_(self) -> str:
+        """A card for notebooks: file and heat map, where they are there, beside the answer in words."""
+        answer = self.answer
+        lines = [answer.headline, answer.meaning, *answer.limits] if answer else [self.error or ""]
+        heat = None
+        if self.map is not None and self.map_scale is not None:
+            heat = Image.fromarray(colour(self.map, self.map_scale))
+        pictures = [("the picture", picture_of_file(self.path, self.provenance)), ("its heat map", heat)]
+        return card(self.path, [*filter(None, lines), f"score {self.score:.4g}"], pictures)
 
     def to_dict(self, run: str) -> dict[str, Any]:
         """JSON values of the row: null instead of NaN, the path as `written`; `run` is the fingerprint of the run."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _NO_SCORE = Score(math.nan)
+# Cards that a notebook shows of a result; each may hold two small pictures.
+_CARDS = 20
 
 
 @dataclass(frozen=True, repr=False)
@@ -108,3 +110,8 @@ class ScoreResult(Sequence[Row]):
         count = f"{len(self)} image" + ("" if len(self) == 1 else "s")
         failed = f", {len(self.errors)} failed" if self.errors else ""
         return f"ScoreResult({count}{failed}, {', '.join(info.name for info in self.run.methods)})"
+
+    def _repr_html_(self) -> str:
+        """The cards of the first rows, for notebooks."""
+        more = f"<div>... and {len(self) - _CARDS} more</div>" if len(self) > _CARDS else ""
+        return "".join(row._repr_html_() for row in self.rows[:_CARDS]) + more

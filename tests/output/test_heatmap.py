@@ -3,7 +3,7 @@ from PIL import Image
 
 from recon_detect import Row, open_picture
 from recon_detect.output import save_heatmap
-from recon_detect.output.heatmap import colour
+from recon_detect.images.heat import colour
 from recon_detect.results import Score
 
 
