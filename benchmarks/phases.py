@@ -22,11 +22,11 @@ from benchmarks.common.data import RESULTS, large_enough, read_manifest, write_t
 from benchmarks.common.families import FAMILIES
 from recon_detect import Detector, load_detector, open_picture
 from recon_detect.atomic import replacing
+from recon_detect.images.heat import colour
 from recon_detect.methods.grain.contrasts import log_errors
 from recon_detect.methods.grain.crops import DECODER_GRID
 from recon_detect.methods.grain.nulls import Nulls
 from recon_detect.models.registry import MODEL_SETS, family_of
-from recon_detect.images.heat import colour
 
 FIGURE = Path(__file__).parents[1] / "docs" / "figures" / "phases.png"
 CELL, GAP, TITLE = 24, 24, 20

@@ -35,7 +35,7 @@ class ConformalDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self.fpr = fpr
         self.confidence = confidence
 
-    def fit(self, X: ArrayLike, y: object = None) -> ConformalDetector:  # noqa: N803
+    def fit(self, X: ArrayLike, y: object = None) -> ConformalDetector:
         """Takes the threshold from photographs.
 
         Args:
@@ -61,24 +61,24 @@ class ConformalDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self.offset_ = -threshold
         return self
 
-    def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803
+    def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:
         """(N,) scores with the sign turned: high where like photographs."""
         check_is_fitted(self)
         return -self._highest(X)
 
-    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803
+    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         """(N,) threshold minus score: negative where an image is an outlier."""
         return self.score_samples(X) - self.offset_
 
-    def predict(self, X: ArrayLike) -> NDArray[np.int64]:  # noqa: N803
+    def predict(self, X: ArrayLike) -> NDArray[np.int64]:
         """(N,) -1 where the score exceeds the threshold, else 1."""
         return np.where(self.decision_function(X) < 0, -1, 1)
 
-    def p_values(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803
+    def p_values(self, X: ArrayLike) -> NDArray[np.float64]:
         """(N,) conformal p-values: (1 + number of photographs that score as high) / (1 + number of photographs)."""
         scores = -self.score_samples(X)
         return np.array([conformal_p_value(self.scores_, float(score)) for score in scores])
 
-    def _highest(self, X: ArrayLike, **options: Any) -> NDArray[np.float64]:  # noqa: N803
+    def _highest(self, X: ArrayLike, **options: Any) -> NDArray[np.float64]:
         scores: NDArray[np.float64] = validate_data(self, X, dtype=np.float64, **{"reset": False} | options)
         return scores.max(axis=1)
