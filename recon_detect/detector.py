@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from recon_detect.answers import answer_of
 from recon_detect.calibration import Calibration, calibrate, drift, is_fitted_to
 from recon_detect.calibration.drift import Sample
 from recon_detect.calibration.fit import fitting_of
@@ -172,6 +173,33 @@ class Detector:
         rows = tuple(self.run(list(as_sources(images)), maps=maps, progress=progress))
         return ScoreResult(rows, self.run_info, drift(self.calibration, rows) if self.calibration else None)
 
+    def __call__(self, images: Images, **options: Any) -> list[Any]:
+        """Labels images as a pipeline of transformers for image classification does.
+
+        Args:
+            images: One image, or a list or tuple of images; see `score`.
+            **options: Of `score`.
+
+        Returns:
+            ``[{"label": ..., "score": ...}]`` for one image, and a list of these for several. The label is the kind of
+            the answer, one of `answers.KINDS`; the score is that of the first method and no probability: higher means
+            more likely generated, NaN of an image with the label ``"error"``.
+
+        Raises:
+            UsageError: What is given as one image is several, such as a folder.
+        """
+        rows = self.score(images, **options)
+        labels = [[{"label": row.answer.kind, "score": row.score}] for row in rows if row.answer]
+        if isinstance(images, list | tuple):
+            return labels
+        if len(labels) != 1:
+            raise UsageError(f"expected one image or a list of images; got {len(labels)} images: use score()")
+        return labels[0]
+
+    def __repr__(self) -> str:
+        names = ", ".join(bound.method.name for bound in self.methods)
+        return f"Detector({names}, {len(self.run_info.models)} models, {self.device})"
+
     def run(
         self, images: Images, journal: Journal | None = None, *, maps: bool = False, progress: bool | None = None
     ) -> Generator[Row, None, None]:
@@ -252,7 +280,8 @@ class Detector:
         with closing(run(as_sources(images), compute, self._reading, self.device, self._sizer)) as outcomes:
             for outcome in outcomes:
                 row = outcome.result if outcome.result is not None else error_row(outcome.item, outcome.error)
-                yield replace(row, verdict=self.calibration.judge(row)) if self.calibration else row
+                row = replace(row, verdict=self.calibration.judge(row) if self.calibration else None)
+                yield replace(row, answer=answer_of(row, self.run_info))
 
     def calibrate(
         self,
