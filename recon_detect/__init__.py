@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from recon_detect._version import __version__
 
 if TYPE_CHECKING:
+    from recon_detect.answers import Answer, answer_of
     from recon_detect.calibration import Calibration
     from recon_detect.detector import Detector, load_detector
     from recon_detect.errors import ReconDetectError
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 # Looked up on first use: torch and diffusers take seconds to import.
 _HOMES = {
+    "Answer": "answers",
     "Calibration": "calibration",
     "Detector": "detector",
     "Evidence": "evidence",
@@ -35,12 +37,14 @@ _HOMES = {
     "RunInfo": "results",
     "ScoreResult": "score_result",
     "Source": "images",
+    "answer_of": "answers",
     "find_sources": "images",
     "load_detector": "detector",
     "open_picture": "images",
 }
 
 __all__ = [
+    "Answer",
     "Calibration",
     "Detector",
     "Evidence",
@@ -53,6 +57,7 @@ __all__ = [
     "ScoreResult",
     "Source",
     "__version__",
+    "answer_of",
     "find_sources",
     "load_detector",
     "open_picture",

@@ -145,6 +145,7 @@ class Detector:
             seed=settings.seed if compat else None,
             versions=versions(),
             inversion=settings.inversion if self.models.invert else None,
+            mode=settings.mode,
         )
 
     def __copy__(self) -> Detector:

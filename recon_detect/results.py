@@ -16,7 +16,7 @@ from recon_detect.card import card, picture_of_file
 from recon_detect.images import Provenance
 from recon_detect.images.heat import colour
 from recon_detect.names import path_of, shown, written
-from recon_detect.settings import Inversion
+from recon_detect.settings import DEFAULTS, Inversion
 
 if TYPE_CHECKING:
     from recon_detect.answers import Answer
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 SCHEMA = 3
 # The remark on an image that tells nothing (`evidence.texture.enough_texture`).
 NO_TEXTURE = "not enough texture to tell"
+# What a calibration names a decoder and a family that it does not recognise.
+UNNAMED = NONE_OF_THE_KNOWN, UNKNOWN = ("none of the known", "unknown")
 LIKELY_GENERATED, INCONCLUSIVE, LIKELY_REAL = "likely generated", "inconclusive", "likely real"
 
 
@@ -72,13 +74,15 @@ class RunInfo:
     inversion: Inversion | None = None
     calibration: str | None = None
     middle_square: int | None = None
+    mode: str = DEFAULTS.mode
 
     @property
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits, equal for runs whose scores can be compared.
 
         Methods with their distances and nulls, compatibility mode, weights, precision and how images are read count.
-        Device and versions do not: they move scores by about 1e-5, and are recorded.
+        Device and versions do not: they move scores by about 1e-5, and are recorded. Nor does the mode of the answers,
+        which moves none.
         """
         decisive = self.decisive() | ({"calibration": self.calibration} if self.calibration else {})
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from recon_detect.errors import UsageError
+from recon_detect.errors import UnknownName, UsageError
 
 # At least 1, where they are given.
 _LARGEST_SQUARE = 8192  # the pixels of the largest image that is read by default
 _POSITIVE = ("batch_size", "workers", "window", "max_pixels", "max_bytes", "middle_square")
 ALPHA = ("white", "black", "drop")
+# Share of photographs that each mode of answering may call generated.
+MODES = {"best-guess": 0.05, "medium": 0.01, "high": 0.001}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class Settings:
         alpha: ``"white"`` or ``"black"``: the background that transparent images are put on; ``"drop"`` ignores alpha.
         effort: How much a method that searches may compute for an image: ``"quick"``, ``"normal"``, ``"thorough"``, or
             seconds, which make scores depend on the machine.
+        mode: ``"best-guess"``, ``"medium"`` or ``"high"``: how surely a trace has to be found before an answer says so,
+            by the share of photographs in `MODES`; changes no score.
         seed: Seed of the posterior noise, which only ``compat="published"`` draws.
         inversion: Extent of the inversion by diffusion models.
         classifier: Folder of the classifier of ``dire-resnet``.
@@ -54,7 +58,7 @@ class Settings:
             faster. Worth it from some hundred images of one size on.
 
     Raises:
-        UsageError: A number below 1, or another alpha.
+        UsageError: A number below 1, another alpha or another mode.
     """
 
     device: str | None = None
@@ -68,6 +72,7 @@ class Settings:
     middle_square: int | None = None
     alpha: str = "white"
     effort: str | float = "normal"
+    mode: str = "medium"
     seed: int = 1
     inversion: Inversion = Inversion()
     classifier: str | None = None
@@ -82,6 +87,8 @@ class Settings:
             raise UsageError(f"middle_square={self.middle_square}: expected at most {_LARGEST_SQUARE}")
         if self.alpha not in ALPHA:
             raise UsageError(f"alpha={self.alpha!r}: expected one of {', '.join(ALPHA)}")
+        if self.mode not in MODES:
+            raise UnknownName("mode", self.mode, MODES)
 
     @property
     def limits(self) -> dict[str, int]:

@@ -20,10 +20,10 @@ from recon_detect.calibration.content import JsonObject, matrix, members, number
 from recon_detect.calibration.features import feature_matrix, feature_names
 from recon_detect.errors import UsageError
 from recon_detect.models.registry import PIXELS, family_of
-from recon_detect.results import Row
+from recon_detect.results import NONE_OF_THE_KNOWN, UNKNOWN, Row
 
-NONE = "none of the known"
-LATENT, PIXEL, GAN, UNKNOWN = "latent diffusion", "pixel diffusion", "GAN", "unknown"
+NONE = NONE_OF_THE_KNOWN
+LATENT, PIXEL, GAN = "latent diffusion", "pixel diffusion", "GAN"
 
 # Beginnings of the names of generators.
 _PREFIXES = {
