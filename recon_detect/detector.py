@@ -199,7 +199,7 @@ class Detector:
 
     def __repr__(self) -> str:
         names = ", ".join(bound.method.name for bound in self.methods)
-        return f"Detector({names}, {len(self.run_info.models)} models, {self.device})"
+        return f"Detector({names}, {self.device})"
 
     def run(
         self, images: Images, journal: Journal | None = None, *, maps: bool = False, progress: bool | None = None

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from recon_detect import load_detector
+from recon_detect.answers import answer_of
 from recon_detect.errors import UsageError
 from recon_detect.output.writers import write_parquet
 
@@ -94,3 +95,27 @@ def test_a_result_shows_its_first_rows(result):
     html = Tags(many._repr_html_())
     assert html.tags.count("strong") == 20 and "... and 4 more" in html.text
     assert np.isnan(result.scores).sum() == 1 and "UnreadableImage" in html.text
+
+
+def test_a_detector_is_called_as_a_pipeline(method_file, image_folder):
+    detector = load_detector(f"{method_file}:METHOD", device="cpu")
+    good, broken = image_folder / "0.png", image_folder / "3_broken.png"
+    (label,) = detector(good)
+    assert label == {"label": "undecided", "score": detector.score(good)[0].score}
+    several = detector([good, broken, Image.open(good)])
+    assert [labels[0]["label"] for labels in several] == ["undecided", "error", "undecided"]
+    assert several[0] == [label] and np.isnan(several[1][0]["score"])
+    with pytest.raises(UsageError, match=r"got 8 images: use score\(\)"):
+        detector(image_folder)
+    assert detector([]) == []
+
+
+def test_rows_hold_the_answer_that_is_computed_from_them(result):
+    assert all(row.answer == answer_of(row, result.run) for row in result)
+    html = Tags(result[0]._repr_html_())
+    assert result[0].answer.headline in html.text and result[0].answer.meaning in html.text
+    assert result[0].answer.headline in repr(result[0])
+
+
+def test_a_detector_has_a_short_repr(method_file):
+    assert repr(load_detector(f"{method_file}:METHOD", device="cpu")) == "Detector(roughness, cpu)"
