@@ -40,7 +40,6 @@ app = typer.Typer(
     "70 a fault of recon-detect, 74 an output could not be written any more, 129, 130 or 143 interrupted, 141 the pipe "
     "was closed.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
