@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from recon_detect.evidence import Evidence
     from recon_detect.images import Picture, Provenance, Source, find_sources, open_picture
     from recon_detect.methods import Method
+    from recon_detect.pages import Explanation, explain
     from recon_detect.results import Row, RunInfo
     from recon_detect.score_result import ScoreResult
 
@@ -29,6 +30,7 @@ _HOMES = {
     "Calibration": "calibration",
     "Detector": "detector",
     "Evidence": "evidence",
+    "Explanation": "pages",
     "Method": "methods",
     "Picture": "images",
     "Provenance": "images",
@@ -38,6 +40,7 @@ _HOMES = {
     "ScoreResult": "score_result",
     "Source": "images",
     "answer_of": "answers",
+    "explain": "pages",
     "find_sources": "images",
     "load_detector": "detector",
     "open_picture": "images",
@@ -48,6 +51,7 @@ __all__ = [
     "Calibration",
     "Detector",
     "Evidence",
+    "Explanation",
     "Method",
     "Picture",
     "Provenance",
@@ -58,6 +62,7 @@ __all__ = [
     "Source",
     "__version__",
     "answer_of",
+    "explain",
     "find_sources",
     "load_detector",
     "open_picture",

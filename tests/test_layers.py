@@ -13,7 +13,7 @@ PACKAGE = Path(recon_detect.__file__).parent
 ROOMS = (
     "_version", "errors", "atomic", "names", "settings", "tensors", "images", "engine", "card", "results", "models",
     "evidence", "methods", "answers", "calibration", "rows", "pickling", "output", "score_result", "audit", "detector",
-    "scale", "cli", "__init__", "__main__",
+    "pages", "scale", "cli", "__init__", "__main__",
 )  # fmt: skip
 
 

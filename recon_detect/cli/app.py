@@ -14,7 +14,9 @@ from recon_detect.cli.audit import audit
 from recon_detect.cli.calibrate import calibrate
 from recon_detect.cli.demo import demo
 from recon_detect.cli.doctor import doctor
+from recon_detect.cli.explain import explain
 from recon_detect.cli.reconstruct import reconstruct
+from recon_detect.cli.report import report
 from recon_detect.cli.run import run, status
 from recon_detect.cli.score import score
 
@@ -64,7 +66,7 @@ def _options(
         debug()
 
 
-for command in (score, run, status, calibrate, audit, reconstruct, demo, doctor):
+for command in (score, explain, report, run, status, calibrate, audit, reconstruct, demo, doctor):
     app.command()(command)
 for group, name in ((methods.app, "methods"), (models.app, "models"), (convert.app, "convert"), (grid.app, "grid")):
     app.add_typer(group, name=name)

@@ -57,10 +57,30 @@ def tables(x: Tensor, period: int = PERIOD) -> Tensor:
             h, w = min(rows, height - top), min(columns, width - left)
             y0, x0 = top + origin - BEFORE, left + origin - BEFORE
             piece = x[:, y0 : y0 + h + BEFORE + AFTER, x0 : x0 + w + BEFORE + AFTER]
-            for number, folded in enumerate(_products(piece, h, w, period)):
-                sums[9 * number : 9 * number + 9] += folded
+            for number, maps in enumerate(_products(piece, h, w)):
+                sums[9 * number : 9 * number + 9] += _fold(maps, period)
     means = sums / (height // period * (width // period))
     return means - means.mean((1, 2), keepdim=True)
+
+
+def cell_tables(x: Tensor, side: int) -> Tensor:
+    """The tables of each cell of a picture (3, H, W), in one pass: (rows, columns, FEATURES, 8, 8).
+
+    The cells are squares of a `side` that is a multiple of 8; the first begins at `BEFORE` pixels from the left and
+    top, and a picture has at least one.
+    """
+    rows, columns = (max((length - BEFORE - AFTER) // side, 1) for length in x.shape[-2:])
+    x = torch.tensordot(x.new_tensor(CHANNELS) * 127.5, x, 1)
+    means = x.new_empty(rows, columns, FEATURES, PERIOD, PERIOD)
+    for row in range(rows):
+        for first in range(0, columns, TILE[1] // side):
+            count = min(columns - first, TILE[1] // side)
+            left, width = first * side, count * side
+            piece = x[:, row * side : (row + 1) * side + BEFORE + AFTER, left : left + width + BEFORE + AFTER]
+            for number, maps in enumerate(_products(piece, side, width)):
+                folded = torch.stack([_fold(cell, PERIOD) for cell in maps.split(side, dim=2)])
+                means[row, first : first + count, 9 * number : 9 * number + 9] = folded / (side // PERIOD) ** 2
+    return means - means.mean((-2, -1), keepdim=True)
 
 
 def least_side(period: int = PERIOD) -> int:
@@ -68,16 +88,16 @@ def least_side(period: int = PERIOD) -> int:
     return BEFORE + AFTER + 2 * period
 
 
-def _products(x: Tensor, h: int, w: int, period: int) -> Iterator[Tensor]:
-    """The sums by phase of the maps of a piece, 9 at a time: (channel and direction, period, period)."""
+def _products(x: Tensor, h: int, w: int) -> Iterator[Tensor]:
+    """The maps of a piece, 9 at a time: (channel and direction, h, w). One is overwritten by the next."""
     buffer = x.new_empty(9, h, w)
     for d in WIDTHS:
         normal = _normalised(x, d, h, w)
         here = normal[:, :h, d : d + w]
-        yield _fold(here, period)
+        yield here
         for i, j in LAGS:
             there = normal[:, i * d : i * d + h, (1 + j) * d : (1 + j) * d + w]
-            yield _fold(torch.mul(here, there, out=buffer), period)
+            yield torch.mul(here, there, out=buffer)
 
 
 def _normalised(x: Tensor, d: int, h: int, w: int) -> Tensor:

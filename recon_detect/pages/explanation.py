@@ -1,0 +1,267 @@
+"""Explanation of one picture: its answer, and the evidence behind it as pictures."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from recon_detect._version import __version__
+from recon_detect.answers import Answer, answer_of, family_name, has_threshold
+from recon_detect.atomic import replacing
+from recon_detect.calibration import find_calibration
+from recon_detect.detector import Detector, load_detector
+from recon_detect.errors import CalibrationError, UsageError
+from recon_detect.images import Source, as_sources, open_picture
+from recon_detect.models.registry import family_of
+from recon_detect.output.heatmap import colour
+from recon_detect.pages import charts
+from recon_detect.pages.document import data_url, document
+from recon_detect.pages.evidence import EvidenceMap, GridEvidence, grid_of, tiles_of
+from recon_detect.pages.sheet import sheet
+
+if TYPE_CHECKING:
+    from recon_detect.images.picture import ImageLike
+    from recon_detect.results import Row, RunInfo
+
+# Longer side of the picture in a page, in pixels.
+SHOWN_SIDE = 1024
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Explanation:
+    """One picture, what was found in it, and why.
+
+    Attributes:
+        row: Its result.
+        run: Everything that decided the score.
+        answer: The result in words.
+        picture: Its pixels, at most `SHOWN_SIDE` on a side.
+        maps: Evidence over the picture, in deviations of photographs.
+        grid: The grid of the likeliest family; None of a picture that is too small.
+        photographs: Scores of photographs that were measured with these settings; empty without any.
+        claims: Sentences on what the file says of itself; None where that was not read.
+        command: Command line that writes the page again.
+    """
+
+    row: Row
+    run: RunInfo
+    answer: Answer
+    picture: Image.Image
+    maps: tuple[EvidenceMap, ...]
+    grid: GridEvidence | None
+    photographs: tuple[float, ...]
+    claims: tuple[str, ...] | None
+    command: str
+
+    def html(self) -> str:
+        """The page: HTML in one file that loads nothing from elsewhere."""
+        file = self.row.provenance
+        assert file is not None
+        return document(
+            "explain",
+            name=self.row.path,
+            answer=self.answer,
+            size=(file.width, file.height),
+            shown_size=self.picture.size,
+            picture=data_url(self.picture, "JPEG", quality=85),
+            maps=[_map_values(each, self.picture.size) for each in self.maps],
+            ramp=data_url(Image.fromarray(colour(np.linspace(0, 1, 128)[None], 1.0))),
+            bars=self._bars(),
+            bars_note=self._bars_note(),
+            marks=[(name, charts.percent(value)) for name, value in charts.LEVELS.items()],
+            least=charts.LEAST,
+            largest=charts.LARGEST,
+            zero=charts.percent(0),
+            tail=self._tail(),
+            tail_text=self._tail_text(),
+            width=charts.WIDTH, height=charts.HEIGHT, left=charts.LEFT, bottom=charts.BOTTOM,
+            grid=_grid_values(self.grid) if self.grid else None,
+            sizes=self.row.details.get("sizes", ()),
+            limits=self.answer.limits or ("none that is specific to this picture",),
+            claims=self.claims,
+            command=self.command,
+            facts=self._facts(),
+            version=__version__,
+        )  # fmt: skip
+
+    def png(self) -> Image.Image:
+        """Picture, map and answer as one image."""
+        return sheet(self.answer, self.row.path, self.picture, self.maps[0] if self.maps else None)
+
+    def save(self, path: str | Path) -> Path:
+        """Writes the page, or the image of `png`, as the suffix ``.html`` or ``.png`` says.
+
+        Raises:
+            UsageError: Another suffix.
+        """
+        path = Path(path)
+        if path.suffix.lower() not in (".html", ".png"):
+            raise UsageError(f"{path}: expected a name that ends in .html or .png")
+        with replacing(path) as temporary:
+            if path.suffix.lower() == ".png":
+                self.png().save(temporary, format="PNG")
+            else:
+                temporary.write_text(self.html(), encoding="utf-8")
+        return path
+
+    @property
+    def _is_deviate(self) -> bool:
+        return has_threshold(self.run.methods[0])
+
+    def _bars(self) -> list[charts.Bar]:
+        together = {"all together": self.row.score} if len(self.row.per_model) > 1 else {}
+        families = {family_name(family_of(name)): value for name, value in self.row.per_model.items()}
+        return charts.bars(together | families)
+
+    def _bars_note(self) -> str:
+        if not self._is_deviate:
+            return f"Scores of {self.run.methods[0].name} have no threshold of their own; the marks do not apply."
+        return (
+            "In standard deviations of photographs. At most 5 % of photographs exceed the first dashed line, and at "
+            "most 1 % the second, if one family is looked at. The answer is that of all together, which is corrected "
+            "for looking at several."
+        )
+
+    def _tail(self) -> charts.Tail | None:
+        usable = math.isfinite(self.row.score) and (self._is_deviate or self.photographs)
+        return charts.tail(self.row.score, self.photographs) if usable else None
+
+    def _tail_text(self) -> str:
+        share = charts.share_above(self.row.score, np.sort(np.asarray(self.photographs, dtype=np.float64)))
+        frequency = f"{share:.0%}" if share > 0.05 else f"1 in {min(1 / max(share, 1e-9), 10_000):,.0f}"
+        if self.photographs:
+            source = f"Measured on {len(self.photographs)} photographs."
+        else:
+            source = (
+                "The curve is a bound that the method's scores are made to keep, not a measurement on photographs "
+                "like this one."
+            )
+        return (
+            f"Share of photographs with a score as high or higher. This picture has {self.row.score:.2f}, which "
+            f"{'' if self.photographs else 'at most '}{frequency} of photographs reach. {source}"
+        )
+
+    def _facts(self) -> list[tuple[str, Any]]:
+        run, file = self.run, self.row.provenance
+        assert file is not None
+        networks = ", ".join(f"{model.name} ({model.dtype}, sha256 {model.sha256[:12]})" for model in run.models)
+        return [
+            ("image", f"{file.width} x {file.height} pixels, {file.format}, sha256 of its pixels {file.sha256}"),
+            ("score", f"{self.row.score:.6g}"),
+            ("method", ", ".join(method.name for method in run.methods)),
+            ("networks", networks or "none"),
+            ("run", f"{run.fingerprint}, on {run.device}"),
+            ("mode", run.mode),
+            ("versions", ", ".join(f"{name} {version}" for name, version in run.versions.items())),
+        ]
+
+
+def explain(
+    image: ImageLike | Source, *, detector: Detector | None = None, claims: bool = True, **options: Any
+) -> Explanation:
+    """Scores one picture, and explains the answer.
+
+    Args:
+        image: As of `Detector.score`, but one.
+        detector: One that is loaded; None loads one.
+        claims: Read what the file says of itself too.
+        **options: Options of `load_detector`, where there is no `detector`.
+
+    Raises:
+        UsageError: Several pictures, or options beside a detector.
+        InputError: The picture cannot be read.
+    """
+    if detector is not None and options:
+        raise UsageError(f"options are those of the detector: leave out {', '.join(options)}")
+    if callable(getattr(image, "read", None)):  # it is read twice
+        image = image.read()
+    sources = list(as_sources(image))
+    if len(sources) != 1:
+        raise UsageError(f"expected one image to explain; got {len(sources)}")
+    source = sources[0]
+    detector = detector or load_detector(**options)
+    (row,) = detector.score([source], progress=False).raise_for_errors()
+    picture = open_picture(source.image, detector.settings)
+    x = picture.tensor()
+    grid = None if row.undecidable else grid_of(x, row)
+    tiles = tiles_of(row, (x.shape[-2], x.shape[-1]))
+    small = Image.fromarray(picture.bytes())
+    small.thumbnail((SHOWN_SIDE, SHOWN_SIDE), Image.Resampling.LANCZOS)
+    return Explanation(
+        row=row,
+        run=detector.run_info,
+        answer=answer_of(row, detector.run_info),
+        picture=small,
+        maps=tuple(each for each in (grid.map if grid else None, tiles) if each),
+        grid=grid,
+        photographs=photographs_of(detector, row),
+        claims=sentences_of(source.image) if claims else None,
+        command=command_of(row.path, detector),
+    )
+
+
+def photographs_of(detector: Detector, row: Row) -> tuple[float, ...]:
+    """Scores of photographs like the picture of a row: of the detector's calibration, or of the package's for it.
+
+    Empty where there is none, or one that judges other numbers.
+    """
+    calibration = detector.calibration
+    if calibration is None:
+        try:
+            calibration = find_calibration("shipped", detector.run_info.methods[0].name)
+            calibration.check(detector.run_info)
+        except CalibrationError:
+            return ()
+    return () if calibration.combiner else calibration.held_against(calibration.stratum_of(row)).scores
+
+
+def command_of(path: str, detector: Detector) -> str:
+    """Command line that explains a picture with the settings of a detector."""
+    import shlex
+
+    run, settings = detector.run_info, detector.settings
+    options = [f"--method {','.join(method.name for method in run.methods)}"]
+    if run.models:
+        options.append(f"--models {','.join(model.name for model in run.models)}")
+    options += [f"--effort {settings.effort}", f"--mode {settings.mode}"]
+    return f"recon-detect explain {shlex.quote(path)} {' '.join(options)} --output explanation.html"
+
+
+def sentences_of(image: Any) -> tuple[str, ...] | None:
+    """Sentences on what a file says of itself; None of pixels, which say nothing."""
+    return None
+
+
+def _map_values(each: EvidenceMap, size: tuple[int, int]) -> dict[str, Any]:
+    seen = each.values[np.isfinite(each.values)]
+    share = seen.size / max(each.values.size, 1)
+    bright = float((seen > each.scale / 2).mean()) if seen.size else 0.0
+    summary = (
+        f"{bright:.0%} of what was looked at is above {each.scale / 2:g} deviations; {share:.0%} of the picture was "
+        "looked at."
+    )
+    return {"name": each.name, "url": data_url(each.picture(size)), "scale": each.scale, "meaning": each.meaning,
+            "summary": summary}  # fmt: skip
+
+
+def _grid_values(grid: GridEvidence) -> dict[str, Any]:
+    down, across = grid.phase
+    value, others = float(grid.cosines[grid.phase]), np.delete(grid.cosines.ravel(), down * 8 + across)
+    turned = "" if grid.turned == "identity" else f", {'mirrored' if grid.turned == 'hflip' else 'turned'}"
+    text = (
+        f"How much the picture, at {grid.size[0]} x {grid.size[1]}{turned}, is like pictures of this family if their "
+        f"8-pixel grid begins so many pixels across and down: {value:.2f} at the marked place, {across} across and "
+        f"{down} down, and {float(others.max()):.2f} at most elsewhere. Full colour is 0.3; photographs stay below "
+        "about 0.1 everywhere."
+    )
+    return {
+        "name": family_name(grid.family),
+        "cells": charts.phase_cells(grid.cosines),
+        "phase": grid.phase,
+        "text": text,
+    }
