@@ -14,7 +14,9 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[1]
 GALLERY = ROOT / "build" / "gallery"
-NO_GALLERY = "# Gallery\n\nThis site was built without it: `python docs/figures/gallery.py` makes it from evaluation images.\n"
+NO_GALLERY = (
+    "# Gallery\n\nThis site was built without it: `python docs/figures/gallery.py` makes it from evaluation images.\n"
+)
 _LINK = re.compile(r"(\]\()([^)\s#]+)((?:#[^)\s]*)?\))")
 
 
@@ -48,7 +50,9 @@ def api() -> str:
     (names,) = (ast.literal_eval(node.value) for node in tree.body if _assigns(node, "__all__"))
     members = [f"::: recon_detect.{name}" for name in names if name != "__version__"]
     estimator = "::: recon_detect.calibration.estimator.ConformalDetector"
-    return "\n\n".join(["# API", "What `recon_detect` exports, and its estimator of scikit-learn.", *members, estimator])
+    return "\n\n".join(
+        ["# API", "What `recon_detect` exports, and its estimator of scikit-learn.", *members, estimator]
+    )
 
 
 def _assigns(node: ast.stmt, name: str) -> bool:

@@ -15,6 +15,8 @@ from recon_detect.names import short_stem, written
 if TYPE_CHECKING:
     from recon_detect.results import Row
 
+__all__ = ["colour", "heatmap_path", "picture_of", "save_heatmap"]
+
 
 def picture_of(row: Row) -> Image.Image | None:
     """Colours the error map of a row, at the size of the image; None if it has no map."""
