@@ -29,8 +29,8 @@ PICTURES: tuple[tuple[str, str, tuple[int, int] | None], ...] = (
 )
 HEAD = """# Gallery
 
-Pictures that were explained when this site was built, with the default method at effort {effort}. Each leads to its page, as
-`recon-detect explain` writes it. They were chosen by their licence, not by their result, and are shown reduced.
+Pictures that were explained when this site was built, with the default method at effort {effort}. Each leads to
+its page, as `recon-detect explain` writes it. They were chosen by their licence, not by their result.
 
 """
 
@@ -58,7 +58,8 @@ def entry(number: int, detector: Detector, about: dict[str, dict[str, str]]) -> 
     small = explanation.picture.copy()
     small.thumbnail((320, 320))
     small.convert("RGB").save(FOLDER / f"{number}-small.jpg", quality=85)
-    picture.unlink() if changed else None
+    if changed:
+        picture.unlink()
     answer = explanation.answer
     return (
         f"## {title}\n\n[![{title}]({number}-small.jpg)]({number}.html)\n\n**{answer.headline}.** {answer.meaning}\n\n"
