@@ -13,7 +13,7 @@ import argparse
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from torch import Tensor
 
 from benchmarks.common.conditions import parse, prepare
 from benchmarks.common.data import read_manifest
+from benchmarks.common.folds import FOLDS, folds_of
 from recon_detect.atomic import replacing
 from recon_detect.methods.grid.families import Family, digest, write_families
 from recon_detect.methods.grid.fit import Photographs, fit_family, template
@@ -93,7 +94,7 @@ def read_pictures(data: Path, photographs: Path | None) -> list[dict[str, str]]:
     return rows
 
 
-def family_of(row: dict[str, str]) -> str:
+def family_of(row: Mapping[str, str]) -> str:
     """Family of a picture: "real", a family, or "other"."""
     return "real" if row["label"] == "real" else FAMILIES.get(row["autoencoder"], "other")
 
@@ -200,14 +201,14 @@ def compared(
     return Photographs(torch.cat(seen), torch.cat(pixels), names)
 
 
-def fit(cache: Tables, scales: Sequence[float]) -> tuple[list[Family], Whitening]:
-    """All families, on all photographs."""
-    photographs = {row["path"] for row in cache.rows if row["label"] == "real"}
+def fit(cache: Tables, scales: Sequence[float], without: Collection[str] = ()) -> tuple[list[Family], Whitening]:
+    """All families, on all photographs; `without` some pictures, by their paths."""
+    photographs = {row["path"] for row in cache.rows if row["label"] == "real"}.difference(without)
     whitening = fit_whitening(cache, photographs)
     nulls = {scale: compared(cache, photographs, whitening, scale) for scale in (1.0, *scales)}
     families = []
     for name in dict.fromkeys(FAMILIES.values()):
-        rows = [row for row in cache.rows if family_of(row) == name]
+        rows = [row for row in cache.rows if family_of(row) == name and row["path"] not in without]
         pictures = {row["path"] for row in rows}
         seen = torch.cat([cache.of(view, pictures)[0] for view in (View(), View(side=0))])
         card = {
@@ -240,9 +241,13 @@ def main() -> None:
     parser.add_argument("--tables", type=Path, required=True, help="folder for the tables of all pictures")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--jpeg", type=Path, help="file for the template of JPEG, which the audit looks for")
+    parser.add_argument("--without-fold", type=int, choices=range(FOLDS), help="for benchmarks: leaves a half out")
     options = parser.parse_args()
     stored_tables = Tables(read_pictures(options.data, options.photographs), options.tables)
-    families, whitening = fit(stored_tables, SCALES)
+    rows = [row for row in stored_tables.rows if row["source"] != PACKAGES]
+    folds = folds_of(rows, family_of) if options.without_fold is not None else {}
+    without = {path for path, fold in folds.items() if fold == options.without_fold}
+    families, whitening = fit(stored_tables, SCALES, without)
     write_families(options.output, families, whitening, ship=True)
     print(f"{options.output}: {', '.join(family.name for family in families)}, {options.output.stat().st_size} bytes")
     if options.jpeg:

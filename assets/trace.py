@@ -25,6 +25,7 @@ from torch import Tensor
 
 from assets.grid import family_of
 from benchmarks.common.data import read_manifest
+from benchmarks.common.folds import FOLDS, folds_of
 from recon_detect import load_detector
 from recon_detect.atomic import replacing
 from recon_detect.methods.grid.families import read_families, read_whitening
@@ -100,18 +101,23 @@ def find_tables(data: Path, folder: Path, factor: float, quality: int) -> dict[s
 def templates(options: argparse.Namespace) -> None:
     """The mean direction of each family's pictures less that of photographs, reduced and compressed alike."""
     rows = {row["path"]: row for row in read_manifest(options.data)}
+    folds = folds_of(list(rows.values()), family_of) if options.without_fold is not None else {}
     whitening, sums, counts = read_whitening(), dict[str, Tensor](), dict[str, int]()
     for factor, quality in REDUCED:
         by_path = find_tables(options.data, options.tables, factor, quality)
-        directions = {path: torch.nan_to_num(unit(whitening(table)[None])[0]) for path, table in by_path.items()}
-        real = torch.stack([directions[path] for path in by_path if rows[path]["label"] == "real"]).mean(0)
+        directions = {
+            path: torch.nan_to_num(unit(whitening(table)[None])[0])
+            for path, table in by_path.items()
+            if not folds or folds[path] != options.without_fold
+        }
+        real = torch.stack([directions[path] for path in directions if rows[path]["label"] == "real"]).mean(0)
         for family in read_families():
-            chosen = [directions[path] for path in by_path if family_of(rows[path]) == family.name]
+            chosen = [directions[path] for path in directions if family_of(rows[path]) == family.name]
             sums[family.name] = sums.get(family.name, torch.zeros(())) + torch.stack(chosen).mean(0) - real
             counts[family.name] = len(chosen)
     stored = {name: unit(total[None])[0].half().contiguous() for name, total in sums.items()}
     card = {"pictures": counts, "reduced": REDUCED, "data": options.data.name}
-    with replacing(COMPRESSED) as temporary:
+    with replacing(options.output or COMPRESSED) as temporary:
         save_file(stored, temporary, metadata={"card": json.dumps(card)})
 
 
@@ -139,7 +145,7 @@ def tiles(options: argparse.Namespace) -> None:
 
     def compute(image: Image.Image, condition: str) -> dict[str, Any]:
         x = brought_back(changed(image, *CONDITIONS[condition]), image.size)
-        corners, side = tiles_of(x, (0, 0))[:TILES], tile_side(x)
+        corners, side = tiles_of(x, (0, 0))[:TILES], tile_side(*x.shape[-2:])
         parts = [x[:, top : top + side + MOVED, left : left + side + MOVED] for left, top in corners]
         with torch.inference_mode():
             e = detector.evidence(x[None]).using(TRACE.distance, MODELS)
@@ -171,6 +177,8 @@ def main() -> None:
     parser.add_argument("step", choices=("templates", "tiles"))
     parser.add_argument("--data", type=Path, help="folder with manifest.csv")
     parser.add_argument("--tables", type=Path, help="folder of what templates are computed from")
+    parser.add_argument("--output", type=Path, help="of the templates; default: the file of the package")
+    parser.add_argument("--without-fold", type=int, choices=range(FOLDS), help="for benchmarks: leaves a half out")
     parser.add_argument("--photographs", type=Path, help="folder that assets.photographs wrote")
     parser.add_argument("--journal", type=Path, help="file of what is computed for photographs")
     options = parser.parse_args()

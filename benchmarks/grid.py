@@ -10,7 +10,6 @@ both halves. So nothing is scored with what was made of it.
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +22,7 @@ from torch import Tensor
 
 from assets.grid import CROP, FAMILIES, SCALES, Tables, View, compared, family_of, fit_whitening, kind_of, read_pictures
 from benchmarks.common.data import RESULTS, write_table
+from benchmarks.common.folds import source_of
 from benchmarks.common.metrics import auroc, score_interval
 from recon_detect.methods.grain.contrasts import REMARKABLE, corrected
 from recon_detect.methods.grid.fit import Photographs, best_cosines, template
@@ -74,12 +74,6 @@ class Scores:
         return {path: np.mean(rows, axis=0) for path, rows in self.by_path.items()}
 
 
-def group_of(row: dict[str, str]) -> str:
-    """Group of pictures on one side of every split: a source; of pictures by GPT-4o a case."""
-    case = re.search(r"\d+", row["source_path"]) if "GPT-4o" in row["autoencoder"] else None
-    return f"{row['source']} {case[0] if case else ''}"
-
-
 def halves(rows: Sequence[dict[str, str]]) -> list[tuple[set[str], set[str]]]:
     """The photographs of every source in halves, at random, both ways round."""
     generator = np.random.default_rng(0)
@@ -115,7 +109,7 @@ def templates_of(
         if made_from == "random":
             yield name, "", unit(torch.randn(1, *whitening.features.shape[:1], 8, 8, generator=generator))[0]
             continue
-        rows = {row["path"]: group_of(row) for row in cache.rows if family_of(row) == name}
+        rows = {row["path"]: source_of(row) for row in cache.rows if family_of(row) == name}
         views = [cache.of(view, set(rows)) for view in of_period(period)]
         seen = whitening(torch.cat([of_view for of_view, _ in views]))
         groups = np.array([rows[path] for _, paths in views for path in paths])
@@ -155,7 +149,7 @@ def scores(
                 z = corrected(z, AS_IT_IS if view.scale == 1 else (1 - AS_IT_IS) / len(SCALES))
             of_views.append(dict(zip(paths, np.stack([z, ranks], axis=1), strict=True)))
         for path in of_views[0]:
-            group = group_of(rows[path])
+            group = source_of(rows[path])
             numbers = [column.get((name, group), column.get((name, ""), -1)) for name in NAMES]
             trials = [of_view[path][:, numbers] for of_view in of_views if path in of_view]
             best = max(trials, key=lambda trial: trial[0].max())
@@ -172,7 +166,7 @@ def phases(cache: Tables) -> list[dict[str, Any]]:
         templates = {(name, group): one for name, group, one in templates_of(cache, whitening, made_from)}
         for side in (CROP, 0):
             for name in DECODERS:
-                rows = {row["path"]: group_of(row) for row in cache.rows if family_of(row) == name}
+                rows = {row["path"]: source_of(row) for row in cache.rows if family_of(row) == name}
                 seen, paths = cache.of(View(side=side), set(rows))
                 ones = [templates.get((name, rows[path]), templates.get((name, ""))) for path in paths]
                 cosines = [

@@ -9,6 +9,14 @@ random order with each decoder family in its share, so that any first part is a 
 effort keeps its scores in a journal of its own: a run that was killed goes on where it stopped, and one with more
 ``--images`` or ``--recipes`` goes on from there. ``--report`` computes nothing and writes the table of what is there.
 
+The templates of the package were made from the pictures of the data set. With ``--folds FOLDER``, each half of the
+pictures is scored with those of FOLDER/0 and FOLDER/1, which were made without it:
+
+    for k in 0 1; do
+        python -m assets.grid --without-fold $k --output folds/$k/families.safetensors ...
+        python -m assets.trace templates --without-fold $k --output folds/$k/compressed.safetensors ...
+    done
+
 Thresholds at a nominal rate are those of scores in standard deviations of photographs; other methods have none.
 """
 
@@ -16,8 +24,9 @@ from __future__ import annotations
 
 import argparse
 import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +34,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from assets.grid import family_of
 from benchmarks.common.conditions import expand
 from benchmarks.common.data import RESULTS, ManifestRow, journal_of, read_manifest, write_table
 from benchmarks.common.families import GROUPS, OTHER, group_of
+from benchmarks.common.folds import FOLDS, folds_of
 from benchmarks.common.metrics import (
     RATES,
     RESAMPLES,
@@ -43,7 +54,9 @@ from benchmarks.report import figures
 from benchmarks.report.web import EVERY, title
 from recon_detect import Detector, load_detector
 from recon_detect.atomic import replacing
-from recon_detect.methods import DEFAULT_METHOD, find_method
+from recon_detect.methods import DEFAULT_METHOD, Method, find_method
+from recon_detect.methods.trace.nulls import find_nulls
+from recon_detect.methods.trace.trace import TRACE
 from recon_detect.results import RunInfo
 from recon_detect.settings import DEFAULTS
 from recon_detect.tensors.devices import find_device
@@ -65,15 +78,16 @@ WITH_EFFORT = ("trace",)
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A method, with an effort if it searches."""
+    """A method, with an effort if it searches, and the fold that its templates were made without."""
 
     method: str
     effort: str | None
+    fold: int | None = None
 
     @property
     def name(self) -> str:
         """Name in figures and files."""
-        return f"{self.method}-{self.effort}" if self.effort else self.method
+        return "-".join(filter(None, (self.method, self.effort, "" if self.fold is None else f"fold{self.fold}")))
 
     def table(self, output: Path) -> Path:
         """Path of a table of its own, beside which its journal is."""
@@ -94,13 +108,25 @@ def trials_of(methods: str, efforts: str | None, models: str | None) -> list[Tri
 
 def detector_of(trial: Trial, options: argparse.Namespace) -> Detector:
     return load_detector(
-        trial.method,
+        without_fold(trial.fold, options.folds) if trial.fold is not None else trial.method,
         models=options.models.split(",") if options.models else None,
         device=options.device,
         dtype=options.dtype,
         batch_size=batch_size(options.device, options.batch_size),
         effort=trial.effort or DEFAULTS.effort,
     )
+
+
+def without_fold(fold: int, folder: Path) -> Method:
+    """The search with the templates of a folder that were made without a fold."""
+    grid, compressed = (folder / str(fold) / name for name in ("families.safetensors", "compressed.safetensors"))
+    nulls = partial(find_nulls, grid=grid, compressed=compressed)
+    return replace(TRACE, name=f"trace-without-{fold}", nulls=nulls, data=grid)
+
+
+def of_method(values: Mapping[str, Any]) -> Any:
+    """The value of the only method of a journal; None where there is none."""
+    return next(iter(values.values()), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,18 +153,18 @@ class Scored:
     @property
     def scores(self) -> NDArray[np.float64]:
         """Scores (N,) of the method."""
-        return np.array([entry["scores"][self.trial.method] for entry in self.entries], np.float64)
+        return np.array([of_method(entry["scores"]) for entry in self.entries], np.float64)
 
     def details(self) -> Iterator[dict[str, Any]]:
         """Details of each score."""
         for entry in self.entries:
-            yield entry["details"].get(self.trial.method, {})
+            yield of_method(entry["details"]) or {}
 
 
 def scored_under(trial: Trial, entries: Sequence[Entry], rows: Sequence[ManifestRow], recipe: str) -> Scored:
     by_path = {f"{recipe}:{row['path']}": row for row in rows}
     present = [entry for entry in entries if entry["path"] in by_path]
-    valid = [entry for entry in present if entry["scores"].get(trial.method) is not None]
+    valid = [entry for entry in present if of_method(entry["scores"]) is not None]
     return Scored(trial, [by_path[entry["path"]] for entry in valid], valid, len(present) - len(valid))
 
 
@@ -233,6 +259,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--device", default=None)
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--batch-size", type=int, default=None, help="default: 1 on the CPU")
+    parser.add_argument("--folds", type=Path, help="folder of templates that were made without each half; for trace")
     parser.add_argument("--report", action="store_true", help="compute nothing, write the table of what is there")
     parser.add_argument("--output", type=Path, default=RESULTS / "web.csv")
     return parser.parse_args()
@@ -241,7 +268,19 @@ def arguments() -> argparse.Namespace:
 def scores_of(
     trial: Trial, rows: Sequence[ManifestRow], recipes: Sequence[str], options: argparse.Namespace
 ) -> tuple[RunInfo, list[Entry]]:
-    """The run of a trial and its entries: those that are there, or all."""
+    """The run of a trial and its entries: those that are there, or all; of folds, those of each in a journal."""
+    if options.folds and trial.method == TRACE.name and trial.fold is None:
+        folds = folds_of(list(read_manifest(options.data)), family_of)
+        runs, entries = zip(
+            *(
+                scores_of(
+                    replace(trial, fold=fold), [row for row in rows if folds[row["path"]] == fold], recipes, options
+                )
+                for fold in range(FOLDS)
+            ),
+            strict=True,
+        )
+        return runs[0], [entry for of_fold in entries for entry in of_fold]
     output = trial.table(options.output)
     if options.report:
         if not journal_of(output).is_file():
@@ -269,7 +308,8 @@ def main() -> None:
     columns = dict.fromkeys(name for line in table for name in line)
     write_table(
         options.output,
-        f"{options.data.resolve().name}, whole pictures, both classes alike; nulls of other photographs, as shipped; "
+        f"{options.data.resolve().name}, whole pictures, both classes alike; "
+        f"{'templates made without the half that is scored' if options.folds else 'templates as shipped'}; "
         f"intervals by {RESAMPLES} bootstrap resamples; {' / '.join(runs)}",
         [dict.fromkeys(columns, "") | line for line in table],
     )

@@ -89,12 +89,13 @@ def answer_of(row: Row, run: RunInfo, mode: str | None = None) -> Answer:
     """Puts the result of one image in words.
 
     A calibration decides by its own threshold. Without one, scores that are deviates of photographs are held against
-    the threshold of the mode (None: that of the run), and other scores are undecided.
+    the threshold of the mode (None: that of the run), and other scores are undecided. A threshold of the run takes the
+    place of all these.
 
     Raises:
         UnknownName: No such mode.
     """
-    threshold = threshold_of(mode or run.mode)
+    threshold = threshold_of(mode or run.mode) if run.threshold is None else run.threshold
     if row.error is not None or not row.scores:
         reason = row.error or "no score"
         return Answer(ERROR, f"not scored: {reason}", "The picture could not be scored, which says nothing about it.")
@@ -103,18 +104,13 @@ def answer_of(row: Row, run: RunInfo, mode: str | None = None) -> Answer:
     tried, limits = _tried(row, run), tuple(_limits(row, run))
     if row.undecidable:
         return _undecided("too little texture", "Flat areas carry no trace, whoever made them.", tried, limits)
-    if row.verdict:
+    if row.verdict and run.threshold is None:
         return _calibrated(row, row.verdict, tried, limits)
     if not math.isfinite(row.score):
         return _undecided("no finite score", "The method has no answer for this picture.", tried, limits)
-    if not deciding:
-        name = run.methods[0].name
-        meaning = (
-            f"Scores of {name} have no threshold of their own. Calibrate on photographs like these: recon-detect "
-            f"calibrate --method {name} --real PHOTOS --output cal.json."
-        )
-        return _undecided(f"{name} ships no threshold", meaning, tried, limits)
-    return _by_deviate(row, run, threshold, tried, limits)
+    if deciding:
+        return _by_deviate(row, run, threshold, tried, limits)
+    return _by_number(row, run, tried, limits)
 
 
 def one_in_of(deviate: float) -> float:
@@ -161,6 +157,22 @@ _NOTHING_MEANS = (
     "This is what photographs give, and also pictures of generators outside of these families or processed beyond what "
     "was tried. It does not show that the picture is a photograph."
 )
+
+
+def _by_number(row: Row, run: RunInfo, tried: str, limits: tuple[str, ...]) -> Answer:
+    """The answer where the score is a number that no photographs were measured for."""
+    if run.threshold is not None:
+        kind, relation = (FOUND, "above") if row.score > run.threshold else (NOTHING, "not above")
+        meaning = "How many photographs have such a score is not known: the threshold was given, not measured."
+        return Answer(
+            kind, f"score {row.score:.4g}, {relation} the threshold {run.threshold:g}", meaning, tried, limits
+        )
+    name = run.methods[0].name
+    meaning = (
+        f"Scores of {name} have no threshold of their own. Calibrate on photographs like these: recon-detect calibrate "
+        f"--method {name} --real PHOTOS --output cal.json."
+    )
+    return _undecided(f"{name} ships no threshold", meaning, tried, limits)
 
 
 def _calibrated(row: Row, verdict: Verdict, tried: str, limits: tuple[str, ...]) -> Answer:

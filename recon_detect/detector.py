@@ -146,6 +146,7 @@ class Detector:
             versions=versions(),
             inversion=settings.inversion if self.models.invert else None,
             mode=settings.mode,
+            threshold=settings.threshold,
         )
 
     def __copy__(self) -> Detector:

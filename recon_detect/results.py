@@ -75,14 +75,15 @@ class RunInfo:
     calibration: str | None = None
     middle_square: int | None = None
     mode: str = DEFAULTS.mode
+    threshold: float | None = None
 
     @property
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits, equal for runs whose scores can be compared.
 
         Methods with their distances and nulls, compatibility mode, weights, precision and how images are read count.
-        Device and versions do not: they move scores by about 1e-5, and are recorded. Nor does the mode of the answers,
-        which moves none.
+        Device and versions do not: they move scores by about 1e-5, and are recorded. Nor do mode and threshold of
+        the answers, which move none.
         """
         decisive = self.decisive() | ({"calibration": self.calibration} if self.calibration else {})
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]

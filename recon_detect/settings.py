@@ -51,6 +51,7 @@ class Settings:
             seconds, which make scores depend on the machine.
         mode: ``"best-guess"``, ``"medium"`` or ``"high"``: how surely a trace has to be found before an answer says so,
             by the share of photographs in `MODES`; changes no score.
+        threshold: Score above which an image counts as generated, by any method, instead of the mode's; changes none.
         seed: Seed of the posterior noise, which only ``compat="published"`` draws.
         inversion: Extent of the inversion by diffusion models.
         classifier: Folder of the classifier of ``dire-resnet``.
@@ -73,6 +74,7 @@ class Settings:
     alpha: str = "white"
     effort: str | float = "normal"
     mode: str = "medium"
+    threshold: float | None = None
     seed: int = 1
     inversion: Inversion = Inversion()
     classifier: str | None = None

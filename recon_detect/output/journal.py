@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from recon_detect.answers import FOUND, answer_of
 from recon_detect.errors import UsageError
 from recon_detect.output.partial import Entry, PartialFile
 from recon_detect.output.writers import WRITERS
-from recon_detect.results import LIKELY_GENERATED, Row, RunInfo
+from recon_detect.results import Row, RunInfo
 
 
 class Journal(PartialFile):
@@ -77,7 +78,7 @@ class Journal(PartialFile):
             for row in self.rows():
                 counts["images"] += 1
                 counts["failed"] += row.error is not None
-                counts["likely_generated"] += row.verdict is not None and row.verdict.verdict == LIKELY_GENERATED
+                counts["likely_generated"] += answer_of(row, self.run).kind == FOUND
                 yield row
 
         WRITERS[self.output.suffix.lower()](path, counted(), self.run, self.csv_safe)

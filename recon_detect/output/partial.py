@@ -18,6 +18,7 @@ from recon_detect.images.augment import COPY
 from recon_detect.names import path_of, written
 from recon_detect.output.lock import Lock
 from recon_detect.output.writers import json_line
+from recon_detect.settings import DEFAULTS
 
 if TYPE_CHECKING:
     from recon_detect.images import Source
@@ -175,6 +176,7 @@ class PartialFile:
         differences = (
             ("another file", "run" not in description),
             ("results of another configuration", description.get("run") != self.head["run"]),
+            ("answers by another mode or threshold", _deciding(description) != _deciding(self.head)),
             ("results with other limits", description.get("inputs") != self.head.get("inputs")),
             ("a table with other cells", description.get("csv_safe") != self.head.get("csv_safe")),
             ("results of other images, or of files that have changed", description.get("files") != files),
@@ -299,6 +301,11 @@ def digest_of(stamps: dict[str, object]) -> str:
     """Sixteen hexadecimal digits of names of images and the `stamp` of each, in any order."""
     lines = sorted(f"{written(name)} {json.dumps(of_file)}\n" for name, of_file in stamps.items())
     return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
+
+
+def _deciding(description: Entry) -> tuple[str, float | None]:
+    """What the answers of complete results were given by, that of the defaults where it is not stated."""
+    return description.get("mode", DEFAULTS.mode), description.get("threshold")
 
 
 def _parsed(line: bytes) -> Entry | None:

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
+from recon_detect.answers import answer_of
 from recon_detect.images import Provenance
 from recon_detect.results import Row, RunInfo, Verdict
 
@@ -43,7 +44,8 @@ def columns_of(run: RunInfo) -> dict[str, type]:
     numbers = {name: kind for name, kind in origin.items() if kind is int}
     return {
         "path": str,
-        **dict.fromkeys(("score", *scores), float),
+        **dict.fromkeys(("answer", "headline"), str),
+        **dict.fromkeys(("one_in", "score", *scores), float),
         **(_types(Verdict) if run.calibration else {}),
         "label": str,
         "error": str,
@@ -57,9 +59,16 @@ def columns_of(run: RunInfo) -> dict[str, type]:
     }
 
 
-def flat(row: Row, run: str) -> dict[str, Any]:
-    """Values of a row by column; notes joined, details as JSON."""
-    entry = row.to_dict(run)
+def entry_of(row: Row, run: RunInfo, fingerprint: str) -> dict[str, Any]:
+    """JSON values of a row, with its answer in words; `fingerprint` is that of the run."""
+    return row.to_dict(fingerprint) | {"answer": answer_of(row, run).to_dict()}
+
+
+def flat(row: Row, run: RunInfo, fingerprint: str) -> dict[str, Any]:
+    """Values of a row by column; notes joined, details as JSON, and of the answer kind, headline and `one_in`."""
+    entry = row.to_dict(fingerprint)
+    answer = answer_of(row, run)
+    entry |= {"answer": answer.kind, "headline": answer.headline, "one_in": answer.one_in}
     scores, per_model, details, notes = (entry.pop(name) for name in ("scores", "per_model", "details", "notes"))
     by_model = {f"{method}.{model}": value for method, values in per_model.items() for model, value in values.items()}
     text = json.dumps(details, ensure_ascii=False) if details else ""
@@ -76,7 +85,7 @@ def write_jsonl(path: Path, rows: Iterable[Row], run: RunInfo, csv_safe: bool = 
     """Writes a line of JSON a row; `csv_safe` has no meaning here."""
     fingerprint = run.fingerprint
     with path.open("w", encoding="utf-8") as file:
-        file.writelines(json_line(row.to_dict(fingerprint)) for row in rows)
+        file.writelines(json_line(entry_of(row, run, fingerprint)) for row in rows)
 
 
 def write_csv(path: Path, rows: Iterable[Row], run: RunInfo, csv_safe: bool = False) -> None:
@@ -93,7 +102,7 @@ def write_csv(path: Path, rows: Iterable[Row], run: RunInfo, csv_safe: bool = Fa
         writer = csv.DictWriter(file, list(columns_of(run)))
         writer.writeheader()
         for row in rows:
-            values = flat(row, fingerprint)
+            values = flat(row, run, fingerprint)
             writer.writerow({name: _harmless(value) for name, value in values.items()} if csv_safe else values)
 
 
@@ -124,7 +133,7 @@ def table_of(rows: Iterable[Row], run: RunInfo) -> pa.Table:
     columns = [pa.field(name, types[kind]) for name, kind in columns_of(run).items()]
     schema = pa.schema(columns, metadata={"recon_detect": json.dumps(run.to_dict())})
     fingerprint = run.fingerprint
-    return pa.Table.from_pylist([flat(row, fingerprint) for row in rows], schema=schema)
+    return pa.Table.from_pylist([flat(row, run, fingerprint) for row in rows], schema=schema)
 
 
 def _types(of: type) -> dict[str, type]:

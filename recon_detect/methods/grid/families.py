@@ -26,6 +26,7 @@ from recon_detect.methods.grid.whitening import Whitening
 
 SHIPPED = Path(__file__).parent / "families.safetensors"
 _CARD = "card"
+_WHITENING, _HARMONICS = "whitening.features", "whitening.harmonics"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Family:
 def read_whitening(path: Path = SHIPPED) -> Whitening:
     """The whitening of the package."""
     with safetensors.safe_open(path, framework="pt") as file:
-        return Whitening(file.get_tensor("whitening.features"), file.get_tensor("whitening.harmonics"))
+        return Whitening(file.get_tensor(_WHITENING), file.get_tensor(_HARMONICS))
 
 
 @cache
@@ -61,7 +62,7 @@ def read_families(path: Path = SHIPPED) -> tuple[Family, ...]:
     """The families of a file.
 
     Raises:
-        UsageError: No such file, or one that was fitted with another whitening.
+        UsageError: No such file, or one that was fitted with another whitening than that of the package or its own.
         WeightsCorrupt: It holds something else.
     """
     if not path.is_file():
@@ -79,12 +80,13 @@ def read_families(path: Path = SHIPPED) -> tuple[Family, ...]:
                 for name, entry in card["families"].items()
             )
             expected = card["whitening"]
+            whitening = read_whitening(path if _WHITENING in file.keys() else SHIPPED)  # noqa: SIM118
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
         raise WeightsCorrupt(f"{path} holds no families of 'recon-detect grid fit' ({error})") from error
     for family in families:
         if family.template.shape != (FEATURES, PERIOD, PERIOD):
             raise WeightsCorrupt(f"{path}: {family.name} has a template of shape {tuple(family.template.shape)}")
-    if expected != digest(read_whitening()):
+    if expected != digest(whitening):
         raise UsageError(f"{path} was fitted with another version of the package: run 'recon-detect grid fit' again")
     return families
 
@@ -93,7 +95,7 @@ def write_families(path: Path, families: Sequence[Family], whitening: Whitening,
     """Writes what `read_families` reads; with the whitening itself if it is the file to `ship`."""
     tensors = {f"template.{family.name}": family.template.half().contiguous() for family in families}
     if ship:
-        tensors |= {"whitening.features": whitening.features, "whitening.harmonics": whitening.harmonics}
+        tensors |= {_WHITENING: whitening.features, _HARMONICS: whitening.harmonics}
     card = {
         "whitening": digest(whitening),
         "families": {

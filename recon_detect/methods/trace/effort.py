@@ -28,9 +28,9 @@ class Effort:
 
 
 EFFORTS = {
-    "quick": Effort(passes=2, frames=3, blind=False, side=640),
-    "normal": Effort(passes=10, frames=6, blind=True, side=1024),
-    "thorough": Effort(passes=60, frames=24, blind=True, side=1024),
+    "quick": Effort(passes=1.5, frames=3, blind=False, side=640),
+    "normal": Effort(passes=6, frames=6, blind=True, side=1024),
+    "thorough": Effort(passes=40, frames=24, blind=True, side=1024),
 }
 
 

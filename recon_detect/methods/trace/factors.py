@@ -11,7 +11,11 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import log_expit, logsumexp, ndtri_exp
+from scipy.optimize import brentq
+from scipy.special import log_expit, logsumexp, ndtri, ndtri_exp
+
+# No Bayes factor that is needed takes more.
+LARGEST_DEVIATE = 100.0
 
 
 def log_factor(deviates: ArrayLike, effects: tuple[float, ...], looks: ArrayLike = 1.0) -> NDArray[np.float64]:
@@ -32,6 +36,19 @@ def mean_factor(log_factors: ArrayLike, priors: ArrayLike) -> float:
     """Logarithm of the mean of Bayes factors, weighted by their priors."""
     weights = np.asarray(priors, dtype=np.float64)
     return float(logsumexp(np.asarray(log_factors, dtype=np.float64), b=weights / weights.sum()))
+
+
+def least_effect(needed: float, effects: tuple[float, ...], looks: float = 1.0, power: float = 0.8) -> float:
+    """The smallest effect of one look, in deviates, that gives a Bayes factor with a power.
+
+    Args:
+        needed: Logarithm of the Bayes factor, above 0.
+        effects: As of `log_factor`.
+        looks: How many independent looks there are.
+        power: Share of the pictures with that effect whose factor is at least as large.
+    """
+    threshold = brentq(lambda z: float(log_factor(z, effects, looks)) - needed, 0, LARGEST_DEVIATE)
+    return float((threshold + ndtri(power)) / looks**0.5)
 
 
 def deviate(log_factor: float) -> float:

@@ -12,6 +12,7 @@ from recon_detect.evidence.views import find_view
 from recon_detect.images.blocking import with_blocking
 from recon_detect.images.native import native_sizes
 from recon_detect.methods.grain.crops import most_textured
+from recon_detect.methods.grid.jpeg import grid_origins
 from recon_detect.methods.grid.statistic import PERIOD
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ BLIND = 0.1
 BLIND_SCALES = (4 / 3, 2.0, 1.5, 5 / 3, 2 / 3)
 # Share of each symmetry of the square among pictures.
 SYMMETRIES = {"identity": 0.9, "hflip": 0.06, "rot90": 0.015, "rot180": 0.01, "rot270": 0.015}
+# Share of pictures whose grid does not begin where it is expected: at the origin of a frame that is whole, or not.
+ELSEWHERE = {True: 0.2, False: 0.8}
 # Frames with a shorter side carry too little.
 LEAST_SIDE = 96
 # Beyond these scales too little of a decoder is left: it is averaged away, or drowned by what enlarged the picture.
@@ -78,8 +81,24 @@ class Frame:
         return sum(self.families.values())
 
 
-def frames_of(x: Tensor, families: Sequence[str], effort: Effort) -> list[Frame]:
-    """The frames of a picture (3, H, W), the likeliest first."""
+def places_of(frame: Frame, origins: Sequence[tuple[int, int]]) -> dict[tuple[int, int], float]:
+    """Shares of the pictures whose grid begins at the origin of a frame, or where that of a JPEG does.
+
+    Args:
+        frame: Upright or not; of one that is turned, only the origin is taken.
+        origins: Where a grid of JPEG begins in the picture: (left, top).
+    """
+    elsewhere = ELSEWHERE[frame.whole]
+    moved = {
+        (round(left * frame.scale) % PERIOD, round(top * frame.scale) % PERIOD)
+        for left, top in origins
+        if frame.symmetry == "identity"
+    } - {(0, 0)}
+    return {(0, 0): 1 - elsewhere} | dict.fromkeys(sorted(moved), elsewhere / 2 / max(len(moved), 1))
+
+
+def frames_of(x: Tensor, families: Sequence[str], effort: Effort) -> tuple[list[Frame], list[tuple[int, int]]]:
+    """The frames of a picture (3, H, W), the likeliest first, and where the grid of a JPEG begins in it."""
     height, width = x.shape[-2:]
     names = {SIZES_OF.get(family, family): family for family in families}
     pixels = ((x + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
@@ -98,7 +117,7 @@ def frames_of(x: Tensor, families: Sequence[str], effort: Effort) -> list[Frame]
         for symmetry, weight in list(SYMMETRIES.items())[1:]:
             frames += [replace(_weighted(frame, weight), symmetry=symmetry, native=False) for frame in turned]
     first, *others = frames
-    return [first, *(frame for frame in others if min(frame.width, frame.height) >= LEAST_SIDE)]
+    return [first, *(each for each in others if min(each.width, each.height) >= LEAST_SIDE)], grid_origins(pixels)
 
 
 def _weighted(frame: Frame, weight: float) -> Frame:

@@ -19,6 +19,7 @@ from recon_detect.methods.grain.crops import most_textured
 from recon_detect.methods.grid.grid import cosines_at_phases
 from recon_detect.methods.grid.null import LEAST_ENERGY
 from recon_detect.methods.grid.statistic import PERIOD, least_side
+from recon_detect.methods.trace.factors import log_factor, mean_factor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from recon_detect.methods.grid.families import Family
     from recon_detect.methods.grid.whitening import Whitening
 
+# Effects in deviates that the grid may have where a hypothesis holds.
+GRID_EFFECTS = (1.0, 2.0, 4.0, 8.0)
 # Side of the squares whose contrast is one look.
 TILE = 160
 # Off the grids of 8, 4 and 2 pixels on which decoders write (docs/methods/grain.md, figure).
@@ -43,16 +46,23 @@ class GridLook:
     """The grid of K families in one frame.
 
     Attributes:
-        origin: (K,), deviates of the similarity where the grid begins at the origin, among all 64 phases.
-        anywhere: (K,), deviates of the highest of the 64.
+        phases: (K, 64), deviates of the similarity where the grid begins at each phase, among all others; row by row.
+        anywhere: (K,), deviates of the highest of the 64 among photographs.
         places: K, (left, top) of the phase with the highest.
-        compressed: (K,), as `origin`, by templates of compressed pictures; None where there were none.
+        compressed: (K, 64), as `phases`, by templates of compressed pictures; None where there were none.
     """
 
-    origin: NDArray[np.float64]
+    phases: NDArray[np.float64]
     anywhere: NDArray[np.float64]
     places: list[tuple[int, int]]
     compressed: NDArray[np.float64] | None = None
+
+    def log_factor(self, family: int, place: tuple[int, int]) -> float:
+        """Logarithm of the Bayes factor of a family whose grid begins at a place (left, top)."""
+        left, top = place
+        tables = [self.phases] if self.compressed is None else [self.phases, self.compressed]
+        factors = [float(log_factor(table[family, top * PERIOD + left], GRID_EFFECTS)) for table in tables]
+        return mean_factor(factors, [1] * len(factors))
 
 
 def look_for_grid(
@@ -67,8 +77,10 @@ def look_for_grid(
 
     None: it is too small or too smooth.
     """
-    ((left, top, right, bottom),) = most_textured(x[None], side)
-    part = x[:, top:bottom, left:right]
+    part = x
+    if max(x.shape[-2:]) > side:
+        ((left, top, right, bottom),) = most_textured(x[None], side)
+        part = x[:, top:bottom, left:right]
     if min(part.shape[-2:]) < least_side():
         return None
     templates = torch.stack([family.template for family in families])
@@ -76,22 +88,25 @@ def look_for_grid(
     cosines, of_picture = cosines_at_phases(part, every, whitening)
     if of_picture < LEAST_ENERGY:
         return None
-    highest, phases = (values.tolist() for values in cosines[: len(families)].max(1))
-    origin = _among_phases(cosines)
+    highest, best = (values.tolist() for values in cosines[: len(families)].max(1))
+    phases = _among_phases(cosines)
     nearest = [min(family.scales, key=lambda other: abs(np.log(other / scale))) for family in families]
     anywhere = [
         family.nulls[near].deviates([cosine], [of_picture])[0]
         for family, near, cosine in zip(families, nearest, highest, strict=True)
     ]
-    places = [(phase % PERIOD, phase // PERIOD) for phase in phases]
-    of_compressed = origin[len(families) :] if compressed is not None else None
-    return GridLook(origin[: len(families)], np.array(anywhere), places, of_compressed)
+    places = [(phase % PERIOD, phase // PERIOD) for phase in best]
+    of_compressed = phases[len(families) :] if compressed is not None else None
+    return GridLook(phases[: len(families)], np.array(anywhere), places, of_compressed)
 
 
 def _among_phases(cosines: Tensor) -> NDArray[np.float64]:
-    """The first of the phases (K, 64) as a deviate of the others: (K,)."""
-    others = cosines[:, 1:]
-    result: NDArray[np.float64] = ((cosines[:, 0] - others.mean(1)) / others.std(1).clamp_min(1e-6)).double().numpy()
+    """Each of the phases (K, 64) as a deviate of the others: (K, 64)."""
+    values, count = cosines.double(), cosines.shape[1] - 1
+    rest = values.sum(1, keepdim=True) - values
+    squares = values.square().sum(1, keepdim=True) - values.square()
+    variance = (squares - rest.square() / count) / (count - 1)
+    result: NDArray[np.float64] = ((values - rest / count) / variance.clamp_min(1e-12).sqrt()).numpy()
     return result
 
 
@@ -99,7 +114,7 @@ def tiles_of(x: Tensor, place: tuple[int, int]) -> list[tuple[int, int]]:
     """Corners (left, top) of the disjoint tiles of a picture (3, H, W) with the grid at a place, by texture."""
     left, top = place
     height, width = x.shape[-2] - top - MOVED, x.shape[-1] - left - MOVED
-    side = tile_side(x)
+    side = tile_side(*x.shape[-2:])
     if not 0 < side <= min(height, width):
         return []
     area = x[None, :, top : top + height // side * side, left : left + width // side * side]
@@ -113,9 +128,9 @@ def tiles_of(x: Tensor, place: tuple[int, int]) -> list[tuple[int, int]]:
     return [(x0, y0) for value, x0, y0 in sorted(corners, reverse=True) if value > FLAT]
 
 
-def tile_side(x: Tensor) -> int:
-    """The side of the tiles of a picture (3, H, W), `TILE` unless that is smaller."""
-    return min(TILE, (min(x.shape[-2:]) - PERIOD - MOVED) // BLOCK * BLOCK)
+def tile_side(height: int, width: int) -> int:
+    """The side of the tiles of a picture, `TILE` unless that is smaller; not positive if none has room."""
+    return min(TILE, (min(height, width) - PERIOD - MOVED) // BLOCK * BLOCK)
 
 
 def contrasts(e: Evidence, tiles: Sequence[Tensor], positions: Sequence[int]) -> NDArray[np.float64]:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from recon_detect.errors import UsageError
 from recon_detect.evidence.distances import FEATURES
-from recon_detect.methods.grid.families import read_families, read_whitening
+from recon_detect.methods.grid.families import SHIPPED, read_families, read_whitening
 from recon_detect.methods.trace.effort import find_effort
 from recon_detect.models.registry import family_of
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from recon_detect.methods.grid.families import Family
     from recon_detect.methods.grid.whitening import Whitening
     from recon_detect.methods.trace.effort import Effort
+
+log = logging.getLogger("recon_detect")
 
 FILE = Path(__file__).parent / "nulls.json"
 # Templates of pictures that were reduced and compressed, by family.
@@ -37,7 +40,7 @@ class Nulls:
         of_models: The family of decoders of each model.
         families: Whose grid is looked for.
         whitening: Of their tables.
-        contrast: By family, mean and deviation of the t of a tile.
+        contrast: Mean and deviation of the t of a tile by each model.
         common: Variance that the tiles of one photograph share, in that of a tile.
         effort: Of the search.
         setting: Its name, which decides the score too.
@@ -47,7 +50,7 @@ class Nulls:
     of_models: tuple[str, ...]
     families: tuple[Family, ...]
     whitening: Whitening
-    contrast: Mapping[str, tuple[float, float]]
+    contrast: tuple[tuple[float, float], ...]
     common: float
     effort: Effort
     setting: str
@@ -58,9 +61,14 @@ class Nulls:
         """The distance of each model."""
         return ((FEATURES,),) * len(self.of_models)
 
-    def deviate(self, family: str, t: float) -> float:
-        """The t of a tile as a deviate of photographs."""
-        mean, deviation = self.contrast[family]
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the families: first those whose grid is looked for, then those that only a model knows."""
+        return tuple(dict.fromkeys([*(family.name for family in self.families), *self.of_models]))
+
+    def deviate(self, model: int, t: float) -> float:
+        """The t of a tile by a model as a deviate of photographs."""
+        mean, deviation = self.contrast[model]
         return (t - mean) / deviation
 
 
@@ -70,26 +78,42 @@ def _read() -> dict[str, Any]:
     return content
 
 
-@cache
-def _compressed() -> Tensor:
-    stored = load_file(COMPRESSED)
-    return torch.stack([stored[family.name].float() for family in read_families()])
-
-
-def find_nulls(models: tuple[str, ...], effort: str | float) -> Nulls:
+def find_nulls(
+    models: tuple[str, ...], effort: str | float, grid: Path = SHIPPED, compressed: Path = COMPRESSED
+) -> Nulls:
     """The distributions for some models and an effort.
+
+    A model whose tiles were not measured takes the distribution of its family or, of another family, of all: the t of
+    photographs differs little between autoencoders.
+
+    Args:
+        models: Names of autoencoders.
+        effort: See `find_effort`.
+        grid: File of the families whose grid is looked for, and of the whitening.
+        compressed: File of the templates of the same families that were reduced, then compressed.
 
     Raises:
         UnknownName: No such effort.
-        UsageError: None is known for one of the models, or seconds that are not positive.
+        UsageError: Seconds that are not positive.
     """
-    content, bounds = _read(), find_effort(effort)
-    of_models = tuple(map(family_of, models))
-    if missing := [model for model, family in zip(models, of_models, strict=True) if family not in content["contrast"]]:
-        raise UsageError(
-            f"no null distribution for {', '.join(missing)}; known families: {', '.join(content['contrast'])}"
-        )
-    contrast = {name: (row["mean"], row["deviation"]) for name, row in content["contrast"].items()}
+    measured, families, templates = _read(), read_families(grid), load_file(compressed)
     return Nulls(
-        of_models, read_families(), read_whitening(), contrast, content["common"], bounds, str(effort), _compressed()
+        tuple(map(family_of, models)),
+        families,
+        read_whitening(grid),
+        tuple(_contrast(model, measured["contrast"]) for model in models),
+        measured["common"],
+        find_effort(effort),
+        str(effort),
+        torch.stack([templates[family.name].float() for family in families]),
     )
+
+
+def _contrast(model: str, measured: Mapping[str, Mapping[str, float]]) -> tuple[float, float]:
+    """Mean and deviation of the t of a tile by a model."""
+    rows = [measured[model]] if model in measured else []
+    rows = rows or [row for name, row in measured.items() if family_of(name) == family_of(model)]
+    rows = rows or list(measured.values())
+    if model not in measured:
+        log.warning("%s: no null distribution was measured; taking that of other autoencoders, unconfirmed", model)
+    return fmean(row["mean"] for row in rows), max(row["deviation"] for row in rows)

@@ -10,26 +10,28 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from recon_detect.evidence.texture import textured_share
+from recon_detect.methods.grid.statistic import PERIOD
 from recon_detect.methods.trace.effort import Effort
-from recon_detect.methods.trace.factors import log_factor, mean_factor
-from recon_detect.methods.trace.frames import frames_of
-from recon_detect.methods.trace.looks import MOVED, contrasts, look_for_grid, tile_side, tiles_of
+from recon_detect.methods.trace.factors import least_effect, log_factor, mean_factor
+from recon_detect.methods.trace.frames import frames_of, places_of
+from recon_detect.methods.trace.looks import GRID_EFFECTS, MOVED, contrasts, look_for_grid, tile_side, tiles_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from recon_detect.evidence import Evidence
+    from recon_detect.methods.trace.frames import Frame
     from recon_detect.methods.trace.nulls import Nulls
 
-# Effects in deviates that a look may have where a hypothesis holds: of the grid, and of the contrast of a tile.
-GRID_EFFECTS = (1.0, 2.0, 4.0, 8.0)
+# Effects in deviates that the contrast of a tile may have where a hypothesis holds.
 TILE_EFFECTS = (0.4, 0.8, 1.6, 3.2)
-# Share of pictures whose grid does not begin where it is expected: at the origin of a frame that is whole, or not.
-ELSEWHERE = {True: 0.2, False: 0.8}
 # Bayes factors at which a search ends: of all hypotheses, and of those that can still be observed.
 DECIDED, HOPELESS = 1e4, 0.02
 # Side of the part that is looked at of frames without a native size.
 BLIND_SIDE = 320
+# Of a family that only the grid can show.
+NO_MODEL = (None,)
 # A pass, the unit of effort, in pixels.
 PASS = 256**2
 
@@ -82,10 +84,12 @@ class Search:
         self.passes = 0.0
         self.hypotheses: list[Hypothesis] = []
         self._x, self._nulls, self._effort = x, nulls, effort
+        self._textured = float(textured_share(x[None])[0])
         self._end = time.monotonic() + effort.seconds
-        self._models = {family: number for number, family in enumerate(models)}
-        names = [family.name for family in nulls.families]
-        self.frames = frames_of(x, names, effort)
+        self._models: dict[str, Sequence[int | None]] = {
+            name: [number for number, family in enumerate(models) if family == name] for name in nulls.names
+        }
+        self.frames, self._origins = frames_of(x, nulls.names, effort)
         self._shown: dict[int, tuple[Tensor, tuple[int, int]]] = {}
         for number in range(len(self.frames)):
             self._look(number, effort.side if self.frames[number].native else BLIND_SIDE)
@@ -109,12 +113,24 @@ class Search:
         frame = self.frames[best.frame]
         if frame.symmetry != "identity":
             return []
-        side, (x0, y0) = tile_side(self.shown(best.frame)) / frame.scale, self._shown[best.frame][1]
+        side, (x0, y0) = tile_side(*self.shown(best.frame).shape[-2:]) / frame.scale, self._shown[best.frame][1]
         places = [(x0 + left / frame.scale, y0 + top / frame.scale) for left, top in best.corners]
         return [
             (round(x), round(y), round(x + side), round(y + side), round(value, 2))
             for (x, y), value in zip(places, best.deviates, strict=True)
         ]
+
+    @property
+    def places(self) -> int:
+        """Number of places of the grid that were compared in each frame."""
+        return PERIOD**2 if any(each.grid for each in self.hypotheses) else 1
+
+    @property
+    def area(self) -> float:
+        """Share of the picture that is in the tiles of the hypothesis with the most."""
+        most = max(self.hypotheses, key=lambda each: len(each.corners))
+        frame = self.frames[most.frame]
+        return len(most.corners) * tile_side(frame.height, frame.width) ** 2 / (frame.height * frame.width)
 
     @property
     def log_factor(self) -> float:
@@ -129,6 +145,34 @@ class Search:
     def best(self) -> Hypothesis:
         """The likeliest hypothesis."""
         return max(self.hypotheses, key=self._weight)
+
+    def detectable(self, needed: float) -> dict[str, dict[str, float]]:
+        """The smallest effects that would have given a Bayes factor in four pictures of five, in deviates, by family.
+
+        Those of the grain are of one tile, had all passes been spent on the likeliest hypothesis of the family and the
+        grid shown nothing; those of the grid are of one look, of families without an autoencoder.
+
+        Args:
+            needed: The Bayes factor, above 1.
+        """
+        total = sum(each.prior for each in self.hypotheses)
+        effects: dict[str, dict[str, float]] = {"grain": {}, "grid": {}}
+        for each in sorted(self.hypotheses, key=lambda each: each.prior):  # the likeliest last
+            log_needed = float(np.log(needed * total / each.prior))
+            if each.model is None:
+                effects["grid"][each.family] = round(least_effect(log_needed, GRID_EFFECTS), 2)
+            elif looks := self._looks(self.frames[each.frame]):
+                effects["grain"][each.family] = round(least_effect(log_needed, TILE_EFFECTS, looks), 2)
+        return {kind: by_family for kind, by_family in effects.items() if by_family}
+
+    def _looks(self, frame: Frame) -> float:
+        """How many independent looks the tiles of a frame are worth that the effort allows."""
+        side = tile_side(frame.height, frame.width)
+        if side <= 0:
+            return 0.0
+        textured = round((frame.height // side) * (frame.width // side) * self._textured)
+        count = min(max(textured, 1), max(int(self._effort.passes * PASS / (2 * side**2)), 1))
+        return float(count / (1 + count * self._nulls.common))
 
     def next_look(self) -> Hypothesis | None:
         """The hypothesis to be observed next; None: it is decided, or the effort is spent."""
@@ -147,28 +191,31 @@ class Search:
         left, top = self._tiles(hypothesis).pop()
         hypothesis.corners.append((left, top))
         x = self.shown(hypothesis.frame)
-        side = tile_side(x)
+        side = tile_side(*x.shape[-2:])
         self.passes += 2 * side**2 / PASS
         return x[:, top : top + side + MOVED, left : left + side + MOVED]
 
     def _look(self, number: int, side: int) -> None:
-        """Looks for the grid in a frame, which has two hypotheses for each family."""
+        """Looks for the grid in a frame: each family has a hypothesis for each place where it may begin."""
         frame, nulls = self.frames[number], self._nulls
         x, compressed = self.shown(number), nulls.compressed if frame.scale != 1 else None
         look = look_for_grid(x, nulls.families, nulls.whitening, frame.scale, side, compressed)
-        elsewhere = ELSEWHERE[frame.whole]
-        for k, family in enumerate(nulls.families):
-            prior, model = frame.families.get(family.name, 0.0), self._models.get(family.name)
-            if not prior:
-                continue
-            origin, anywhere = (log_factor((look.origin[k], look.anywhere[k]), GRID_EFFECTS)) if look else (0.0, 0.0)
-            if look and look.compressed is not None:
-                origin = mean_factor([float(origin), float(log_factor(look.compressed[k], GRID_EFFECTS))], [1, 1])
-            place = look.places[k] if look else (0, 0)
-            self.hypotheses.append(
-                Hypothesis(family.name, model, number, (0, 0), prior * (1 - elsewhere), float(origin))
-            )
-            self.hypotheses.append(Hypothesis(family.name, model, number, place, prior * elsewhere, float(anywhere)))
+        shares = places_of(frame, self._origins)
+        elsewhere = 1 - sum(shares.values())
+        for k, name in enumerate(nulls.names):
+            prior, models = frame.families.get(name, 0.0), self._models[name] or NO_MODEL
+            visible = look if k < len(nulls.families) else None
+            expected = [
+                (place, share, visible.log_factor(k, place) if visible else 0.0) for place, share in shares.items()
+            ]
+            if visible:
+                factor = float(log_factor(visible.anywhere[k], GRID_EFFECTS))
+                expected.append((visible.places[k], elsewhere, factor))
+            for model in models if prior else ():
+                self.hypotheses += [
+                    Hypothesis(name, model, number, place, prior * share / len(models), factor)
+                    for place, share, factor in expected
+                ]
 
     def _weighed(self, hypotheses: Sequence[Hypothesis]) -> tuple[list[float], list[float]]:
         """Logarithms of the Bayes factors of hypotheses, and their priors."""
@@ -198,7 +245,7 @@ def search(e: Evidence, nulls: Nulls, effort: Effort, images: Sequence[int]) -> 
         for (model, _), group in groups.items():
             positions, hypotheses, tiles = zip(*group, strict=True)
             for hypothesis, t in zip(hypotheses, contrasts(e.only(model), tiles, positions), strict=True):
-                hypothesis.deviates.append(nulls.deviate(hypothesis.family, float(t)))
+                hypothesis.deviates.append(nulls.deviate(model, float(t)))
     return searches
 
 

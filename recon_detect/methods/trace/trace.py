@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.special import ndtr
 
 from recon_detect.evidence.texture import ENOUGH, textured_blocks
 from recon_detect.methods.grain.contrasts import REMARKABLE
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from recon_detect.methods.trace.nulls import Nulls
     from recon_detect.results import Score
 
+# Bayes factor of a score that is `REMARKABLE`.
+NEEDED = float(1 / ndtr(-REMARKABLE) - 1)
 # Deviates of a tile that a heat map shows brightest.
 BRIGHTEST = 4.0
 
@@ -56,9 +59,13 @@ def describe(one: Search, score: float) -> dict[str, Any]:
     """Details of what was tried, and of the likeliest hypothesis where the score is `REMARKABLE`."""
     tried: dict[str, Any] = {
         "sizes": sorted({f"{frame.width}x{frame.height}" for frame in one.frames}),
+        "scales": len({round(frame.scale, 3) for frame in one.frames}),
+        "places": one.places,
         "passes": round(one.passes, 2),
+        "area": round(one.area, 3),
         "bayes_factor": float(f"{np.exp(min(one.log_factor, 700)):.3g}"),
         "tiles": [list(tile) for tile in one.tiles()],
+        "detectable": one.detectable(NEEDED),
     }
     if score < REMARKABLE:
         return tried

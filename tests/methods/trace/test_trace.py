@@ -11,8 +11,8 @@ from recon_detect import load_detector
 from recon_detect.errors import UnknownName, UsageError
 from recon_detect.methods.grid.families import read_families
 from recon_detect.methods.trace.effort import EFFORTS, find_effort, kind_of
-from recon_detect.methods.trace.factors import deviate, log_factor, mean_factor
-from recon_detect.methods.trace.frames import BLIND_SCALES, LARGEST, SYMMETRIES, Frame, frames_of
+from recon_detect.methods.trace.factors import deviate, least_effect, log_factor, mean_factor
+from recon_detect.methods.trace.frames import BLIND_SCALES, LARGEST, SYMMETRIES, Frame, frames_of, places_of
 from recon_detect.methods.trace.looks import FLOOR, MOVED, TILE, contrasts, look_for_grid, tile_side, tiles_of
 from recon_detect.methods.trace.nulls import COMPRESSED, FILE, find_nulls
 from recon_detect.methods.trace.search import Search, search
@@ -65,13 +65,14 @@ def test_factors_are_averaged_by_their_priors():
 def test_the_first_frame_is_the_picture_as_it_is_and_priors_are_shares():
     for size in ((800, 800), (1024, 576), (333, 250)):
         for effort in EFFORTS.values():
-            frames = frames_of(noise(*size), FAMILIES, effort)
+            frames, origins = frames_of(noise(*size), FAMILIES, effort)
+            assert origins == [(0, 0)]
             assert sum(frame.prior for frame in frames) <= 1 + 1e-9
             assert {frame.symmetry for frame in frames} == (set(SYMMETRIES) if effort.blind else {"identity"})
             assert any((frame.width, frame.height, frame.symmetry) == (*size, "identity") for frame in frames)
-    native = [frame for frame in frames_of(noise(800, 800), FAMILIES, EFFORTS["normal"]) if frame.native]
+    native = [frame for frame in frames_of(noise(800, 800), FAMILIES, EFFORTS["normal"])[0] if frame.native]
     assert (1024, 1024) in [(frame.width, frame.height) for frame in native]
-    scales = [frame.scale for frame in frames_of(noise(640, 480), FAMILIES, EFFORTS["normal"])]
+    scales = [frame.scale for frame in frames_of(noise(640, 480), FAMILIES, EFFORTS["normal"])[0]]
     assert set(BLIND_SCALES) <= set(scales)
 
 
@@ -88,8 +89,11 @@ def test_a_grid_is_seen_at_its_origin_and_elsewhere():
     compressed = find_nulls(EMBEDDED, "quick").compressed
     look = look_for_grid(photograph(1), families, whitening, 1.0, 512)
     assert look is not None and look.compressed is None
-    assert abs(look.origin).max() < 5 and len(look.places) == len(families)
-    assert look_for_grid(photograph(1), families, whitening, 1.28, 512, compressed).compressed.shape == (len(families),)
+    assert abs(look.phases).max() < 5 and len(look.places) == len(families)
+    assert look_for_grid(photograph(1), families, whitening, 1.28, 512, compressed).compressed.shape == (
+        len(families),
+        64,
+    )
     assert look_for_grid(torch.zeros(3, 320, 320), families, whitening, 1.0, 512) is None
     assert look_for_grid(torch.rand(3, 40, 40) * 2 - 1, families, whitening, 1.0, 512) is None
 
@@ -102,7 +106,7 @@ def test_tiles_are_disjoint_on_the_grid_and_the_most_textured_first(textured):
     moved = tiles_of(torch.rand(3, 400, 500) * 2 - 1, (3, 5))
     assert len(moved) == 6 and {(left % TILE, top % TILE) for left, top in moved} == {(3, 5)}
     small = torch.rand(3, 100, 120) * 2 - 1
-    assert tile_side(small) == 64 and len(tiles_of(small, (0, 0))) == 1
+    assert tile_side(100, 120) == 64 and len(tiles_of(small, (0, 0))) == 1
     assert tiles_of(torch.rand(3, 40, 40), (0, 0)) == []
 
 
@@ -182,14 +186,16 @@ def test_the_run_names_the_effort():
 
 def test_what_is_shipped_belongs_together():
     content = json.loads(FILE.read_text())
-    assert set(content["contrast"]) == {AUTOENCODERS[name].family for name in EMBEDDED}
+    assert set(EMBEDDED) <= set(content["contrast"]) <= set(AUTOENCODERS)
     templates = find_nulls(EMBEDDED, "quick").compressed
     assert templates.flatten(1).norm(dim=1) == pytest.approx(1, abs=1e-3) and COMPRESSED.stat().st_size < 300_000
 
 
-def test_models_without_distributions_are_refused(tiny_model):
-    with pytest.raises(UsageError, match="no null distribution"):
-        load_detector("trace", models=str(tiny_model))
+def test_a_model_that_was_not_measured_takes_what_others_have(caplog):
+    nulls = find_nulls(("mini-sd", "sd1", "kandinsky21"), "quick")
+    assert nulls.contrast[1] == nulls.contrast[0]
+    assert min(deviation for _, deviation in nulls.contrast) > 1
+    assert nulls.names == (*FAMILIES, "kandinsky") and "sd1: no null distribution" in caplog.text
 
 
 @pytest.mark.slow
@@ -220,3 +226,32 @@ def test_a_map_shows_the_tiles_that_were_looked_at(detector, textured):
     left, top, right, bottom, value = tiles[0]
     assert 0 <= left < right <= 324 and 0 <= top < bottom <= 260
     assert row.map[top // 8, left // 8] == pytest.approx(max(value, 0)) and row.map.min() >= 0
+
+
+def test_places_are_the_origin_and_where_a_jpeg_begins():
+    frame = Frame(1024, 768, 1.28, True, {"sd": 1.0})
+    assert places_of(frame, [(0, 0)]) == {(0, 0): pytest.approx(0.8)}
+    assert places_of(frame, [(0, 0), (3, 5)]) == {(0, 0): pytest.approx(0.8), (4, 6): pytest.approx(0.1)}
+    cropped = Frame(1024, 768, 1.28, False, {"sd": 1.0}, "hflip")
+    assert places_of(cropped, [(0, 0), (3, 5)]) == {(0, 0): pytest.approx(0.2)}
+
+
+@pytest.mark.parametrize("looks", [1.0, 4.0])
+def test_four_pictures_of_five_with_the_least_effect_have_the_factor(looks):
+    effects = (0.4, 0.8, 1.6, 3.2)
+    effect = least_effect(np.log(100), effects, looks)
+    z = np.random.default_rng(0).normal(effect * looks**0.5, 1, 20_000)
+    assert (log_factor(z, effects, looks) >= np.log(100)).mean() == pytest.approx(0.8, abs=0.01)
+
+
+def test_more_effort_detects_smaller_effects(textured):
+    picture = textured(512, 512)
+    effects = [
+        Search(
+            torch.from_numpy(picture.copy()).permute(2, 0, 1) / 127.5 - 1, nulls, nulls.of_models, nulls.effort
+        ).detectable(100)
+        for nulls in (find_nulls(EMBEDDED, effort) for effort in ("quick", "normal"))
+    ]
+    quick, normal = effects
+    assert set(quick["grain"]) == {"sd", "sdxl", "sd3", "flux1"} and "images:gpt-4o" in quick["grid"]
+    assert all(normal["grain"][family] < quick["grain"][family] for family in quick["grain"])
