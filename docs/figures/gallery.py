@@ -9,57 +9,72 @@ import argparse
 import csv
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import torch
 from PIL import Image
 
-from recon_detect import Detector, explain, load_detector
+from recon_detect import Detector, explain, load_detector, open_picture
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "build" / "gallery"
 SHARED = Path(os.environ.get("RECON_DETECT_SHARED", ROOT.parent / "shared")) / "eval"
 CASES = "generated/gpt-4o-image/gpt4o_cases__"
-# What a picture shows, its file, and the longer side and JPEG quality of a copy; None of the file itself.
-PICTURES: tuple[tuple[str, str, tuple[int, int] | None], ...] = (
+
+
+def reduced(picture: Image.Image) -> bytes:
+    """A picture at 800 px as JPEG 85, as sites make them."""
+    picture.thumbnail((800, 800), Image.Resampling.LANCZOS)
+    return encoded(picture, format="JPEG", quality=85)
+
+
+def decoded(picture: Image.Image) -> bytes:
+    """A picture as the decoder of an embedded model writes it, as PNG."""
+    with torch.inference_mode():
+        x = open_picture(picture).tensor()[None]
+        pixels = load_detector("aeroblade", models="mini-sd", device="cpu").evidence(x).reconstruction(0)[0]
+    array = ((pixels + 1) * 127.5).clamp(0, 255).round().byte().permute(1, 2, 0).numpy()
+    return encoded(Image.fromarray(array), format="PNG")
+
+
+def encoded(picture: Image.Image, **options: Any) -> bytes:
+    """A picture as a file."""
+    file = io.BytesIO()
+    picture.save(file, **options)
+    return file.getvalue()
+
+
+# What a picture shows, its file, and what is made of it before it is explained.
+PICTURES: tuple[tuple[str, str, Callable[[Image.Image], bytes] | None], ...] = (
     ("A photograph", "real/libjxl_photos__000_tmshre_riaphotographs_srgb8.png", None),
-    ("A photograph, as JPEG", "real/skimage_sklearn__004_china.jpg", None),
-    ("A generated picture", f"{CASES}003_cute_plant_planter.png", None),
-    ("The same picture at 800 px, JPEG 85", f"{CASES}003_cute_plant_planter.png", (800, 85)),
-    ("Another generated picture", f"{CASES}008_glass_retexturing.png", None),
+    ("Another photograph, a JPEG", "real/skimage_sklearn__004_china.jpg", None),
+    ("That photograph as a decoder of Stable Diffusion writes it", "real/skimage_sklearn__004_china.jpg", decoded),
+    ("A picture of GPT-4o", f"{CASES}003_cute_plant_planter.png", None),
+    ("The same picture at 800 px, JPEG 85", f"{CASES}003_cute_plant_planter.png", reduced),
+    ("Another picture of GPT-4o", f"{CASES}008_glass_retexturing.png", None),
 )
 HEAD = """# Gallery
 
-Pictures that were explained when this site was built, with the default method at effort {effort}. Each leads to
+Pictures that were explained when this site was built, by `trace` at effort {effort}. Each leads to
 its page, as `recon-detect explain` writes it. They were chosen by their licence, not by their result.
+The grid of GPT-4o's family was estimated from pictures of this set, so that those two are not new to it.
 
 """
 
 
-def copy(path: Path, side: int, quality: int) -> bytes:
-    """A smaller JPEG of a picture, as sites make them."""
-    picture = Image.open(path).convert("RGB")
-    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
-    file = io.BytesIO()
-    picture.save(file, "JPEG", quality=quality)
-    return file.getvalue()
-
-
 def entry(number: int, detector: Detector, about: dict[str, dict[str, str]]) -> str:
     """Explains one picture, and describes it for the page."""
-    title, name, changed = PICTURES[number]
+    title, name, change = PICTURES[number]
     row = about[name]
     assert row["licence"].startswith("CC BY") and "SA" not in row["licence"], name
-    picture = SHARED / name
-    if changed:
-        picture = FOLDER / f"{number}.jpg"
-        picture.write_bytes(copy(SHARED / name, *changed))
-    explanation = explain(picture, detector=detector)
+    data = change(Image.open(SHARED / name).convert("RGB")) if change else (SHARED / name).read_bytes()
+    explanation = explain({"bytes": data, "path": Path(name).name}, detector=detector)
     explanation.save(FOLDER / f"{number}.html")
     small = explanation.picture.copy()
     small.thumbnail((320, 320))
     small.convert("RGB").save(FOLDER / f"{number}-small.jpg", quality=85)
-    if changed:
-        picture.unlink()
     answer = explanation.answer
     return (
         f"## {title}\n\n[![{title}]({number}-small.jpg)]({number}.html)\n\n**{answer.headline}.** {answer.meaning}\n\n"
@@ -78,7 +93,7 @@ def main() -> None:
     with (SHARED / "manifest.csv").open(encoding="utf-8", newline="") as file:
         about = {row["path"]: row for row in csv.DictReader(file)}
     FOLDER.mkdir(parents=True, exist_ok=True)
-    detector = load_detector(device="cpu", effort=effort)
+    detector = load_detector("trace", device="cpu", effort=effort)
     entries = [entry(number, detector, about) for number in range(len(PICTURES))]
     (FOLDER / "index.md").write_text(HEAD.format(effort=effort) + "".join(entries), encoding="utf-8")
 
