@@ -81,4 +81,5 @@ class ConformalDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _highest(self, X: ArrayLike, **options: Any) -> NDArray[np.float64]:
         scores: NDArray[np.float64] = validate_data(self, X, dtype=np.float64, **{"reset": False} | options)
-        return scores.max(axis=1)
+        highest: NDArray[np.float64] = scores.max(axis=1)
+        return highest
