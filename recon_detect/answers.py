@@ -14,6 +14,7 @@ from typing import Any
 from recon_detect.errors import UnknownName
 from recon_detect.methods import METHODS
 from recon_detect.models.registry import family_of
+from recon_detect.names import counted
 from recon_detect.results import LIKELY_GENERATED, LIKELY_REAL, UNNAMED, MethodInfo, Row, RunInfo, Score, Verdict
 from recon_detect.settings import MODES
 
@@ -272,9 +273,9 @@ def _tried(row: Row, run: RunInfo) -> str:
     if sizes := details.get("sizes"):
         areas = sorted(sizes, key=lambda size: math.prod(map(int, size.split("x"))))
         span = " to ".join(dict.fromkeys(areas[:: max(len(areas) - 1, 1)])).replace("x", " x ")
-        parts.append(f"at {_counted(details.get('scales', len(sizes)), 'size')} ({span})")
+        parts.append(f"at {counted(details.get('scales', len(sizes)), 'size')} ({span})")
     if places := details.get("places"):
-        parts.append(f"at {_counted(places, 'place')} of the grid")
+        parts.append(f"at {counted(places, 'place')} of the grid")
     if area := details.get("area"):
         parts.append(f"with networks in {area:.0%} of the picture")
     if passes := details.get("passes"):
@@ -298,9 +299,9 @@ def _limits(row: Row, run: RunInfo) -> Iterator[str]:
         yield f"resized to {run.middle_square} pixels before it was looked at, which removes most of the trace"
     if limit := _SCOPE.get(run.methods[0].name):
         yield limit
-    if weakest := row.details.get("detectable"):
+    if weakest := row.details.get("detectable", {}).get("grain"):
         least = max(weakest, key=weakest.__getitem__)
-        yield f"of {family_name(least)} a trace below {weakest[least]:.2g} deviates per tile would be missed"
+        yield f"weak traces may be missed: that of {family_name(least)} below {weakest[least]:.2g} deviates in a tile"
 
 
 # What a method cannot see in any image.
@@ -309,10 +310,6 @@ _SCOPE = {"glance": "only pictures as they were written: a resized, cropped or t
 
 def _sentence(clause: str) -> str:
     return f"{clause[0].upper()}{clause[1:]}."
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _listed(names: list[str]) -> str:

@@ -43,6 +43,11 @@ def shown_lines(text: str) -> str:
     return "\n".join(map(shown, text.split("\n")))
 
 
+def counted(number: int, what: str) -> str:
+    """A number of things for people: ``1 image``, ``2 images``."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def short_stem(stem: str, key: str) -> str:
     """A stem of letters, digits, ``_``, ``-`` and ``.`` of at most 160 bytes, and eight digits of the hash of a key."""
     plain = re.sub(r"[^\w.-]", "_", stem)[:80].encode()[:160].decode(errors="ignore")

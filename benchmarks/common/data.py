@@ -47,9 +47,14 @@ def large_enough(rows: Sequence[dict[str, str]], side: int) -> list[dict[str, st
 
 
 def read_table(path: Path) -> tuple[str, list[dict[str, str]]]:
-    """The conditions above a table of results, and its lines."""
+    """The conditions above a table of results, or of an audit in its column ``about``, and its lines."""
     with path.open(newline="", encoding="utf-8") as file:
-        return file.readline().lstrip("# ").strip(), list(csv.DictReader(file))
+        first = file.readline()
+        if first.startswith("# "):
+            return first[2:].strip(), list(csv.DictReader(file))
+        file.seek(0)
+        lines = list(csv.DictReader(file))
+    return max((line.pop("about") for line in lines), default=""), lines
 
 
 def write_table(output: Path, conditions: str, table: Sequence[Mapping[str, Any]]) -> None:

@@ -24,6 +24,7 @@ from recon_detect.calibration.file import digest_of, read_content, write_content
 from recon_detect.calibration.probability import Odds, odds_of, probability_of
 from recon_detect.calibration.strata import ALL, FACETS, UNLIKE, cell_of
 from recon_detect.errors import CalibrationError, UsageError
+from recon_detect.methods import METHODS, find_method
 from recon_detect.models.registry import same_weights
 from recon_detect.results import INCONCLUSIVE, LIKELY_GENERATED, LIKELY_REAL, Row, RunInfo, Verdict
 
@@ -227,6 +228,12 @@ def find_calibration(name: str | Path, method: str) -> Calibration:
     if str(name) != "shipped":
         return Calibration.read(Path(name))
     methods = sorted(path.stem for path in SHIPPED.glob("*.json"))
+    if method not in methods and method in METHODS and find_method(method).data:
+        raise CalibrationError(
+            f"no calibration of {method} comes with the package, because it needs none: its scores are held against "
+            "photographs, and every row has an answer. Leave --calibration out (--mode says how surely), or make one "
+            "on photographs of your own with recon-detect calibrate"
+        )
     if method not in methods:
         raise CalibrationError(
             f"no calibration of {method} comes with the package, only of: {', '.join(methods) or 'none'}; use "

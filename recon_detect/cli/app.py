@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import glob
+import os
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from recon_detect._version import __version__
 from recon_detect.cli import DEBUG_VARIABLE, convert, debug, ending, grid, methods, models
@@ -22,7 +24,14 @@ from recon_detect.cli.score import score
 
 
 class _Commands(TyperGroup):
-    """The commands; interrupts and closed pipes have exit codes of their own."""
+    """The commands; interrupts and closed pipes have exit codes of their own, and what is an image is scored."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        first = next((place for place, text in enumerate(args) if text == "-" or not text.startswith("-")), None)
+        if first is not None and args[first] not in self.commands and _is_image(args[first]):
+            args = [*(text for text in args[:first] if text == "--debug"), "score",
+                    *(text for text in args[:first] if text != "--debug"), *args[first:]]  # fmt: skip
+        return super().parse_args(ctx, args)
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         with ending():
@@ -31,6 +40,21 @@ class _Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         with ending():
             return super().invoke(ctx)
+
+
+class _Command(TyperCommand):
+    """A command; its --help shows no type, as no option without a value does."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.metavar = ""
+        return option
+
+
+def _is_image(text: str) -> bool:
+    """True for what can only be meant as the path of images: there, a pattern, or with a folder or a suffix."""
+    return text == "-" or os.path.lexists(text) or glob.has_magic(text) or os.sep in text or "." in text
 
 
 app = typer.Typer(
@@ -67,6 +91,6 @@ def _options(
 
 
 for command in (score, explain, report, run, status, calibrate, audit, reconstruct, demo, doctor):
-    app.command()(command)
+    app.command(cls=_Command)(command)
 for group, name in ((methods.app, "methods"), (models.app, "models"), (convert.app, "convert"), (grid.app, "grid")):
     app.add_typer(group, name=name)

@@ -231,10 +231,10 @@ def _write(path: Path, result: Audit, name: str) -> None:
             file.write(json.dumps(result.to_dict(), indent=2, ensure_ascii=False) + "\n")
             return
         rows = [finding.to_dict() for finding in (*result.findings, *result.together)]
-        file.write(f"# {name}: {result.verdict} {result.conditions}\n")
-        writer = csv.DictWriter(file, list(rows[0]) if rows else [])
+        about = {"about": f"{name}: {result.verdict} {result.conditions}"}
+        writer = csv.DictWriter(file, [*(rows[0] if rows else ()), *about])
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(row | about for row in rows)
 
 
 def _show(result: Audit) -> None:

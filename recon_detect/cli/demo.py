@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +9,7 @@ import typer
 
 from recon_detect.cli.arguments import Models, split
 from recon_detect.methods import DEFAULT_METHOD
+from recon_detect.names import shown
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def demo(
-    keep: Annotated[Path | None, typer.Option(help="Keep the images in this folder.")] = None,
+    keep: Annotated[Path, typer.Option(help="Folder for the images.")] = Path("recon-detect-demo"),
     models: Models = None,
 ) -> None:
     """Score two photographs, and the same two pictures as an image generator's decoder writes them.
@@ -36,22 +35,20 @@ def demo(
     check_folder(keep)
     samples = load_sample_images()
     detector = load_detector("contrast" if models else DEFAULT_METHOD, models=split(models))
-    with nullcontext(keep) if keep else tempfile.TemporaryDirectory() as name:
-        folder = Path(str(name))
-        for label in ("photograph", "decoded"):
-            (folder / label).mkdir(parents=True, exist_ok=True)
-        for path, pixels in zip(samples.filenames, samples.images, strict=True):
-            photograph = Image.fromarray(pixels)
-            stem = Path(path).stem
-            photograph.save(folder / "photograph" / f"{stem}.png")
-            _decoded(detector, photograph).save(folder / "decoded" / f"{stem}.png")
-        result = detector.score(folder).raise_for_errors()
-        print_table(result.rows, result.run)
+    for label in ("photograph", "decoded"):
+        (keep / label).mkdir(parents=True, exist_ok=True)
+    for path, pixels in zip(samples.filenames, samples.images, strict=True):
+        photograph = Image.fromarray(pixels)
+        stem = Path(path).stem
+        photograph.save(keep / "photograph" / f"{stem}.png")
+        _decoded(detector, photograph).save(keep / "decoded" / f"{stem}.png")
+    result = detector.score(keep).raise_for_errors()
+    print_table(result.rows, result.run)
     print(
-        f"\nEach picture is scored twice: the photograph, and what the decoder of {detector.run_info.models[0].name} "
-        "makes of it,\nthe last step of every latent diffusion model. A decoded picture is reconstructed better as it "
-        "is than\nmirrored, turned or moved, so its score is well above 0; a photograph's is not: "
-        "docs/methods/grain.md."
+        f"\nThe pictures are in {shown(str(keep))}. Each is scored twice: the photograph, and what the decoder of "
+        f"{detector.run_info.models[0].name} makes of it,\nthe last step of every latent diffusion model. A decoded "
+        "picture is reconstructed better as it is than\nmirrored, turned or moved, so its score is well above 0; a "
+        "photograph's is not: docs/methods/grain.md."
     )
 
 

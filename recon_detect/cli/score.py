@@ -12,6 +12,10 @@ import typer
 
 from recon_detect.cli import FOUND, SOME_FAILED, advising, hush, naming
 from recon_detect.cli.arguments import (
+    ADVANCED,
+    INPUT,
+    METHOD,
+    OUTPUT,
     AsJson,
     BatchSize,
     Device,
@@ -29,16 +33,22 @@ from recon_detect.cli.arguments import (
     flag,
     split,
 )
+from recon_detect.cli.hits import ONLY, Hits
 from recon_detect.errors import UsageError
 from recon_detect.methods import DEFAULT_METHOD
-from recon_detect.settings import DEFAULTS, Inversion
+from recon_detect.names import counted
+from recon_detect.settings import DEFAULTS, MODES, Inversion
 
 if TYPE_CHECKING:
     from recon_detect.cli.sources import Sources
     from recon_detect.cli.tables import Tally
     from recon_detect.cli.team import Team
     from recon_detect.detector import Detector
+    from recon_detect.methods import Method
     from recon_detect.output import Journal
+
+# As many images, or fewer, are explained in full below the table.
+_EXPLAINED = 3
 
 Output: TypeAlias = Annotated[
     Path | None,
@@ -50,47 +60,97 @@ Output: TypeAlias = Annotated[
 ]
 CsvSafe: TypeAlias = Annotated[
     bool,
-    flag("--csv-safe", help="Put ' before cells of the .csv file that a spreadsheet would take for a formula."),
+    flag(
+        "--csv-safe",
+        help="Put ' before cells of the .csv file that a spreadsheet would take for a formula.",
+        panel=OUTPUT,
+    ),
 ]
-Overwrite: TypeAlias = Annotated[bool, flag("--overwrite", help="Replace results of other images or settings.")]
+Overwrite: TypeAlias = Annotated[
+    bool, flag("--overwrite", help="Replace results of other images or settings.", panel=OUTPUT)
+]
 RetryFailed: TypeAlias = Annotated[
-    bool, flag("--retry-failed", help="Score images again that failed in the run that is resumed.")
+    bool, flag("--retry-failed", help="Score images again that failed in the run that is resumed.", panel=OUTPUT)
 ]
-Maps: TypeAlias = Annotated[Path | None, typer.Option(help="Write a heat map of each image into this folder.")]
+Maps: TypeAlias = Annotated[
+    Path | None, typer.Option(help="Write a heat map of each image into this folder.", rich_help_panel=OUTPUT)
+]
 Compat: TypeAlias = Annotated[
     str | None,
-    typer.Option(help="'published' reproduces the numbers of the authors' code, with --method aeroblade."),
+    typer.Option(
+        help="'published' reproduces the numbers of the authors' code, with --method aeroblade.",
+        rich_help_panel=ADVANCED,
+    ),
 ]
 Prompt: TypeAlias = Annotated[
-    str, typer.Option(help="Text that a latent diffusion model is conditioned on, with --method deep.")
+    str,
+    typer.Option(
+        help="Text that a latent diffusion model is conditioned on, with --method deep.", rich_help_panel=ADVANCED
+    ),
 ]
 ExifOrientation: TypeAlias = Annotated[
-    bool, flag("--exif-orientation", help="Turn images as their EXIF tag says, before scoring.")
+    bool, flag("--exif-orientation", help="Turn images as their EXIF tag says, before scoring.", panel=INPUT)
 ]
 Classifier: TypeAlias = Annotated[
     str | None,
-    typer.Option(help="Folder written by 'convert dire-classifier', for --method dire-resnet."),
+    typer.Option(
+        help="Folder written by 'convert dire-classifier', for --method dire-resnet.", rich_help_panel=ADVANCED
+    ),
 ]
 MiddleSquare: TypeAlias = Annotated[
     int | None,
     typer.Option(
         min=8,
         help="Score the middle square of each image, resized to this side as DIRE does. Resizing removes evidence.",
+        rich_help_panel=INPUT,
     ),
 ]
 CalibrationFile: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        help="File written by 'calibrate' for the same method and models, or 'shipped': adds verdict and p-value."
+        help="File written by 'calibrate' for the same method and models, or 'shipped': its threshold decides.",
+        rich_help_panel=METHOD,
     ),
 ]
 FailOn: TypeAlias = Annotated[
     str | None,
-    typer.Option(help="'generated': exit with code 1 if an image is likely generated. Needs --calibration."),
+    typer.Option(
+        help="'generated': exit with code 1 if an image is found to be generated, by --mode, --threshold or "
+        "--calibration.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 Compile: TypeAlias = Annotated[
-    bool, flag("--compile", help="Compile diffusion models: a minute at the start, then faster. For long runs.")
+    bool,
+    flag(
+        "--compile", help="Compile diffusion models: a minute at the start, then faster. For long runs.", panel=ADVANCED
+    ),
 ]
+Mode: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        help="How surely a trace has to be found: best-guess, medium or high; about 1 photograph in "
+        f"{', '.join(f'{1 / share:.0f}' for share in MODES.values())} is found by mistake."
+    ),
+]
+Threshold: TypeAlias = Annotated[
+    float | None,
+    typer.Option(help="Score above which an image counts as generated, instead of --mode.", rich_help_panel=METHOD),
+]
+Only: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        help=f"Show only images with this answer: {', '.join(ONLY)}. --output has all.", rich_help_panel=OUTPUT
+    ),
+]
+CopyTo: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        help="Copy the files of generated images, or of those that --only names, into this folder.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+LinkTo: TypeAlias = Annotated[Path | None, typer.Option(help="The same with symbolic links.", rich_help_panel=OUTPUT)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +164,7 @@ class Outputs:
     retry_failed: bool
     as_json: bool
     quiet: bool
+    hits: Hits
 
     def __post_init__(self) -> None:
         if self.csv_safe and (self.file is None or self.file.suffix.lower() != ".csv"):
@@ -114,17 +175,24 @@ class Outputs:
 
 def score(
     paths: Paths,
+    output: Output = None,
     method: Methods = None,
+    mode: Mode = DEFAULTS.mode,
     models: Models = None,
     distance: Distance = None,
-    output: Output = None,
+    effort: Effort = str(DEFAULTS.effort),
+    threshold: Threshold = None,
+    calibration: CalibrationFile = None,
+    only: Only = None,
+    copy_to: CopyTo = None,
+    link_to: LinkTo = None,
+    fail_on: FailOn = None,
     csv_safe: CsvSafe = False,
     overwrite: Overwrite = False,
     retry_failed: RetryFailed = False,
     maps: Maps = None,
     device: Device = DEFAULTS.device,
     dtype: Dtype = DEFAULTS.dtype,
-    effort: Effort = str(DEFAULTS.effort),
     compat: Compat = None,
     inversion_steps: InversionSteps = DEFAULTS.inversion.steps,
     real_step: RealStep = DEFAULTS.inversion.real_step,
@@ -135,18 +203,18 @@ def score(
     exif_orientation: ExifOrientation = DEFAULTS.exif_orientation,
     classifier: Classifier = DEFAULTS.classifier,
     middle_square: MiddleSquare = DEFAULTS.middle_square,
-    calibration: CalibrationFile = None,
-    fail_on: FailOn = None,
     compile: Compile = DEFAULTS.compile,
     json_lines: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Score images: higher means more likely generated.
+    """Score images: higher means more likely generated. 'recon-detect picture.png' is the same.
 
-    Prints a table on a terminal and JSON lines into a pipe.
+    Prints a table on a terminal, with an answer in words, and JSON lines into a pipe.
 
     Examples:
       recon-detect score picture.png
+
+      recon-detect score photos/ --only generated --copy-to found/
 
       recon-detect score photos/ --output scores.csv --maps maps/
 
@@ -170,9 +238,11 @@ def score(
         "middle_square": middle_square,
         "classifier": classifier,
         "compile": compile,
+        "mode": mode,
+        "threshold": threshold,
     }
     as_json = json_lines or not sys.stdout.isatty()
-    outputs = Outputs(output, maps, csv_safe, overwrite, retry_failed, as_json, quiet)
+    outputs = Outputs(output, maps, csv_safe, overwrite, retry_failed, as_json, quiet, Hits(only, copy_to, link_to))
     raise typer.Exit(_score(paths, options, outputs, calibration, fail_on))
 
 
@@ -185,14 +255,19 @@ def _score(
 
     if fail_on not in (None, "generated"):
         raise UsageError(f"--fail-on {fail_on}: expected 'generated'")
-    if fail_on and calibration is None:
-        raise UsageError(
-            "--fail-on generated needs a threshold: add --calibration FILE ('recon-detect calibrate' writes it)"
-        )
+    if calibration and options["threshold"] is not None:
+        raise UsageError("--threshold and --calibration both decide; leave one out")
     hush(outputs.quiet)
+    methods = check_names(options["method"], options["models"], options["mode"])
+    if fail_on and calibration is None and options["threshold"] is None and not methods[0].data:
+        raise UsageError(
+            f"--fail-on generated needs a threshold, and {methods[0].name} ships none: add --threshold SCORE, or "
+            "--calibration FILE ('recon-detect calibrate' writes it)"
+        )
     check_file(outputs.file)
     _check_apart(paths, outputs.file)
     check_folder(outputs.maps)
+    outputs.hits.check()
     sources = Sources(paths)
     with ExitStack() as stack:
         team = _team(options, outputs, stack)
@@ -224,9 +299,10 @@ def _team(options: dict[str, Any], outputs: Outputs, stack: ExitStack) -> Team |
 
 def _lead(detector: Detector, sources: Sources, outputs: Outputs, team: Team | None, fail_on: str | None) -> int:
     """Scores, writes and prints, with the others of a team where there is one; returns the exit code."""
-    from recon_detect.cli.tables import print_summary, print_table
+    from recon_detect.answers import FOUND as GENERATED
+    from recon_detect.cli.resume import complete_before
+    from recon_detect.cli.tables import print_answers, print_summary, print_table
     from recon_detect.output import Journal
-    from recon_detect.results import LIKELY_GENERATED
 
     # Published scores depend on the files before: an interrupted run of them starts over.
     run, limits = detector.run_info, detector.settings.limits
@@ -237,22 +313,44 @@ def _lead(detector: Detector, sources: Sources, outputs: Outputs, team: Team | N
         if file
         else nullcontext() as journal,
     ):
-        if journal and (before := _before(journal, sources, outputs)):
+        if journal and (before := complete_before(journal, sources, outputs)):
             if team:
                 team.dismiss()
             images, generated, failed = (before[name] for name in ("images", "likely_generated", "failed"))
             if not outputs.quiet:
-                print(f"{file}: already complete: {images} images, {failed} failed", file=sys.stderr)
+                print(f"{file}: already complete: {counted(images, 'image')}, {failed} failed", file=sys.stderr)
         else:
             if journal and team:
                 team.lead(detector, sources, journal)
             tally = _run(detector, sources, journal, outputs)
-            generated, failed = tally.verdicts[LIKELY_GENERATED], tally.failed
+            generated, failed = tally.answers[GENERATED], tally.failed
             if not outputs.as_json:
-                print_table(tally.shown, run, more=tally.images - len(tally.shown))
+                print_table(tally.shown, run, more=tally.more)
+                if len(tally.shown) <= _EXPLAINED:
+                    print_answers(tally.shown, run)
             if not outputs.quiet:
                 print_summary(tally, run, file)
     return FOUND if fail_on and generated else SOME_FAILED if failed else 0
+
+
+def check_names(methods: list[str] | str, models: list[str] | None, mode: str) -> tuple[Method, ...]:
+    """The methods of some names, before anything else is said.
+
+    Raises:
+        UnknownName: No such method, model or mode.
+    """
+    from recon_detect.answers import threshold_of
+    from recon_detect.methods import find_methods
+    from recon_detect.methods.bound import DATA_SUFFIX
+    from recon_detect.models.registry import expand
+    from recon_detect.models.weights import check_name
+
+    threshold_of(mode)
+    names = tuple(models) if models else None
+    for name in expand(names or ()):
+        if not name.endswith(DATA_SUFFIX):
+            check_name(name)
+    return find_methods(methods, names)
 
 
 def _check_apart(paths: list[str], output: Path | None) -> None:
@@ -276,70 +374,26 @@ def load(options: dict[str, Any], calibration: str | None) -> Detector:
     return detector.with_calibration(find_calibration(calibration, detector.run_info.methods[0].name))
 
 
-def _before(journal: Journal, sources: Sources, outputs: Outputs) -> dict[str, Any] | None:
-    """The summary of the run that the output is complete of; None where there is something to score.
-
-    Raises:
-        UsageError: The output is of other images or settings.
-    """
-    from recon_detect.output.heatmap import heatmap_path
-
-    if not outputs.overwrite and (before := journal.finished(sources)):
-        if not (outputs.retry_failed and before["failed"]):
-            _check_maps(before, sources, outputs)
-            return before
-        if journal.output.suffix.lower() != ".jsonl":
-            raise UsageError(f"{journal.output}: complete, and only .jsonl can be added to; score all with --overwrite")
-        journal.reuse(lambda row: True)
-    if outputs.retry_failed:
-        journal.forget(journal.failed)
-    if outputs.maps:  # a run may have been killed between a row and its map
-        failed = set(journal.failed)
-        journal.forget([
-            name for name in journal.done if name not in failed and not heatmap_path(name, outputs.maps).exists()
-        ])  # fmt: skip
-    done = sum(not journal.lacks(source) for source in sources)
-    if not outputs.quiet:
-        for count, what in (
-            (done, f"of {len(sources)} images are done already"),
-            (journal.changed, "images are scored again: their files have changed, they failed, or have no map"),
-            (journal.left_out, "rows are left out: their images are not among these"),
-        ):
-            if count:
-                print(count, what, file=sys.stderr)
-    return None
-
-
-def _check_maps(before: dict[str, Any], sources: Sources, outputs: Outputs) -> None:
-    """Checks that a complete output has its maps too.
-
-    Raises:
-        UsageError: Some are missing.
-    """
-    from recon_detect.output.heatmap import heatmap_path
-
-    if outputs.maps:
-        made = sum(heatmap_path(source.id, outputs.maps).exists() for source in sources)
-        if missing := max(before["images"] - before["failed"] - made, 0):
-            raise UsageError(f"{outputs.file}: complete, but {missing} maps are missing; score again with --overwrite")
-
-
 def _run(detector: Detector, sources: Sources, journal: Journal | None, outputs: Outputs) -> Tally:
     """Scores into files, or as lines of JSON."""
+    from recon_detect.answers import answer_of
     from recon_detect.cli.tables import Tally
     from recon_detect.output import save_heatmap
-    from recon_detect.output.writers import json_line
+    from recon_detect.output.writers import entry_of, json_line
 
-    fingerprint, tally = detector.run_info.fingerprint, Tally()
+    run, tally = detector.run_info, Tally()
+    fingerprint, hits = run.fingerprint, outputs.hits
     progress = False if outputs.quiet else None
     with closing(detector.run(sources, journal, maps=outputs.maps is not None, progress=progress)) as rows:
         for row in rows:
             with naming(row.path):
-                tally.add(row)
+                kind = answer_of(row, run).kind
+                tally.add(row, kind, show=hits.shows(kind))
+                hits.take(row.path, kind)
                 if outputs.maps:
                     save_heatmap(row, outputs.maps)
-                if outputs.as_json and not journal:
-                    print(json_line(row.to_dict(fingerprint)), end="", flush=True)
+                if outputs.as_json and not journal and hits.shows(kind):
+                    print(json_line(entry_of(row, run, fingerprint)), end="", flush=True)
     if journal:
         journal.finish()
     return tally

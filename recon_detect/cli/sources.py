@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -13,6 +14,9 @@ from PIL import Image
 
 from recon_detect.errors import UsageError
 from recon_detect.images import Source, find_sources
+from recon_detect.settings import DEFAULTS
+
+STDIN = "-"
 
 
 class Sources:
@@ -24,6 +28,8 @@ class Sources:
 
     Raises:
         UsageError: There are none.
+
+    The path ``-`` is an image on stdin, which is read once and held.
     """
 
     def __init__(self, paths: Sequence[str], label: str | None = None) -> None:
@@ -31,6 +37,7 @@ class Sources:
         warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
         self._paths = paths
         self._label = label
+        self._stdin = b""
         self._count = sum(1 for _ in self)
         if not self._count:
             raise UsageError(f"no images in {', '.join(paths)}")
@@ -40,10 +47,19 @@ class Sources:
 
     def __iter__(self) -> Iterator[Source]:
         names: set[str] = set()
-        for source in find_sources(self._paths):
+        for source in self._found():
             if source.id not in names:
                 names.add(source.id)
                 yield replace(source, label=self._label or source.label)
+
+    def _found(self) -> Iterator[Source]:
+        for path in self._paths:
+            if path != STDIN:
+                yield from find_sources([path])
+                continue
+            if not self._stdin:
+                self._stdin = sys.stdin.buffer.read(DEFAULTS.max_bytes + 1)
+            yield Source(self._stdin, STDIN, None)
 
 
 def labelled(real: Sequence[str], generated: Sequence[str]) -> tuple[Sources, dict[str | None, Sources]]:

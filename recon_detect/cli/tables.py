@@ -10,11 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from recon_detect.names import shown
+from recon_detect.answers import ERROR, FOUND, NOTHING, UNDECIDED, answer_of, has_threshold
+from recon_detect.names import counted, shown
 from recon_detect.results import Row, RunInfo
+from recon_detect.settings import MODES
 
 # A table is for reading; beyond this the file or the pipe is.
 _TABLE_ROWS = 200
@@ -23,17 +26,17 @@ _TABLE_ROWS = 200
 def print_table(rows: Sequence[Row], run: RunInfo, more: int = 0) -> None:
     """Prints one line per image, in input order; `more` were left out."""
     table = Table(box=None, pad_edge=False)
-    table.add_column("image", overflow="fold")
+    for heading in ("image", "answer"):
+        table.add_column(heading, overflow="fold")
     table.add_column("score", justify="right")
-    # Several methods: a column each; one method with several models: a column for each of these.
-    several = len(run.methods) > 1
-    columns = [method.name for method in run.methods[1:]] if several else list(run.methods[0].models)
+    # Several methods: a column each. One whose numbers have no threshold and no words: a column for each of its models.
+    several, method = len(run.methods) > 1, run.methods[0]
+    columns = [of.name for of in run.methods[1:]] if several else [] if has_threshold(method) else list(method.models)
     columns = columns if several or len(columns) > 1 else []
     for column in columns:
         table.add_column(column, justify="right")
     if run.calibration:
         table.add_column("p", justify="right")
-        table.add_column("verdict")
     table.add_column("size", justify="right")
     table.add_column("format")
     table.add_column("remarks", overflow="fold")
@@ -45,44 +48,74 @@ def print_table(rows: Sequence[Row], run: RunInfo, more: int = 0) -> None:
         console.print(f"... and {more} more; use --output FILE to keep them")
 
 
+def print_answers(rows: Sequence[Row], run: RunInfo) -> None:
+    """Prints for each image what was found and what that means, for people who have read nothing else."""
+    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 120)
+    for row in rows:
+        answer = answer_of(row, run)
+        lines = [
+            answer.meaning,
+            answer.tried and f"Tried: {answer.tried}",
+            *(f"Limit: {limit}." for limit in answer.limits),
+        ]
+        console.print(f"\n{shown(row.path)}: {shown(answer.headline)}")
+        for line in filter(None, lines):
+            console.print(Padding(Text(shown(line)), (0, 0, 0, 2)))
+
+
 def _cells(row: Row, columns: Sequence[str], run: RunInfo) -> list[str | Text]:
     file = row.provenance
     several = len(run.methods) > 1
     numbers = {name: score.value for name, score in row.scores.items()} if several else row.per_model
     values = [f"{numbers[column]:.4f}" if column in numbers else "" for column in columns]
     if run.calibration:
-        values += [f"{row.verdict.p_value:.3f}", row.verdict.verdict] if row.verdict else ["", ""]
-    remarks = row.error or "; ".join((*(file.notes if file else ()), *row.notes))
+        values.append(f"{row.verdict.p_value:.3f}" if row.verdict else "")
+    in_words = {score.remark for score in row.scores.values()}  # the answer has them
+    remarks = "; ".join((*(file.notes if file else ()), *(note for note in row.notes if note not in in_words)))
     return [
         Text(shown(row.path)),
-        "" if row.error else f"{row.score:.4f}",
+        Text(shown(answer_of(row, run).headline), style="red" if row.error else ""),
+        "" if row.error else f"{row.score:.{2 if has_threshold(run.methods[0]) else 4}f}",
         *values,
         f"{file.width}x{file.height}" if file else "",
         (f"{file.format} q{file.jpeg_quality}" if file.jpeg_quality else file.format) if file else "",
-        Text(shown(remarks), style="red" if row.error else ""),
+        Text(shown(remarks)),
     ]
 
 
 class Tally:
-    """Counts of a run for its summary, and the first rows for a table, without holding the others."""
+    """Counts of a run for its summary, and the first rows for a table, without holding the others.
+
+    Attributes:
+        answers: Number of images by the kind of their answer.
+        shown: The first of the rows that are to be shown.
+        more: Number of those that are to be shown and are not in `shown`.
+    """
 
     def __init__(self) -> None:
-        self.images = 0
-        self.failed = 0
+        self.answers: Counter[str] = Counter()
         self.scores: dict[str, list[float]] = {"real": [], "generated": []}
-        self.verdicts: Counter[str] = Counter()
         self.shown: list[Row] = []
+        self.more = 0
 
-    def add(self, row: Row) -> None:
-        """Counts a row."""
-        self.images += 1
-        if len(self.shown) < _TABLE_ROWS:
+    @property
+    def images(self) -> int:
+        """Number of images."""
+        return self.answers.total()
+
+    @property
+    def failed(self) -> int:
+        """Number of images that could not be scored."""
+        return self.answers[ERROR]
+
+    def add(self, row: Row, kind: str, *, show: bool = True) -> None:
+        """Counts a row by the kind of its answer."""
+        self.answers[kind] += 1
+        if show and len(self.shown) < _TABLE_ROWS:
             self.shown.append(replace(row, map=None))
-        if row.verdict:
-            self.verdicts[row.verdict.verdict] += 1
-        if row.error is not None:
-            self.failed += 1
-        elif row.label in self.scores and math.isfinite(row.score):
+        elif show:
+            self.more += 1
+        if row.error is None and row.label in self.scores and math.isfinite(row.score):
             self.scores[row.label].append(row.score)
 
 
@@ -93,22 +126,15 @@ def print_summary(tally: Tally, run: RunInfo, output: Path | None) -> None:
     networks = f" with {models}" if models else ""
     methods = ", ".join(f"{method.name} ({method.distance})" for method in run.methods)
     console.print(
-        f"{tally.images} images, {tally.failed} failed; {methods}{networks} on {run.device}; "
+        f"{counted(tally.images, 'image')}, {tally.failed} failed; {methods}{networks} on {run.device}; "
         f"run {run.fingerprint}" + (f"; written to {shown(str(output))}" if output else "")
     )
-    reading = (
-        "The score is in standard deviations of photographs: about one photograph in a hundred exceeds 2.3."
-        if run.methods[0].null
-        else "A score is not a probability and has no threshold of its own."
-    )
-    console.print(f"Higher means more likely generated. {reading}")
-    if run.methods[0].name == "glance":
+    answers = "; ".join(f"{tally.answers[kind]:,} {words}" for kind, words in _KINDS.items() if tally.answers[kind])
+    console.print(f"{answers or 'nothing scored'}{_basis(run)}")
+    if not (run.calibration or has_threshold(run.methods[0])):
         console.print(
-            "This is a quick check of the image as it is. --models tiny (a download of 40 MB) or full also detects "
-            "images that were resized, cropped or turned since."
+            "Higher means more likely generated. A score is not a probability and has no threshold of its own."
         )
-    if tally.verdicts:
-        console.print("; ".join(f"{count} {verdict}" for verdict, count in tally.verdicts.most_common()))
     real, generated = tally.scores["real"], tally.scores["generated"]
     if real and generated:
         from sklearn.metrics import roc_auc_score
@@ -118,6 +144,20 @@ def print_summary(tally: Tally, run: RunInfo, output: Path | None) -> None:
             f"AUROC {area:.3f} (n = {len(real)} real, {len(generated)} generated, by the labels of the input; "
             "images as they are: formats and sizes not matched)"
         )
+
+
+_KINDS = {FOUND: "found", NOTHING: "nothing found", UNDECIDED: "undecided", ERROR: "not scored"}
+
+
+def _basis(run: RunInfo) -> str:
+    """What the answers of a run were decided by."""
+    if run.threshold is not None:
+        return f" (scores above {run.threshold:g})"
+    if run.calibration:
+        return " (by the calibration)"
+    if not has_threshold(run.methods[0]):
+        return ""
+    return f" (mode {run.mode}: about 1 photograph in {1 / MODES[run.mode]:.0f} is found by mistake)"
 
 
 def stdout_console() -> Console:

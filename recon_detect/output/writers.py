@@ -44,8 +44,10 @@ def columns_of(run: RunInfo) -> dict[str, type]:
     numbers = {name: kind for name, kind in origin.items() if kind is int}
     return {
         "path": str,
-        **dict.fromkeys(("answer", "headline"), str),
-        **dict.fromkeys(("one_in", "score", *scores), float),
+        **dict.fromkeys(("score", *scores), float),
+        "answer": str,
+        "headline": str,
+        "one_in": float,
         **(_types(Verdict) if run.calibration else {}),
         "label": str,
         "error": str,

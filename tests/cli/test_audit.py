@@ -1,6 +1,5 @@
 """``recon-detect audit`` as a user's shell runs it."""
 
-import csv
 import json
 import signal
 import subprocess
@@ -9,6 +8,7 @@ import time
 
 import pytest
 
+from benchmarks.common.data import read_table
 from recon_detect.audit import FEATURES, separation
 from recon_detect.audit.matching import read_transform
 from recon_detect.images.transform import Transform
@@ -54,12 +54,11 @@ def test_tables_in_files(audit, tmp_path):
     folder = plant(tmp_path / "data", jpeg, png)
     for suffix in ("csv", "json"):
         audit(folder, "--output", tmp_path / f"out.{suffix}")
-    conditions, *lines = (tmp_path / "out.csv").read_text().splitlines()
+    conditions, lines = read_table(tmp_path / "out.csv")
     assert (
-        conditions.startswith("# data: This set can be solved")
-        and "24 photographs and 24 generated images" in conditions
+        conditions.startswith("data: This set can be solved") and "24 photographs and 24 generated images" in conditions
     )
-    table = {line["measurement"]: line for line in csv.DictReader(lines)}
+    table = {line["measurement"]: line for line in lines}
     assert table["file format"]["shortcut"] == "solves the set" and table["file format"]["photographs"] == "JPEG 100%"
     assert json.loads((tmp_path / "out.json").read_text())["findings"] == [
         pytest.approx(finding) for finding in audit(folder)[0]["findings"]
@@ -103,9 +102,8 @@ def test_matching_removes_what_was_planted(audit, tmp_path):
     assert found["matched"]["verdict"].startswith("No shortcut found among") and found["matched"]["verdict"] in said
     assert f"benchmarks read it with --data {out} --crop 160 --encoding jpeg-90" in said
     assert read_transform(out / "transform.json") == Transform(160, "jpeg-90")
-    assert (out / "audit.csv").read_text().startswith("# data, matched: No shortcut found") and not (
-        out / "images"
-    ).exists()
+    assert read_table(out / "audit.csv")[0].startswith("data, matched: No shortcut found")
+    assert not (out / "images").exists()
 
 
 @pytest.mark.slow

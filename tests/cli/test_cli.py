@@ -2,19 +2,26 @@
 
 import csv
 import dataclasses
+import io
 import json
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from typer.main import get_command
 
+from recon_detect import Provenance, Row, RunInfo
+from recon_detect.answers import KINDS
 from recon_detect.cli.app import app
+from recon_detect.cli.hits import ONLY
+from recon_detect.cli.tables import print_answers, print_table
 from recon_detect.output import Journal
+from recon_detect.results import MethodInfo, Score
 from recon_detect.settings import DEFAULTS
 
 COMMAND = [sys.executable, "-m", "recon_detect"]
@@ -275,7 +282,8 @@ def test_calibrated_verdicts_and_a_gate(cli, score, tiny_model, tmp_path, pictur
     threshold = json.loads(calibration.read_text())["strata"]["all"]["threshold"]
     flagged = [row["path"] for row in rows if row["verdict"] == "likely generated"]
     assert flagged == [row["path"] for row in rows if row["score"] > threshold] and len(flagged) == 1
-    assert "4 inconclusive; 1 likely generated" in done.err
+    assert "1 found" in done.err and "(by the calibration)" in done.err
+    assert [row["path"] for row in rows if row["answer"]["kind"] == "found"] == flagged
     score(tmp_path / "inbox", "--calibration", calibration, "--fail-on", "generated", code=1)
     score(tmp_path / "photographs" / "1.png", "--calibration", calibration, "--fail-on", "generated")
     score(tmp_path / "inbox", "--calibration", calibration, "--output", tmp_path / "out.csv", "--quiet")
@@ -293,7 +301,85 @@ def test_calibrated_verdicts_and_a_gate(cli, score, tiny_model, tmp_path, pictur
     done = score(tmp_path / "inbox", "--calibration", tmp_path / "none.json", code=2)
     assert "No such file" in done.err
     assert "--fail-on x: expected 'generated'" in score(tmp_path / "inbox", "--fail-on", "x", code=2).err
-    assert "add --calibration FILE" in score(tmp_path / "inbox", "--fail-on", "generated", code=2).err
+    done = score(tmp_path / "inbox", "--fail-on", "generated", code=2)
+    assert "aeroblade ships none: add --threshold SCORE, or --calibration FILE" in done.err
+    done = score(tmp_path / "inbox", "--calibration", calibration, "--threshold", 1, code=2)
+    assert "both decide" in done.err
+
+
+def test_a_threshold_decides_for_any_method_and_hits_are_shown_and_taken(cli, score, tmp_path, picture):
+    for folder, seed in (("a", 1), ("b", 2), ("b", 3)):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        Image.fromarray(picture(seed=seed)).save(tmp_path / folder / ("same.png" if seed < 3 else "other.png"))
+    rows = [json.loads(line) for line in score(tmp_path / "a", tmp_path / "b").out.splitlines()]
+    lowest, *higher = sorted(row["score"] for row in rows)
+    images = (tmp_path / "a", tmp_path / "b", "--threshold", lowest)
+    copies, links = tmp_path / "copies", tmp_path / "links"
+    take = ("--copy-to", copies, "--link-to", links)
+    done = score(*images, "--only", "generated", "--fail-on", "generated", *take, code=1)
+    hits = [json.loads(line) for line in done.out.splitlines()]
+    assert sorted(row["score"] for row in hits) == higher and {row["answer"]["kind"] for row in hits} == {"found"}
+    assert "2 found; 1 nothing found (scores above" in done.err
+    for folder in (copies, links):
+        assert sorted(path.read_bytes() for path in folder.iterdir()) == sorted(
+            Path(row["path"]).read_bytes() for row in hits
+        )
+    assert all(path.is_symlink() for path in links.iterdir()) and not any(p.is_symlink() for p in copies.iterdir())
+    score(*images[:2], "--threshold", higher[-1], "--fail-on", "generated")
+    out = ("--output", tmp_path / "out.csv")
+    score(*images, *out)
+    with (tmp_path / "out.csv").open() as file:
+        assert sorted(row["answer"] for row in csv.DictReader(file)) == ["found", "found", "nothing"]
+    assert "already complete: 3 images" in score(*images, *out, "--fail-on", "generated", code=1).err
+    assert "answers by another mode or threshold" in score(*images[:2], *out, code=2).err
+    assert "--only, --copy-to and --link-to" in score(*images, *out, *take, code=2).err
+    assert "unknown answer of --only 'real'" in score(*images, "--only", "real", code=2).err
+
+
+def test_an_image_alone_or_on_stdin_is_scored(cli, monkeypatch, tmp_path, picture):
+    file = tmp_path / "picture.png"
+    Image.fromarray(picture(96, 96, seed=1)).save(file)
+    (row,) = map(json.loads, cli(file, "--method", "grid").out.splitlines())
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(file.read_bytes())))
+    done = cli("--debug", "-", "--method", "grid")
+    (piped,) = map(json.loads, done.out.splitlines())
+    assert (piped["path"], piped["score"], piped["answer"]) == ("-", row["score"], row["answer"])
+    assert done.err.startswith("1 image, 0 failed; grid")
+    (missing,) = map(json.loads, cli("nowhere.png", "--method", "grid", code=3).out.splitlines())
+    assert missing["answer"]["kind"] == "error"
+    assert "No such command 'scor'" in cli("scor", file, code=2).err
+
+
+def test_unknown_names_are_said_before_anything_else(cli, tmp_path):
+    (tmp_path / "odd").mkdir()
+    for options, message in (
+        (("--method", "grian"), "unknown method 'grian'"),
+        (("--models", "tasd"), "unknown model 'tasd'"),
+        (("--mode", "sure"), "unknown mode 'sure'"),
+    ):
+        done = cli("score", tmp_path / "odd", *options, code=2)
+        assert done.err.startswith(f"recon-detect: {message}") and not done.out
+
+
+def test_the_terminal_says_what_was_found_and_what_that_means(tmp_path, capsys):
+    details = {"decoder": "sdxl", "native_size": [1024, 1024], "scale": 1.28, "offset": [0, 0], "symmetry": "identity"}
+    file = Provenance(800, 800, "JPEG", "RGB", "", jpeg_quality=85)
+    generated = Row(0, "a\x1b.jpg", {"trace": Score(3.0, {}, details, "trace of sdxl")}, notes=("trace of sdxl",),
+                    provenance=file, texture=0.9)  # fmt: skip
+    broken = Row(1, "b.jpg", error="UnreadableImage: truncated")
+    run = RunInfo((MethodInfo("trace", "", ("sd", "sdxl"), "0"),), None, (), "cpu", False, "white", None, {})
+    print_table([generated, broken], run)
+    print_answers([generated, broken], run)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split()[:2] == [r"a\x1b.jpg", "grain"] and "3.00" in lines[1] and "trace of" not in lines[1]
+    text = " ".join(" ".join(lines).split())
+    assert r"a\x1b.jpg: grain of a known decoder: SDXL, written at 1024 x 1024, reduced to 800 x 800 since" in text
+    assert "About 1 in 740 photographs gives such a score." in text and "Tried: trace looked for" in text
+    assert "b.jpg: not scored: UnreadableImage: truncated" in text
+
+
+def test_kinds_of_only_are_those_of_answers():
+    assert sorted(ONLY.values()) == sorted(KINDS)
 
 
 def test_scores_are_combined_generators_named_and_drift_told(cli, tiny_model, tmp_path, picture):

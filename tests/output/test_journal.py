@@ -13,6 +13,7 @@ import pytest
 from conftest import read_jsonl
 
 from recon_detect import Provenance, Row, RunInfo, Source, find_sources
+from recon_detect.answers import answer_of
 from recon_detect.errors import UsageError
 from recon_detect.names import path_of
 from recon_detect.output import Journal, PartialFile
@@ -42,7 +43,10 @@ def write(path, *rows):
 def test_json_lines_hold_the_rows_as_they_are(tmp_path):
     rows = [row("ä.png"), row("b.png", error="UnreadableImage: x")]
     write(tmp_path / "out.jsonl", *rows)
-    assert read_jsonl(tmp_path / "out.jsonl") == [entry.to_dict(RUN.fingerprint) for entry in rows]
+    assert read_jsonl(tmp_path / "out.jsonl") == [
+        entry.to_dict(RUN.fingerprint) | {"answer": json.loads(json.dumps(answer_of(entry, RUN).to_dict()))}
+        for entry in rows
+    ]
     counts = {"images": 2, "failed": 1, "likely_generated": 0}
     description = json.loads((tmp_path / "out.jsonl.run.json").read_text())
     assert (tmp_path / description.pop("folder")).resolve() == Path.cwd()
@@ -143,15 +147,16 @@ def test_columns_are_those_that_files_have_had():
     """Readers go by these names and this order; a new field of a row comes where its kind stands."""
     plain = list(columns_of(RUN))
     assert plain == [
-        "path", "score", "hfi", "hfi.taesd", "hfi.owner/model", "rdd", "label", "error", "schema", "width", "height",
-        "file_bytes", "jpeg_quality", "exif_orientation", "format", "mode", "sha256", "phash", "texture", "details",
+        "path", "score", "hfi", "hfi.taesd", "hfi.owner/model", "rdd", "answer", "headline", "one_in", "label",
+        "error", "schema", "width", "height", "file_bytes", "jpeg_quality", "exif_orientation", "format", "mode",
+        "sha256", "phash", "texture", "details",
         "notes", "run",
     ]  # fmt: skip
     judged = list(columns_of(dataclasses.replace(RUN, calibration="0f")))
-    assert judged[6:14] == [
+    assert judged[9:17] == [
         "verdict", "combined", "p_value", "probability", "stratum", "threshold", "family", "decoder"
     ]  # fmt: skip
-    assert judged[:6] + judged[14:] == plain
+    assert judged[:9] + judged[17:] == plain
 
 
 def test_complete_rows_of_the_same_run_are_reused(tmp_path):
