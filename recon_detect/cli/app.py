@@ -33,6 +33,12 @@ class _Commands(TyperGroup):
                     *(text for text in args[:first] if text != "--debug"), *args[first:]]  # fmt: skip
         return super().parse_args(ctx, args)
 
+    def get_params(self, ctx: Any) -> Any:
+        params = super().get_params(ctx)
+        for option in params:  # --help, and those of the completion, show no type either
+            option.metavar = ""
+        return params
+
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         with ending():
             return super().make_context(*args, **kwargs)
