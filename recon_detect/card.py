@@ -8,20 +8,20 @@ from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from recon_detect.errors import ReconDetectError
 from recon_detect.images import Provenance, open_picture
 from recon_detect.names import path_of, shown
 
-# Longer side of a small picture, in pixels.
+# Longer side of a picture, in pixels.
 _SIDE = 160
 
 
 def card(title: str, lines: Iterable[str], pictures: Iterable[tuple[str, Image.Image | None]] = ()) -> str:
     """A card: a title, lines of text, and before them pictures with a description each, without those that are None.
 
-    All text is escaped, and pictures are JPEGs of at most 160 px within the HTML.
+    All text is escaped, and pictures are JPEGs with a longer side of 160 px within the HTML.
     """
     images = "".join(
         f'<img src="data:image/jpeg;base64,{_jpeg(picture)}" alt="{escape(description)}" title="{escape(description)}" '
@@ -48,8 +48,7 @@ def picture_of_file(path: str, provenance: Provenance | None) -> Image.Image | N
 
 
 def _jpeg(picture: Image.Image) -> str:
-    small = picture.convert("RGB")
-    small.thumbnail((_SIDE, _SIDE))
+    small = ImageOps.contain(picture.convert("RGB"), (_SIDE, _SIDE))
     file = io.BytesIO()
     small.save(file, "JPEG", quality=80)
     return base64.b64encode(file.getvalue()).decode()

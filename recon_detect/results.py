@@ -284,7 +284,9 @@ class Row:
         if self.map is not None and self.map_scale is not None:
             heat = Image.fromarray(colour(self.map, self.map_scale))
         pictures = [("the picture", picture_of_file(self.path, self.provenance)), ("its heat map", heat)]
-        return card(self.path, [*filter(None, lines), f"score {self.score:.4g}"], pictures)
+        if math.isfinite(self.score):
+            lines.append(f"score {self.score:.4g}")
+        return card(self.path, filter(None, lines), pictures)
 
     def to_dict(self, run: str) -> dict[str, Any]:
         """JSON values of the row: null instead of NaN, the path as `written`; `run` is the fingerprint of the run."""

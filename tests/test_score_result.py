@@ -66,7 +66,7 @@ def test_a_row_is_shown_with_its_picture_and_its_heat_map(result):
     row = replace(result[0], map=np.linspace(0, 1, 600, dtype=np.float32).reshape(20, 30), map_scale=1.0)
     html = Tags(row._repr_html_())
     assert [image["alt"] for image in html.images] == ["the picture", "its heat map"]
-    for image, size in zip(html.images, [(32, 32), (30, 20)], strict=True):
+    for image, size in zip(html.images, [(160, 160), (160, 107)], strict=True):
         data = re.fullmatch(r"data:image/jpeg;base64,(.*)", image["src"])[1]
         assert Image.open(io.BytesIO(base64.b64decode(data))).size == size
     assert f"score {row.score:.4g}" in html.text and row.path in html.text
