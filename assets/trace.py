@@ -10,6 +10,7 @@ run that was killed goes on where it stopped.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -28,7 +29,7 @@ from benchmarks.common.data import read_manifest
 from benchmarks.common.folds import FOLDS, folds_of
 from recon_detect import load_detector
 from recon_detect.atomic import replacing
-from recon_detect.methods.grid.families import read_families, read_whitening
+from recon_detect.methods.grid.families import SHIPPED, read_families, read_whitening
 from recon_detect.methods.grid.statistic import PERIOD, tables
 from recon_detect.methods.grid.whitening import unit
 from recon_detect.methods.trace.looks import MOVED, contrasts, tile_side, tiles_of
@@ -159,7 +160,7 @@ def tiles(options: argparse.Namespace) -> None:
     families = [family_of_model(name) for name in MODELS]
     by_family = {name: np.array([row["t"][name] for row in rows if len(row["t"][name]) == TILES]) for name in families}
     fitted = {
-        name: {"mean": round(float(t.mean()), 3), "deviation": round(float(t.std()), 3)}
+        MODELS[families.index(name)]: {"mean": round(float(t.mean()), 3), "deviation": round(float(t.std()), 3)}
         for name, t in by_family.items()
     }
     shared = np.mean([np.corrcoef(t.T)[0, 1] for t in by_family.values()])
@@ -167,7 +168,8 @@ def tiles(options: argparse.Namespace) -> None:
 
 
 def write(content: dict[str, Any]) -> None:
-    """Writes the file of the package."""
+    """Writes the file of the package, with the sums of those it belongs to: the run id covers these too."""
+    content["files"] = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in (SHIPPED, COMPRESSED)}
     with replacing(FILE) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 

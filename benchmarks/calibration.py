@@ -46,7 +46,7 @@ CANDIDATES = (
     Judged("contrast", ("contrast",)),
     Judged("contrast, cauchy", ("contrast",), "cauchy"),
     Judged("contrast and aedr, logistic", ("contrast", "aedr"), "logistic"),
-    Judged("grain", ("grain",)),
+    Judged("trace", ("trace",)),
 )
 FORMS = {"png": (["png"], ["png"]), "jpeg-75": (["jpeg-75"], ["jpeg-75"]),
          "png and jpeg-75": (["png", "jpeg-75"], ["png", "jpeg-75"]),

@@ -25,20 +25,16 @@ from benchmarks.common.scores import Input, batch_size, computed_by, computed_na
 from benchmarks.report.report import accompany
 from recon_detect import Detector, load_detector
 from recon_detect.images.transform import GRID
-from recon_detect.methods import METHODS, Need, find_method
-from recon_detect.models.registry import expand
+from recon_detect.methods import FORMER_NAMES, METHODS, Need, find_method
 from recon_detect.results import MethodInfo, RunInfo
 
 
-def find_methods(names: str, models: str | None) -> list[str]:
-    """The methods of a list; of "all" those that need nothing but autoencoders, and whose nulls are of these models."""
-    given = tuple(models.split(",")) if models else ()
+def find_methods(names: str) -> list[str]:
+    """The methods of a list; of "all" those that need nothing but autoencoders, each by one name."""
     if names != "all":
-        return [find_method(name, given).name for name in names.split(",")]
-    wanted = set(expand(given))
-    methods = [find_method(name) for name in METHODS]
-    methods = [m for m in methods if m.models and m.needs <= {Need.AUTOENCODERS, Need.NULLS}]
-    return [m.name for m in methods if Need.NULLS not in m.needs or wanted <= set(expand(m.models))]
+        return [find_method(name).name for name in names.split(",")]
+    methods = [find_method(name) for name in METHODS if name not in FORMER_NAMES]
+    return [m.name for m in methods if m.models and m.needs <= {Need.AUTOENCODERS, Need.NULLS}]
 
 
 def evaluate(rows: list[ManifestRow], scores: list[float], fpr: float) -> list[dict[str, object]]:
@@ -107,7 +103,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     options = arguments()
     detector = load_detector(
-        find_methods(options.methods, options.models),
+        find_methods(options.methods),
         models=options.models.split(",") if options.models else None,
         distance=options.distance,
         device=options.device,

@@ -48,7 +48,7 @@ def load(engine: str, method: str, models: str) -> Detector:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--method", default="glance")
+    parser.add_argument("--method", default="trace")
     parser.add_argument("--models", default="mini-sd")
     parser.add_argument("--family", default="SD kl-f8")
     parser.add_argument("--number", type=int, default=20, help="of images of each class")

@@ -24,7 +24,7 @@ from assets.grid import CROP, FAMILIES, SCALES, Tables, View, compared, family_o
 from benchmarks.common.data import RESULTS, write_table
 from benchmarks.common.folds import source_of
 from benchmarks.common.metrics import auroc, score_interval
-from recon_detect.methods.grain.contrasts import REMARKABLE, corrected
+from recon_detect.methods.deviates import REMARKABLE, corrected
 from recon_detect.methods.grid.fit import Photographs, best_cosines, template
 from recon_detect.methods.grid.grid import AS_IT_IS, rank
 from recon_detect.methods.grid.null import Null

@@ -30,7 +30,6 @@ from scipy import stats
 from sklearn.metrics import average_precision_score, roc_auc_score
 from tqdm import tqdm
 
-from assets.evidence import BACK
 from benchmarks.common.data import RESULTS, large_enough, read_manifest, write_manifest, write_table
 from benchmarks.report.report import accompany
 from recon_detect import Detector, Evidence, load_detector, open_picture
@@ -44,6 +43,8 @@ from recon_detect.images.transform import Transform
 from recon_detect.methods.contrast import VIEWS as TURNED
 from recon_detect.output import PartialFile
 
+# View that lays the map of a view back over the image.
+BACK = {"hflip": "hflip", "rot90": "rot270", "rot180": "rot180"}
 # Windows that contrast maps are averaged over, in pixels: single pixels of a quotient are noise.
 WINDOW = BLOCK
 # Contrast of the brightest colour of a heat map: the turned error is twice the upright one.

@@ -1,15 +1,16 @@
-"""Error of a tiny autoencoder by the position of the image on its grid: the figure of docs/methods/grain.md.
+"""Error of a tiny autoencoder by the position of the image on its grid: the figure of docs/methods/trace.md.
 
     python -m benchmarks.phases --data ../shared/eval --dtype bfloat16
 
 For some clean images of each decoder family, and as many photographs, the error of the image without its first x
-columns and y rows, for all 64 phases of the grid of 8 pixels: log of the error (mean over the distances of the model,
-see `assets.nulls`) less its mean over the phases. Written as CSV, and as a picture with one panel per decoder.
+columns and y rows, for all 64 phases of the grid of 8 pixels: log of the error (mean over the distances of the model)
+less its mean over the phases. Written as CSV, and as a picture with one panel per decoder.
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,29 +21,31 @@ from tqdm import tqdm
 from benchmarks.common.conditions import prepare
 from benchmarks.common.data import RESULTS, large_enough, read_manifest, write_table
 from benchmarks.common.families import FAMILIES
-from recon_detect import Detector, load_detector, open_picture
+from recon_detect import load_detector, open_picture
 from recon_detect.atomic import replacing
+from recon_detect.evidence import Evidence
+from recon_detect.evidence.texture import DECODER_GRID
 from recon_detect.images.heat import colour
-from recon_detect.methods.grain.contrasts import log_errors
-from recon_detect.methods.grain.crops import DECODER_GRID
-from recon_detect.methods.grain.nulls import Nulls
-from recon_detect.models.registry import MODEL_SETS, family_of
+from recon_detect.methods.trace.looks import FLOOR
+from recon_detect.models.loading import Models
+from recon_detect.models.lpips import load_lpips
+from recon_detect.models.registry import AUTOENCODERS, MODEL_SETS, family_of
 
 FIGURE = Path(__file__).parents[1] / "docs" / "figures" / "phases.png"
+# Distances of an autoencoder by its latent channels: those with 16 keep finer detail, so their grain is finer.
+DISTANCES = {4: ("lpips_vgg_2",), 16: ("lpips_vgg_2", "lpips_vgg_1")}
 CELL, GAP, TITLE = 24, 24, 20
 
 
-def profile(image: torch.Tensor, detector: Detector, model: str) -> np.ndarray:
+def profile(image: torch.Tensor, models: Models, model: str) -> np.ndarray:
     """Log error (8, 8) by row and column of the phase, less its mean."""
     side = (min(image.shape[-2:]) // DECODER_GRID - 1) * DECODER_GRID
     rows = []
     for top in range(DECODER_GRID):
         windows = torch.stack([image[:, top : top + side, left : left + side] for left in range(DECODER_GRID)])
-        bound = detector.methods[0]
-        assert isinstance(bound.nulls, Nulls)
-        number = bound.models.index(model)
-        e = detector.evidence(windows).using(bound.distance, bound.models).only(number)
-        rows.append(log_errors(e, bound.nulls.of(number), ("identity",))[:, 0, 0].double().numpy())
+        e = Evidence(windows, models).using(models.distances[0], [model])
+        logs = [(e.error(distance)[:, 0] + FLOOR).log() for distance in DISTANCES[AUTOENCODERS[model].latent_channels]]
+        rows.append(torch.stack(logs).mean(dim=0).numpy())
     errors = np.array(rows)
     return np.asarray(errors - errors.mean())
 
@@ -67,7 +70,10 @@ def main() -> None:
     options = parser.parse_args()
     rows = large_enough(read_manifest(options.data), options.crop)
     rows = [rows[number] for number in np.random.default_rng(0).permutation(len(rows))]
-    detector = load_detector("grain", dtype=options.dtype, device="cpu")
+    detector = load_detector("aeroblade", models="tiny", dtype=options.dtype, device="cpu")
+    distances = DISTANCES[16]
+    lowered = torch.bfloat16 if options.dtype == "bfloat16" else torch.float32
+    models = replace(detector.models, distances=distances, lpips=load_lpips(distances, detector.device, lowered))
     lines, panels = [], []
     for model in MODEL_SETS["tiny"]:
         family = next(name for name, decoder in FAMILIES.items() if decoder == family_of(model))
@@ -77,7 +83,7 @@ def main() -> None:
             for row in tqdm(chosen, desc=f"{model}, {label or 'photographs'}"):
                 image = open_picture(prepare(options.data / row["path"], options.crop, "png")).tensor()
                 with torch.inference_mode():
-                    profiles.append(profile(image, detector, model))
+                    profiles.append(profile(image, models, model))
             mean, deviation = np.mean(profiles, axis=0), np.std(profiles, axis=0).mean()
             for top, left in np.ndindex(DECODER_GRID, DECODER_GRID):
                 line = {"model": model, "images": label or "photographs", "n": len(profiles), "left": left, "top": top}

@@ -23,11 +23,10 @@ from typing import Any
 import numpy as np
 from scipy.stats import norm
 
-from benchmarks.ablation import summary
 from benchmarks.common.conditions import CURVES, SINGLE, curve_of, expand
 from benchmarks.common.data import RESULTS, ManifestRow, journal_of, large_enough, read_manifest, write_table
 from benchmarks.common.families import FAMILIES
-from benchmarks.common.metrics import RESAMPLES
+from benchmarks.common.metrics import RESAMPLES, auroc, intervals, tpr_at_fpr
 from benchmarks.common.sampling import SAMPLE, add_argument, in_turn, number_of
 from benchmarks.common.scores import Input, batch_size, computed_by, computed_name, read_journal, score
 from benchmarks.detection import find_methods
@@ -55,6 +54,24 @@ def line(method: str, scores: np.ndarray, decoders: list[str], rows: list[Manife
     ]
     values["decoder_right"] = np.mean(hits) if hits else ""
     return {name: round(float(v), 4) if isinstance(v, float | np.floating) else v for name, v in values.items()}
+
+
+def summary(score: np.ndarray, rows: list[ManifestRow]) -> dict[str, object]:
+    """Area, rates at fixed false-positive rates, and the area of each family of decoders."""
+    real = np.array([row["label"] == "real" for row in rows])
+    family = np.array([row["autoencoder"] for row in rows])
+    low, high = intervals(score[real], score[~real])["auroc"]
+    line: dict[str, object] = {
+        "auroc": round(auroc(score[real], score[~real]), 4),
+        "auroc_low": round(low, 4),
+        "auroc_high": round(high, 4),
+        "tpr_at_1_fpr": round(tpr_at_fpr(score[real], score[~real], 0.01), 4),
+        "tpr_at_5_fpr": round(tpr_at_fpr(score[real], score[~real], 0.05), 4),
+    }
+    for name in FAMILIES:
+        members = score[family == name]
+        line[name] = round(auroc(score[real], members), 4) if len(members) else ""
+    return line
 
 
 def report(entries: list[dict[str, Any]], rows: list[ManifestRow], conditions: list[str]) -> list[dict[str, Any]]:
@@ -105,7 +122,7 @@ def main() -> None:
     options = arguments()
     conditions = expand(options.conditions.split(","))
     detector = load_detector(
-        find_methods(options.methods, options.models),
+        find_methods(options.methods),
         models=options.models.split(",") if options.models else None,
         device=options.device,
         dtype=options.dtype,

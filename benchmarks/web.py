@@ -99,10 +99,10 @@ def whole(rows: Sequence[ManifestRow]) -> list[ManifestRow]:
     return [row for row in rows if not row.get("crop")]
 
 
-def trials_of(methods: str, efforts: str | None, models: str | None) -> list[Trial]:
+def trials_of(methods: str, efforts: str | None) -> list[Trial]:
     """Every method that searches with every effort, and the others once."""
     searching = efforts.split(",") if efforts else [None]
-    names = [find_method(name, tuple(models.split(",")) if models else None).name for name in methods.split(",")]
+    names = [find_method(name).name for name in methods.split(",")]
     return [Trial(name, effort) for name in names for effort in (searching if name in WITH_EFFORT else [None])]
 
 
@@ -299,7 +299,7 @@ def main() -> None:
     rows = in_turn(whole(read_manifest(options.data)))
     rows = rows[: number_of(options.images, find_device(options.device), long=True)]
     table, runs = [], []
-    for trial in trials_of(options.methods, options.efforts, options.models):
+    for trial in trials_of(options.methods, options.efforts):
         run, entries = scores_of(trial, rows, recipes, options)
         runs.append(f"{trial.name}: {computed_by(run)}")
         table += [line for recipe in recipes for line in lines_of(scored_under(trial, entries, rows, recipe), recipe)]

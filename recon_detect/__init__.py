@@ -15,6 +15,7 @@ from recon_detect._version import __version__
 if TYPE_CHECKING:
     from recon_detect.answers import Answer, answer_of
     from recon_detect.calibration import Calibration
+    from recon_detect.claims import Claims, read_claims
     from recon_detect.detector import Detector, load_detector
     from recon_detect.errors import ReconDetectError
     from recon_detect.evidence import Evidence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Answer": "answers",
     "Calibration": "calibration",
+    "Claims": "claims",
     "Detector": "detector",
     "Evidence": "evidence",
     "Explanation": "pages",
@@ -44,11 +46,13 @@ _HOMES = {
     "find_sources": "images",
     "load_detector": "detector",
     "open_picture": "images",
+    "read_claims": "claims",
 }
 
 __all__ = [
     "Answer",
     "Calibration",
+    "Claims",
     "Detector",
     "Evidence",
     "Explanation",
@@ -66,6 +70,7 @@ __all__ = [
     "find_sources",
     "load_detector",
     "open_picture",
+    "read_claims",
 ]
 
 logging.getLogger("recon_detect").addHandler(logging.NullHandler())

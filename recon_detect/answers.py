@@ -297,15 +297,9 @@ def _limits(row: Row, run: RunInfo) -> Iterator[str]:
         yield f"{1 - row.texture:.0%} of the picture is flat and carries no evidence"
     if run.middle_square:
         yield f"resized to {run.middle_square} pixels before it was looked at, which removes most of the trace"
-    if limit := _SCOPE.get(run.methods[0].name):
-        yield limit
     if weakest := row.details.get("detectable", {}).get("grain"):
         least = max(weakest, key=weakest.__getitem__)
         yield f"weak traces may be missed: that of {family_name(least)} below {weakest[least]:.2g} deviates in a tile"
-
-
-# What a method cannot see in any image.
-_SCOPE = {"glance": "only pictures as they were written: a resized, cropped or turned picture shows nothing"}
 
 
 def _sentence(clause: str) -> str:

@@ -7,7 +7,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -34,7 +34,7 @@ from recon_detect.models.loading import load_models
 from recon_detect.models.weights import current_lookup
 from recon_detect.output.copies import Seen
 from recon_detect.pickling import Recipe
-from recon_detect.results import Row, RunInfo
+from recon_detect.results import Reconstruction, Row, RunInfo
 from recon_detect.rows import error_row, rows_of
 from recon_detect.score_result import ScoreResult
 from recon_detect.settings import DEFAULTS, Settings
@@ -64,10 +64,9 @@ def load_detector(
     """Loads a detector: weights are found on this machine, or fetched from the hub and checked.
 
     Args:
-        method: A name, see `recon-detect methods list`; ``"default"`` is `glance` with the models of the package, and
-            `grain` with others. Or a method of your own: a `Method`, ``"module:NAME"`` or ``"path/to/file.py:NAME"``,
-            whose code is then run. Several share one pass: what two of them need is computed once; the first decides
-            `ScoreResult.scores`.
+        method: A name, see `recon-detect methods list`; ``"default"`` is `trace`. Or a method of your own: a
+            `Method`, ``"module:NAME"`` or ``"path/to/file.py:NAME"``, whose code is then run. Several share one pass:
+            what two of them need is computed once; the first decides `ScoreResult.scores`.
         models: Names from the registry or of its sets (``"embedded"``, ``"tiny"``), folders in diffusers' format, or
             hub ids ``owner/name[:subfolder][@revision]``. None takes each method's own.
         distance: How image and reconstruction are compared, such as ``"lpips_vgg_2"`` or ``"l2"``. None takes each
@@ -90,7 +89,7 @@ def load_detector(
         raise UsageError(f"unknown option: {error}; known: {', '.join(Settings.__slots__)}") from error
     listed = [models] if isinstance(models, str | Path) else models
     names = tuple(map(str, listed)) if listed else None
-    methods = find_methods(method, names)
+    methods = find_methods(method)
     _check(methods, distance, compat)
     if compat:
         # The scripts open images with convert("RGB"), and process one at a time because the noise depends on the order.
@@ -105,16 +104,6 @@ def _check(methods: Sequence[Method], distance: str | None, compat: str | None) 
         raise UsageError(f"{methods[0].name} compares in a way of its own: leave out distance={distance!r}")
     if compat not in (None, "published") or (compat and (len(methods) > 1 or not methods[0].published_models)):
         raise UsageError(f"compat={compat!r}: expected None, or 'published' for one method that has it")
-
-
-@dataclass(frozen=True, slots=True)
-class Reconstruction:
-    """An image and what a model made of it: (3, H, W) float32 in [-1, 1]; both None where there is an error."""
-
-    path: str
-    image: np.ndarray[Any, Any] | None
-    reconstruction: np.ndarray[Any, Any] | None
-    error: str | None = None
 
 
 class Detector:
@@ -147,6 +136,7 @@ class Detector:
             inversion=settings.inversion if self.models.invert else None,
             mode=settings.mode,
             threshold=settings.threshold,
+            provenance=settings.provenance,
         )
 
     def __copy__(self) -> Detector:
@@ -190,8 +180,7 @@ class Detector:
         Raises:
             UsageError: What is given as one image is several, such as a folder.
         """
-        rows = self.score(images, **options)
-        labels = [[{"label": row.answer.kind, "score": row.score}] for row in rows if row.answer]
+        labels = self.score(images, **options).labels
         if isinstance(images, list | tuple):
             return labels
         if len(labels) != 1:
@@ -282,8 +271,18 @@ class Detector:
         with closing(run(as_sources(images), compute, self._reading, self.device, self._sizer)) as outcomes:
             for outcome in outcomes:
                 row = outcome.result if outcome.result is not None else error_row(outcome.item, outcome.error)
+                if self.settings.provenance:
+                    row = replace(row, claims=self._claims(outcome.item))
                 row = replace(row, verdict=self.calibration.judge(row) if self.calibration else None)
                 yield replace(row, answer=answer_of(row, self.run_info))
+
+    def _claims(self, item: Item) -> dict[str, Any] | None:
+        """JSON values of what the file of an image says of itself; None of an image that is no file."""
+        from recon_detect.claims.reading import claims_of
+
+        pixels = item.picture.bytes() if item.picture and not self._reading.middle_square else None
+        claims = claims_of(item.source.image, pixels=pixels, settings=self._reading)
+        return claims.to_dict() if claims else None
 
     def calibrate(
         self,

@@ -76,6 +76,7 @@ class RunInfo:
     middle_square: int | None = None
     mode: str = DEFAULTS.mode
     threshold: float | None = None
+    provenance: bool = False
 
     @property
     def fingerprint(self) -> str:
@@ -230,6 +231,7 @@ class Row:
         map_scale: Value that a heat map shows brightest.
         verdict: Judgement of the detector's calibration, where it has one.
         answer: The result in words (`answers.answer_of`); None in rows that were read from a file.
+        claims: What the file says of itself, as `Claims.to_dict` gives it, where that was asked for; beside the scores.
     """
 
     index: int
@@ -245,6 +247,7 @@ class Row:
     verdict: Verdict | None = None
     generator: str | None = field(default=None, kw_only=True)
     answer: Answer | None = field(default=None, kw_only=True, compare=False)
+    claims: dict[str, Any] | None = field(default=None, kw_only=True)
 
     @property
     def undecidable(self) -> bool:
@@ -308,6 +311,7 @@ class Row:
             "texture": self.texture,
             "notes": [*(source.notes if source else ()), *self.notes],
             "error": self.error,
+            **({"claims": self.claims} if self.claims else {}),
             "run": run,
         }
 
@@ -340,6 +344,7 @@ class Row:
             content["error"],
             tuple(content["notes"]),
             verdict=_verdict(content) if "verdict" in content else None,
+            claims=content.get("claims"),
         )
 
 
@@ -357,3 +362,13 @@ def _verdict(content: Mapping[str, Any]) -> Verdict:
 
 def _number(value: float | None) -> float:
     return math.nan if value is None else value
+
+
+@dataclass(frozen=True, slots=True)
+class Reconstruction:
+    """An image and what a model made of it: (3, H, W) float32 in [-1, 1]; both None where there is an error."""
+
+    path: str
+    image: np.ndarray[Any, Any] | None
+    reconstruction: np.ndarray[Any, Any] | None
+    error: str | None = None

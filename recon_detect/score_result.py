@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from recon_detect.answers import answer_of
 from recon_detect.errors import InputError, UnknownName, UsageError
 from recon_detect.output.writers import table_of
 from recon_detect.results import Drift, Row, RunInfo, Score
@@ -72,6 +73,12 @@ class ScoreResult(Sequence[Row]):
     def errors(self) -> dict[int, str]:
         """Index to message, of the images that failed."""
         return {row.index: row.error for row in self.rows if row.error is not None}
+
+    @property
+    def labels(self) -> list[list[dict[str, Any]]]:
+        """``[{"label": ..., "score": ...}]`` for each image: the kind of its answer, and the first method's score."""
+        answers = (row.answer or answer_of(row, self.run) for row in self.rows)
+        return [[{"label": answer.kind, "score": row.score}] for row, answer in zip(self.rows, answers, strict=True)]
 
     def to_arrow(self) -> pa.Table:
         """Table with the columns of the Parquet output, and the run in its metadata under ``recon_detect``."""

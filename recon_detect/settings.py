@@ -46,6 +46,7 @@ class Settings:
             pixels; the tag is reported either way.
         middle_square: Score the middle square of each image, brought to this side as DIRE does, not the image as it is.
             Resizing removes most of the evidence of a decoder; diffusion models of pixels want their own size.
+        provenance: Read what each file says of itself too, into `Row.claims`; it changes no score.
         alpha: ``"white"`` or ``"black"``: the background that transparent images are put on; ``"drop"`` ignores alpha.
         effort: How much a method that searches may compute for an image: ``"quick"``, ``"normal"``, ``"thorough"``, or
             seconds, which make scores depend on the machine.
@@ -71,6 +72,7 @@ class Settings:
     max_bytes: int = 512 * 1024 * 1024
     exif_orientation: bool = False
     middle_square: int | None = None
+    provenance: bool = False
     alpha: str = "white"
     effort: str | float = "normal"
     mode: str = "medium"
@@ -94,8 +96,9 @@ class Settings:
 
     @property
     def limits(self) -> dict[str, int]:
-        """Settings that decide which images become errors, and change no score: a resumed run has the same."""
-        return {"max_pixels": self.max_pixels, "max_bytes": self.max_bytes}
+        """Settings that decide what rows hold besides scores: a resumed run has the same."""
+        claims = {"provenance": True} if self.provenance else {}
+        return {"max_pixels": self.max_pixels, "max_bytes": self.max_bytes} | claims
 
 
 @dataclass(frozen=True, slots=True)

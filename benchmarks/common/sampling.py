@@ -12,12 +12,13 @@ import numpy as np
 import torch
 
 from benchmarks.common.data import ManifestRow
+from recon_detect.methods import FORMER_NAMES
 
 ALL = sys.maxsize
 # Two cores without a GPU score this many in an hour or two where an image takes minutes.
 SAMPLE = 20
 # Methods that look on until something is found.
-SEARCHING = ("grain", "trace")
+SEARCHING = ("trace", *FORMER_NAMES)
 
 
 def add_argument(parser: argparse.ArgumentParser, default: str) -> None:

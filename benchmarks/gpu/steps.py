@@ -53,6 +53,8 @@ class Amount:
     searched: int
 
 
+# Method and effort; a test of the steps leaves out the last.
+SEARCHING = (("trace", "quick"), ("grid", "normal"), ("trace", "thorough"))
 FULL, TINY = Amount(512, 256, 64, 8, 16), Amount(64, 3, 2, 1, 1)
 
 
@@ -102,10 +104,11 @@ def pool(device: torch.device, amount: Amount) -> Iterator[Line]:
 def search(device: torch.device, amount: Amount) -> Iterator[Line]:
     draw = np.random.default_rng(0)
     arrays = [draw.integers(0, 256, (amount.side, amount.side, 3), np.uint8) for _ in range(amount.searched)]
-    for method in ("glance", "grid", *(() if amount is TINY else ("grain",))):
-        detector = load_detector(method, models="embedded" if method == "glance" else None, device=str(device))
+    for method, effort in SEARCHING[: 2 if amount is TINY else None]:
+        detector = load_detector(method, effort=effort, device=str(device))
+        name = f"{method}, {effort}" if method == "trace" else method
         score_all(detector, arrays[:1])  # warms up
-        yield rate(method, seconds(partial(score_all, detector, arrays), device), len(arrays))
+        yield rate(name, seconds(partial(score_all, detector, arrays), device), len(arrays))
 
 
 def score_all(detector: Detector, images: Sequence[Any]) -> None:

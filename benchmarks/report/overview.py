@@ -6,7 +6,7 @@ import re
 
 from benchmarks.common.data import RESULTS, read_table
 from benchmarks.report.layouts import Table
-from recon_detect.methods import METHODS, find_method
+from recon_detect.methods import FORMER_NAMES, METHODS, find_method
 from recon_detect.models.needs import Need
 
 CLEAN = "detection-all-tiny-bfloat16-crop320-png-cpu.csv"
@@ -16,7 +16,9 @@ JPEG = "detection-all-tiny-bfloat16-crop320-jpeg-75-cpu.csv"
 SAMPLES = ("robustness-default-crop320.csv", "robustness-glance-crop320.csv", "robustness-published-crop320.csv")
 SPEED = "speed-methods-cpu.csv"
 
-# The rows of README: both defaults, the contrast that they use, and the published methods that separate best.
+EARLIER = "`glance` and `grain` are the searches that had these names before `trace`."
+# The rows of README: both searches before `trace`, the contrast that they used, and the published methods that separate
+# best.
 SUMMARY = ("glance", "grain", "contrast", "rdd", "hfi", "aeroblade")
 
 
@@ -56,7 +58,7 @@ def summary() -> Table:
     head = ["method", "clean", "TPR at 5 % FPR", "JPEG 75", "resized to 3/4"]
     note = (
         "AUROC (photographs + generated images); bfloat16; `glance` with the embedded models, the others with the four "
-        "tiny autoencoders."
+        f"tiny autoencoders. {EARLIER}"
     )
     if all(speeds):
         head.append("seconds per image")
@@ -83,13 +85,22 @@ def methods() -> Table:
     rows = []
     for name in METHODS:
         method = find_method(name)
-        line = clean(name) or (lookup(DIRE, method=name, group="all") if name == "dire" else None)
+        line = lookup(DIRE, method=name, group="all") if name == "dire" else clean(name)
         needs = ", ".join(need for need in Need if need in method.needs) or "pixels alone"
         paper = method.paper
         year_of = "" if paper.startswith("this project") else year(paper)
-        rows.append([f"`{name}`", method.title, linked(paper), year_of, needs, area(line)])
+        rows.append(
+            [
+                f"`{name}`",
+                method.title,
+                linked(paper),
+                year_of,
+                needs,
+                "as `trace`" if name in FORMER_NAMES else area(line),
+            ]
+        )
     note = (
         "AUROC (photographs + generated images) on the clean images of the development set, with the four tiny "
-        "autoencoders in bfloat16; `glance` with the embedded models; `dire` only on samples of its own embedded model."
+        "autoencoders in bfloat16; `dire` only on samples of its own embedded model."
     )
     return Table(["name", "what it computes", "paper", "year", "needs", "AUROC here"], rows, note)

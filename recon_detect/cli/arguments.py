@@ -31,8 +31,8 @@ Methods: TypeAlias = Annotated[
         "--method",
         "-m",
         help=f"Scoring method: {', '.join(METHODS)}; or a method of your own, FILE.py:NAME or MODULE:NAME. Separate "
-        "several by commas: they share one pass, and the first one ranks. Default: glance with the models of the "
-        "package, grain with other models. 'recon-detect methods list' describes them.",
+        "several by commas: they share one pass, and the first one ranks. Default: trace. "
+        "'recon-detect methods list' describes them.",
     ),
 ]
 Models: TypeAlias = Annotated[

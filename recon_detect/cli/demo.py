@@ -46,9 +46,9 @@ def demo(
     print_table(result.rows, result.run)
     print(
         f"\nThe pictures are in {shown(str(keep))}. Each is scored twice: the photograph, and what the decoder of "
-        f"{detector.run_info.models[0].name} makes of it,\nthe last step of every latent diffusion model. A decoded "
-        "picture is reconstructed better as it is than\nmirrored, turned or moved, so its score is well above 0; a "
-        "photograph's is not: docs/methods/grain.md."
+        f"{detector.run_info.models[0].name} makes of it,\nthe last step of every latent diffusion model. The decoder "
+        "leaves a grid and a grain, which the autoencoder of the\nsame decoder finds, so the score of a decoded "
+        "picture is well above 0; a photograph's is not: docs/methods/trace.md."
     )
 
 

@@ -120,6 +120,14 @@ FailOn: TypeAlias = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+Provenance: TypeAlias = Annotated[
+    bool,
+    flag(
+        "--provenance",
+        help="Add what each file says of itself: C2PA, IPTC, prompts, EXIF, JPEG. Changes no score.",
+        panel=OUTPUT,
+    ),
+]
 Compile: TypeAlias = Annotated[
     bool,
     flag(
@@ -203,6 +211,7 @@ def score(
     exif_orientation: ExifOrientation = DEFAULTS.exif_orientation,
     classifier: Classifier = DEFAULTS.classifier,
     middle_square: MiddleSquare = DEFAULTS.middle_square,
+    provenance: Provenance = DEFAULTS.provenance,
     compile: Compile = DEFAULTS.compile,
     json_lines: AsJson = False,
     quiet: Quiet = False,
@@ -237,6 +246,7 @@ def score(
         "inversion": Inversion(inversion_steps, real_step, prompt),
         "middle_square": middle_square,
         "classifier": classifier,
+        "provenance": provenance,
         "compile": compile,
         "mode": mode,
         "threshold": threshold,
@@ -301,7 +311,7 @@ def _lead(detector: Detector, sources: Sources, outputs: Outputs, team: Team | N
     """Scores, writes and prints, with the others of a team where there is one; returns the exit code."""
     from recon_detect.answers import FOUND as GENERATED
     from recon_detect.cli.resume import complete_before
-    from recon_detect.cli.tables import print_answers, print_summary, print_table
+    from recon_detect.cli.tables import print_answers, print_claims, print_summary, print_table
     from recon_detect.output import Journal
 
     # Published scores depend on the files before: an interrupted run of them starts over.
@@ -328,6 +338,7 @@ def _lead(detector: Detector, sources: Sources, outputs: Outputs, team: Team | N
                 print_table(tally.shown, run, more=tally.more)
                 if len(tally.shown) <= _EXPLAINED:
                     print_answers(tally.shown, run)
+                print_claims(tally.shown)
             if not outputs.quiet:
                 print_summary(tally, run, file)
     return FOUND if fail_on and generated else SOME_FAILED if failed else 0
@@ -346,11 +357,10 @@ def check_names(methods: list[str] | str, models: list[str] | None, mode: str) -
     from recon_detect.models.weights import check_name
 
     threshold_of(mode)
-    names = tuple(models) if models else None
-    for name in expand(names or ()):
+    for name in expand(tuple(models or ())):
         if not name.endswith(DATA_SUFFIX):
             check_name(name)
-    return find_methods(methods, names)
+    return find_methods(methods)
 
 
 def _check_apart(paths: list[str], output: Path | None) -> None:

@@ -63,6 +63,16 @@ def print_answers(rows: Sequence[Row], run: RunInfo) -> None:
             console.print(Padding(Text(shown(line)), (0, 0, 0, 2)))
 
 
+def print_claims(rows: Sequence[Row]) -> None:
+    """Prints what each file says of itself, below its name, where that was read."""
+    console = stdout_console()
+    for row in rows:
+        if row.claims:
+            console.print(f"\n{shown(row.path)} says of itself:")
+            for sentence in row.claims["sentences"]:
+                console.print(f"  {shown(sentence)}")
+
+
 def _cells(row: Row, columns: Sequence[str], run: RunInfo) -> list[str | Text]:
     file = row.provenance
     several = len(run.methods) > 1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,13 @@ BLOCK = 32
 FLAT = 1 / 127.5
 # An image with fewer textured blocks tells nothing, unless it has no others.
 ENOUGH = 4
+# The grid in pixels on which decoders write, and JPEG too. A box has whole periods of it: so, mirrored, it lies on the
+# grid of JPEG if it does upright.
+DECODER_GRID = 8
+# Boxes begin at multiples of this many pixels, which stay on the decoder's grid when scaled by simple ratios, as 4 / 3.
+STEP = 96
+# Left, top, right, bottom in pixels.
+Box: TypeAlias = tuple[int, int, int, int]
 # Rows whose differences are taken at a time.
 _BAND = 512
 
@@ -58,3 +66,21 @@ def textured_blocks(x: Tensor) -> Tensor:
 def textured_share(x: Tensor) -> Tensor:
     """Share of the blocks that have texture: (B,)."""
     return (texture(x) > FLAT).float().mean(dim=(1, 2))
+
+
+def most_textured(x: Tensor, side: int) -> list[Box]:
+    """The box of at most `side` squared with the most texture in each image (8 px or larger), on the grid of `STEP`."""
+    height, width = x.shape[-2:]
+    tall, wide = (min(length, side) // DECODER_GRID * DECODER_GRID for length in (height, width))
+    # A hard edge counts no more than fine texture.
+    blocks = texture(x).clamp_(max=8 * FLAT)
+    # Whole blocks that the box touches, so that it ends inside the image wherever it begins.
+    rows, columns = blocks.shape[1:]
+    window = (min(math.ceil(tall / BLOCK), rows), min(math.ceil(wide / BLOCK), columns))
+    sums = F.avg_pool2d(blocks[:, None], window, stride=STEP // BLOCK)[:, 0]
+    boxes = []
+    for total in sums:
+        row, column = divmod(int(total.argmax()), total.shape[1])
+        left, top = column * STEP, row * STEP
+        boxes.append((left, top, left + wide, top + tall))
+    return boxes

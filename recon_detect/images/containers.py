@@ -40,7 +40,7 @@ def picture_alone(data: bytes) -> bytes | None:
 
 def scans(data: bytes, most: int) -> int:
     """Counts the scans of the first picture of a JPEG, up to `most`."""
-    return sum(1 for _ in islice((start for marker, start, _ in _segments(data) if marker == _SOS), most))
+    return sum(1 for _ in islice((start for marker, start, _ in segments(data) if marker == _SOS), most))
 
 
 def _png(data: bytes) -> bytes:
@@ -67,7 +67,7 @@ def _chunk(name: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
-def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+def segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     """Marker, start and end of each segment of the first picture in a JPEG; that of a scan includes its data."""
     at = 2
     while match := _NEXT_MARKER.search(data, at):
@@ -87,13 +87,13 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def _jpeg(data: bytes) -> bytes:
-    segments = [
+    parts = [
         data[start:end]
-        for marker, start, end in _segments(data)
+        for marker, start, end in segments(data)
         if not (_APP0 <= marker <= _APP15 or marker == _COMMENT)
         or (marker in _COLOUR_SEGMENTS and end - start >= _COLOUR_SEGMENTS[marker])
     ]
-    return data[:2] + b"".join(segments)
+    return data[:2] + b"".join(parts)
 
 
 def _webp(data: bytes) -> bytes | None:

@@ -9,7 +9,6 @@ from recon_detect.errors import UnknownName, UsageError
 from recon_detect.methods.loading import load_method
 from recon_detect.methods.method import Method, MethodResult
 from recon_detect.models.needs import Need
-from recon_detect.models.registry import MODEL_SETS, expand
 
 METHODS: dict[str, str] = {
     "aedr": "recon_detect.methods.aedr:AEDR",
@@ -21,8 +20,8 @@ METHODS: dict[str, str] = {
     "dire": "recon_detect.methods.dire:DIRE",
     "dire-resnet": "recon_detect.methods.dire:DIRE_RESNET",
     "embedding": "recon_detect.methods.embedding:EMBEDDING",
-    "glance": "recon_detect.methods.grain.glance:GLANCE",
-    "grain": "recon_detect.methods.grain.grain:GRAIN",
+    "glance": "recon_detect.methods.trace.trace:GLANCE",
+    "grain": "recon_detect.methods.trace.trace:GRAIN",
     "grid": "recon_detect.methods.grid.method:GRID",
     "hfi": "recon_detect.methods.hfi:HFI",
     "lare": "recon_detect.methods.lare:LARE",
@@ -36,35 +35,33 @@ METHODS: dict[str, str] = {
     "warpad": "recon_detect.methods.warpad:WARPAD",
 }
 
-# Stands for the method that fits the models: with those of the package, or none named, an answer within seconds; with
-# others the method that won the comparison in docs/results/detection.md.
+# Stands for the method that is recommended, with any models.
 DEFAULT_METHOD = "default"
-_QUICK, _THOROUGH = "glance", "grain"
+_RECOMMENDED = "trace"
+# Names that `trace` had at one effort (docs/methods/names.md).
+FORMER_NAMES = ("glance", "grain")
 
 
-def find_method(method: str | Method, models: tuple[str, ...] | None = None) -> Method:
+def find_method(method: str | Method) -> Method:
     """The method of a name, of a place outside the package, or a method itself.
 
     Args:
         method: A name in `METHODS`; ``"default"``; ``module:NAME`` or ``path/to/file.py:NAME``, see `load_method`; or a
             `Method`.
-        models: Models of the run; they decide which method is the default.
 
     Raises:
         UnknownName: No such method.
         UsageError: A method of one's own that cannot be loaded, or has the name of one of the package.
     """
     if isinstance(method, str) and ":" not in method:
-        return _of_package(method, models)
+        return _of_package(method)
     chosen = method if isinstance(method, Method) else load_method(method)
     if chosen.name == DEFAULT_METHOD or (chosen.name in METHODS and chosen != _of_package(chosen.name)):
         raise UsageError(f"{chosen.name!r} is a method of the package: give your method another name")
     return chosen
 
 
-def find_methods(
-    methods: str | Method | Sequence[str | Method], models: tuple[str, ...] | None = None
-) -> tuple[Method, ...]:
+def find_methods(methods: str | Method | Sequence[str | Method]) -> tuple[Method, ...]:
     """The methods of one or several names, places or objects, each once; see `find_method`.
 
     Raises:
@@ -72,7 +69,7 @@ def find_methods(
     """
     listed = [methods] if isinstance(methods, str | Method) else methods
     chosen: dict[str, Method] = {}
-    for method in (find_method(one, models) for one in listed):
+    for method in map(find_method, listed):
         if chosen.setdefault(method.name, method) != method:
             raise UsageError(f"two methods have the name {method.name!r}: rename one")
     if not chosen:
@@ -80,9 +77,9 @@ def find_methods(
     return tuple(chosen.values())
 
 
-def _of_package(name: str, models: tuple[str, ...] | None = None) -> Method:
+def _of_package(name: str) -> Method:
     if name == DEFAULT_METHOD:
-        name = _QUICK if set(expand(models or ())) <= set(MODEL_SETS["embedded"]) else _THOROUGH
+        name = _RECOMMENDED
     if name not in METHODS:
         raise UnknownName("method", name, [DEFAULT_METHOD, *METHODS])
     module, attribute = METHODS[name].split(":")
@@ -92,6 +89,7 @@ def _of_package(name: str, models: tuple[str, ...] | None = None) -> Method:
 
 __all__ = [
     "DEFAULT_METHOD",
+    "FORMER_NAMES",
     "METHODS",
     "Method",
     "MethodResult",

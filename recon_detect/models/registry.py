@@ -288,6 +288,8 @@ MODEL_SETS: dict[str, tuple[str, ...]] = {
     # The three of the AEROBLADE paper.
     "aeroblade": ("sd1", "sd2", "kandinsky21"),
 }
+# Those whose encoders have features at half the resolution, which cost little to compare.
+TINY = frozenset({*MODEL_SETS["embedded"], *MODEL_SETS["tiny"], "taef2"})
 
 
 def is_embedded(row: AutoencoderRow | BackboneRow) -> bool:

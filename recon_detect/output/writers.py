@@ -56,6 +56,7 @@ def columns_of(run: RunInfo) -> dict[str, type]:
         **{name: kind for name, kind in origin.items() if name not in numbers},
         "texture": float,
         "details": str,
+        **({"claims": str} if run.provenance else {}),
         "notes": str,
         "run": str,
     }
@@ -72,6 +73,8 @@ def flat(row: Row, run: RunInfo, fingerprint: str) -> dict[str, Any]:
     answer = answer_of(row, run)
     entry |= {"answer": answer.kind, "headline": answer.headline, "one_in": answer.one_in}
     scores, per_model, details, notes = (entry.pop(name) for name in ("scores", "per_model", "details", "notes"))
+    if claims := entry.pop("claims", None):
+        entry["claims"] = json.dumps(claims, ensure_ascii=False)
     by_model = {f"{method}.{model}": value for method, values in per_model.items() for model, value in values.items()}
     text = json.dumps(details, ensure_ascii=False) if details else ""
     values = {**entry, **scores, **by_model, "details": text, "notes": "; ".join(notes)}

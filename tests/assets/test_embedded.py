@@ -15,7 +15,6 @@ from assets.students import samples
 from benchmarks.common.metrics import auroc
 from recon_detect import load_detector, open_picture
 from recon_detect.errors import WeightsCorrupt, WeightsMissing
-from recon_detect.methods.grain.nulls import find_nulls
 from recon_detect.models.hub import sha256_of
 from recon_detect.models.registry import AUTOENCODERS, MODEL_SETS, STUDENTS, is_embedded
 from recon_detect.models.weights import EMBEDDED, find_weights
@@ -88,11 +87,6 @@ def test_a_package_that_lacks_them_says_so(monkeypatch, tmp_path):
         find_weights("mini-sd")
 
 
-def test_nulls_of_all_of_them_come_with_the_package():
-    nulls = find_nulls("glance", MODEL_SETS["embedded"])
-    assert all(null.variance > (0, 0) and null.freedom >= 1 for row in nulls.rows for null in row)
-
-
 @pytest.mark.slow
 def test_the_first_command_asks_nobody_and_names_its_models(pictures, tmp_path):
     """In a process of its own: no cache, no folder of weights, and a hub that is not there."""
@@ -104,7 +98,7 @@ def test_the_first_command_asks_nobody_and_names_its_models(pictures, tmp_path):
     command = [sys.executable, "-c", MEASURED, "score", str(pictures), "--output", str(tmp_path / "scores.jsonl")]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | empty, check=True)
     assert all(f"{name} (float32)" in done.stderr for name in MODEL_SETS["embedded"])
-    assert re.search(r"2 images, 0 failed; glance \(encoder_features\)", done.stderr)
+    assert re.search(r"2 images, 0 failed; trace \(encoder_features\)", done.stderr)
     run = json.loads((tmp_path / "scores.jsonl.run.json").read_text(encoding="utf-8"))
     assert [model["origin"] for model in run["models"]] == ["package"] * 4
     rows = [json.loads(line) for line in (tmp_path / "scores.jsonl").read_text(encoding="utf-8").splitlines()]

@@ -8,8 +8,6 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks import robustness
 from benchmarks.common.data import write_manifest
-from recon_detect.methods.grain import nulls
-from recon_detect.methods.grain.crops import SCALES
 
 
 @pytest.fixture
@@ -26,15 +24,10 @@ def data(tmp_path, picture):
 
 
 @pytest.fixture
-def run(data, tiny_model, monkeypatch):
-    poses = {"identity": 1, "hflip": 1}
-    scale = {"mean": poses, "variance": poses, "spread": poses, "area": 1, "freedom": 9}
-    row = {"distances": ["l2"], "scales": {f"{at:.4f}": scale for at in SCALES}, "searches": {}}
-    monkeypatch.setattr(nulls, "_read", lambda method: {str(tiny_model): row})
-
+def run(data, monkeypatch):
     def benchmark(*arguments):
         output = data / "robustness.csv"
-        fixed = ["--data", str(data), "--models", str(tiny_model), "--crop", "32", "--output", str(output)]
+        fixed = ["--data", str(data), "--models", "mini-sd", "--crop", "32", "--output", str(output)]
         monkeypatch.setattr(sys, "argv", ["robustness", *fixed, *arguments])
         robustness.main()
         head, *lines = output.read_text().splitlines()
@@ -44,7 +37,7 @@ def run(data, tiny_model, monkeypatch):
 
 
 def test_all_methods_and_conditions_in_one_pass_and_resumed(run, data):
-    arguments = ("--methods", "grain,aedr,did", "--conditions", "png,jpeg-75+mirror")
+    arguments = ("--methods", "glance,aedr,did", "--conditions", "png,jpeg-75+mirror")
     _, few = run(*arguments, "--images", "4")
     assert {(line["real"], line["generated"]) for line in few} == {("2", "2")}
     journal = data / "robustness.scores.jsonl.partial"
@@ -52,7 +45,7 @@ def test_all_methods_and_conditions_in_one_pass_and_resumed(run, data):
     head, table = run(*arguments)
     assert "centre crop of 32 px" in head and journal.read_text().startswith(before)
     assert [(line["method"], line["condition"]) for line in table] == [
-        (method, condition) for condition in ("png", "jpeg-75+mirror") for method in ("grain", "aedr", "did")
+        (method, condition) for condition in ("png", "jpeg-75+mirror") for method in ("glance", "aedr", "did")
     ]
     entries = [entry for entry in robustness.read_journal(journal)[1] if entry["path"].startswith("png:")]
     labels, scores = [e["label"] == "generated" for e in entries], [e["scores"]["aedr"] for e in entries]

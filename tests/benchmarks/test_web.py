@@ -101,10 +101,10 @@ def test_families_passes_and_nominal_rates():
 
 
 def test_efforts_are_of_methods_that_search():
-    assert web.trials_of("grid,trace", "quick,normal", None) == [
+    assert web.trials_of("grid,trace", "quick,normal") == [
         web.Trial("grid", None), web.Trial("trace", "quick"), web.Trial("trace", "normal")
     ]  # fmt: skip
-    assert web.trials_of("default", None, "tiny") == [web.Trial("grain", None)]
+    assert web.trials_of("default", None) == [web.Trial("trace", None)]
 
 
 def test_recipes_are_conditions():

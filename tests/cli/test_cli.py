@@ -167,7 +167,6 @@ def test_usage_errors_end_with_2(cli, score, tmp_path, image_folder, tiny_model)
     empty = tmp_path / "empty"
     empty.mkdir()
     assert "no images in this folder" in score(empty, code=2).err
-    assert "no null distribution of 'grain'" in cli("score", image_folder, "--models", tiny_model, code=2).err
     assert "unknown method 'x'; known: aedr, " in cli("score", image_folder, "--method", "x", code=2).err
     assert "No such option" in cli("score", image_folder, "--nonsense", code=2).err
     assert "ends in .jsonl, .csv, .parquet" in score(image_folder, "-o", tmp_path / "a.txt", code=2).err
@@ -461,7 +460,7 @@ def test_the_default_is_calibrated_and_judges_with_the_models_of_the_package(cli
     done = cli(*real, code=2)
     assert "3 photographs: " in done.err and "needs 299" in done.err and not list(tmp_path.glob("cal*"))
     done = cli(*real, "--fpr", 0.5, "--confidence", 0.8)
-    assert "3 photographs; this threshold needs 3" in done.err and "glance on 3 photographs" in done.out
+    assert "3 photographs; this threshold needs 3" in done.err and "trace on 3 photographs" in done.out
     judge = ("score", tmp_path / "photos" / "0.png", "--calibration", calibration, "--fail-on", "generated")
     assert all("verdict" in json.loads(line) for line in cli(*judge).out.splitlines())
 

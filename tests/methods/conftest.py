@@ -1,16 +1,7 @@
-"""What the methods share that hold contrasts against photographs."""
+"""Pictures that carry evidence."""
 
 import numpy as np
 import pytest
-
-# A distribution over photographs at one scale.
-SCALE = {
-    "mean": {"identity": 0.01, "hflip": 0.02},
-    "variance": {"identity": 0.5, "hflip": 0.4},
-    "spread": {"identity": 0.6, "hflip": 0.7},
-    "area": 0.7,
-    "freedom": 5.0,
-}
 
 
 @pytest.fixture

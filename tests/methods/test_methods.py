@@ -329,4 +329,4 @@ def test_every_need_is_declared():
     assert all(find_method(name).cost for name in METHODS)
     assert find_method("aeroblade").needs == {Need.AUTOENCODERS}
     assert find_method("lare").needs == {Need.AUTOENCODERS, Need.DENOISERS, Need.TRAINED_SIZE}
-    assert find_method("glance").needs == {Need.AUTOENCODERS, Need.NULLS} and not find_method("grain").takes_distance
+    assert find_method("trace").needs == {Need.AUTOENCODERS, Need.NULLS} and not find_method("trace").takes_distance

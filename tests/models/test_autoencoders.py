@@ -255,12 +255,12 @@ def test_equal_tensors_under_another_configuration_are_another_model(tmp_path, p
 
 
 def test_configurations_of_the_registry_are_pinned_and_edited_ones_count(tmp_path, monkeypatch):
-    shipped = load_detector("glance").run_info
+    shipped = load_detector("trace").run_info
     assert [model.config_sha256 for model in shipped.models] == [None] * 4
     row = AUTOENCODERS["mini-sd"]
     assert load_detector("dire").run_info.models[0].config_sha256 is None
     monkeypatch.setitem(AUTOENCODERS, "mini-sd", dataclasses.replace(row, config_sha256="0" * 64))
-    edited = load_detector("glance").run_info
+    edited = load_detector("trace").run_info
     assert edited.models[0].config_sha256 == row.config_sha256
     assert edited.fingerprint != shipped.fingerprint
     without = {"schema": 3, **shipped.to_dict()}

@@ -49,7 +49,7 @@ def test_float32_scores_are_those_of_the_cpu(method, lively_model, files):
     assert np.allclose(on_gpu, on_cpu, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("method", ["glance", "grid"])
+@pytest.mark.parametrize("method", ["trace", "grid"])
 def test_the_methods_of_the_package_score_as_on_the_cpu(method, picture):
     images = [picture(256, 320, seed=seed) for seed in range(2)]
     on_cpu, on_gpu = (scores(method, images, device, dtype="float32") for device in ("cpu", "cuda"))

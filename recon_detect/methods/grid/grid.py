@@ -13,10 +13,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from recon_detect.evidence.texture import ENOUGH, textured_blocks
-from recon_detect.methods.grain.contrasts import REMARKABLE, corrected, pooled
-from recon_detect.methods.grain.crops import most_textured
-from recon_detect.methods.grain.search import DECISIVE
+from recon_detect.evidence.texture import ENOUGH, most_textured, textured_blocks
+from recon_detect.methods.deviates import DECISIVE, REMARKABLE, corrected, pooled
 from recon_detect.methods.grid.null import LEAST_ENERGY, SMALL
 from recon_detect.methods.grid.statistic import PERIOD, least_side, tables
 from recon_detect.methods.grid.whitening import Whitening, energy, similarities
@@ -30,7 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from recon_detect.evidence import Evidence
-    from recon_detect.methods.grain.crops import Box
+    from recon_detect.evidence.texture import Box
     from recon_detect.methods.grid.families import Family
     from recon_detect.results import Score
 

@@ -12,11 +12,10 @@ import torch
 from PIL import Image
 
 from recon_detect.errors import InputError, UsageError
-from recon_detect.evidence.texture import ENOUGH, textured_blocks
+from recon_detect.evidence.texture import ENOUGH, most_textured, textured_blocks
 from recon_detect.images.picture import Picture, open_picture
 from recon_detect.images.sources import find_sources
 from recon_detect.images.transform import encode
-from recon_detect.methods.grain.crops import most_textured
 from recon_detect.methods.grid.fit import Photographs
 from recon_detect.methods.grid.grid import SIDE, cut, fits
 from recon_detect.methods.grid.statistic import tables

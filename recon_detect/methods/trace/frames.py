@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import torch.nn.functional as F
 
+from recon_detect.evidence.texture import most_textured
 from recon_detect.evidence.views import find_view
 from recon_detect.images.blocking import with_blocking
 from recon_detect.images.native import native_sizes
-from recon_detect.methods.grain.crops import most_textured
 from recon_detect.methods.grid.jpeg import grid_origins
 from recon_detect.methods.grid.statistic import PERIOD
 

@@ -14,8 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from recon_detect.evidence.texture import BLOCK, FLAT, texture
-from recon_detect.methods.grain.crops import most_textured
+from recon_detect.evidence.texture import BLOCK, FLAT, most_textured, texture
 from recon_detect.methods.grid.grid import cosines_at_phases
 from recon_detect.methods.grid.null import LEAST_ENERGY
 from recon_detect.methods.grid.statistic import PERIOD, least_side
@@ -29,11 +28,11 @@ if TYPE_CHECKING:
     from recon_detect.methods.grid.families import Family
     from recon_detect.methods.grid.whitening import Whitening
 
-# Effects in deviates that the grid may have where a hypothesis holds.
-GRID_EFFECTS = (1.0, 2.0, 4.0, 8.0)
+# Effects in deviates that the grid may have where a hypothesis holds; none after strong compression.
+GRID_EFFECTS = (0.0, 1.0, 2.0, 4.0, 8.0)
 # Side of the squares whose contrast is one look.
 TILE = 160
-# Off the grids of 8, 4 and 2 pixels on which decoders write (docs/methods/grain.md, figure).
+# Off the grids of 8, 4 and 2 pixels on which decoders write (docs/methods/trace.md, figure).
 MOVED = 3
 # Side of the cells that errors are averaged over before they are compared, in pixels.
 CELL = 16
@@ -133,7 +132,9 @@ def tile_side(height: int, width: int) -> int:
     return min(TILE, (min(height, width) - PERIOD - MOVED) // BLOCK * BLOCK)
 
 
-def contrasts(e: Evidence, tiles: Sequence[Tensor], positions: Sequence[int]) -> NDArray[np.float64]:
+def contrasts(
+    e: Evidence, tiles: Sequence[Tensor], positions: Sequence[int], distance: str | None = None
+) -> NDArray[np.float64]:
     """Student's t of the contrast of tiles (3, side + `MOVED`, side + `MOVED`) by the only model of the evidence: (N,).
 
     The mean over cells of log d(moved) - log d(here), over its standard error: about N(0, 1) for photographs.
@@ -141,7 +142,7 @@ def contrasts(e: Evidence, tiles: Sequence[Tensor], positions: Sequence[int]) ->
     side = tiles[0].shape[-1] - MOVED
     here = torch.stack([tile[:, :side, :side] for tile in tiles])
     moved = torch.stack([tile[:, MOVED:, MOVED:] for tile in tiles])
-    maps = e.at(torch.cat([here, moved]), [*positions, *positions]).error_map(0)
+    maps = e.at(torch.cat([here, moved]), [*positions, *positions]).error_map(0, distance)
     cells = F.adaptive_avg_pool2d(maps.double(), side // CELL)[:, 0].flatten(1).add(FLOOR).log()
     difference = cells[len(tiles) :] - cells[: len(tiles)]
     error = difference.std(1) / difference.shape[1] ** 0.5

@@ -18,7 +18,7 @@ from torch import Tensor
 from recon_detect.evidence.distances import FEATURES
 from recon_detect.methods.grid.families import SHIPPED, read_families, read_whitening
 from recon_detect.methods.trace.effort import find_effort
-from recon_detect.models.registry import family_of
+from recon_detect.models.registry import TINY, family_of
 
 if TYPE_CHECKING:
     from recon_detect.methods.grid.families import Family
@@ -37,7 +37,8 @@ class Nulls:
     """Distributions over photographs for the search by some models.
 
     Attributes:
-        of_models: The family of decoders of each model.
+        models: Names of the models.
+        of_models: The family of decoders of each.
         families: Whose grid is looked for.
         whitening: Of their tables.
         contrast: Mean and deviation of the t of a tile by each model.
@@ -47,6 +48,7 @@ class Nulls:
         compressed: (K, F, 8, 8), templates of the families' pictures that were reduced, then compressed.
     """
 
+    models: tuple[str, ...]
     of_models: tuple[str, ...]
     families: tuple[Family, ...]
     whitening: Whitening
@@ -58,8 +60,8 @@ class Nulls:
 
     @property
     def distances(self) -> tuple[tuple[str, ...], ...]:
-        """The distance of each model."""
-        return ((FEATURES,),) * len(self.of_models)
+        """The distance of each model: by the features of its encoder, or where it has none of half the size, LPIPS."""
+        return tuple((FEATURES if model in TINY else "lpips_vgg_2",) for model in self.models)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -98,6 +100,7 @@ def find_nulls(
     """
     measured, families, templates = _read(), read_families(grid), load_file(compressed)
     return Nulls(
+        models,
         tuple(map(family_of, models)),
         families,
         read_whitening(grid),

@@ -166,7 +166,7 @@ class Search:
         return {kind: by_family for kind, by_family in effects.items() if by_family}
 
     def _looks(self, frame: Frame) -> float:
-        """How many independent looks the tiles of a frame are worth that the effort allows."""
+        """Number of independent looks that the tiles of a frame are worth and the effort allows."""
         side = tile_side(frame.height, frame.width)
         if side <= 0:
             return 0.0
@@ -181,7 +181,12 @@ class Search:
         total = np.logaddexp.reduce([self._weight(each) for each in self.hypotheses])
         if total > np.log(DECIDED):
             return None
-        open_ones = sorted((each for each in self.hypotheses if each.model is not None), key=self._weight, reverse=True)
+        # A hypothesis whose tiles show nothing gives way: each tile has to be worth more than the first of another.
+        open_ones = sorted(
+            (each for each in self.hypotheses if each.model is not None),
+            key=lambda each: self._weight(each) - np.log1p(len(each.deviates)),
+            reverse=True,
+        )
         if not open_ones or mean_factor(*self._weighed(open_ones)) < np.log(HOPELESS):
             return None
         return next((each for each in open_ones if self._tiles(each)), None)
@@ -244,7 +249,9 @@ def search(e: Evidence, nulls: Nulls, effort: Effort, images: Sequence[int]) -> 
             groups[hypothesis.model, tile.shape[-1]].append((image, hypothesis, tile))
         for (model, _), group in groups.items():
             positions, hypotheses, tiles = zip(*group, strict=True)
-            for hypothesis, t in zip(hypotheses, contrasts(e.only(model), tiles, positions), strict=True):
+            for hypothesis, t in zip(
+                hypotheses, contrasts(e.only(model), tiles, positions, nulls.distances[model][0]), strict=True
+            ):
                 hypothesis.deviates.append(nulls.deviate(model, float(t)))
     return searches
 

@@ -7,16 +7,19 @@ survives compression. Both are Bayes factors against photographs (see `factors`)
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import ndtr
 
 from recon_detect.evidence.texture import ENOUGH, textured_blocks
-from recon_detect.methods.grain.contrasts import REMARKABLE
+from recon_detect.methods.deviates import REMARKABLE
 from recon_detect.methods.grid.families import read_families
 from recon_detect.methods.grid.statistic import PERIOD
 from recon_detect.methods.method import HeatMap, Method, MethodResult
+from recon_detect.methods.trace.effort import EFFORTS
 from recon_detect.methods.trace.factors import deviate
 from recon_detect.methods.trace.nulls import FILE, find_nulls
 from recon_detect.methods.trace.search import Search, search
@@ -110,9 +113,31 @@ TRACE = Method(
     models=("embedded",),
     paper="this project",
     needs=frozenset({Need.AUTOENCODERS, Need.NULLS}),
-    cost="10 reconstructions of 256 px at most, by effort",
+    cost=f"{EFFORTS['normal'].passes:g} reconstructions of 256 px at most, by effort",
     columns=tuple(family.name for family in read_families()),
     nulls=find_nulls,
     data=FILE,
     heat_map=HeatMap(draw, BRIGHTEST),
+)
+
+
+def at_effort(effort: str, models: tuple[str, ...], _: str | float) -> Nulls:
+    """The distributions at an effort that belongs to the name of a method, whatever the effort of the run."""
+    return find_nulls(models, effort)
+
+
+# Former names of the default, each at one effort.
+GLANCE = replace(
+    TRACE,
+    name="glance",
+    title="trace with effort quick: the former name of the default with the models of the package",
+    cost=f"{EFFORTS['quick'].passes:g} reconstructions of 256 px at most",
+    nulls=partial(at_effort, "quick"),
+)
+GRAIN = replace(
+    TRACE,
+    name="grain",
+    title="trace with effort thorough: the former name of the default with other models",
+    cost=f"{EFFORTS['thorough'].passes:g} reconstructions of 256 px at most",
+    nulls=partial(at_effort, "thorough"),
 )

@@ -1,4 +1,6 @@
+import hashlib
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -9,13 +11,16 @@ from scipy import stats
 
 from recon_detect import load_detector
 from recon_detect.errors import UnknownName, UsageError
-from recon_detect.methods.grid.families import read_families
+from recon_detect.methods import find_method
+from recon_detect.methods.bound import bind
+from recon_detect.methods.grid.families import SHIPPED, read_families
 from recon_detect.methods.trace.effort import EFFORTS, find_effort, kind_of
 from recon_detect.methods.trace.factors import deviate, least_effect, log_factor, mean_factor
 from recon_detect.methods.trace.frames import BLIND_SCALES, LARGEST, SYMMETRIES, Frame, frames_of, places_of
 from recon_detect.methods.trace.looks import FLOOR, MOVED, TILE, contrasts, look_for_grid, tile_side, tiles_of
 from recon_detect.methods.trace.nulls import COMPRESSED, FILE, find_nulls
 from recon_detect.methods.trace.search import Search, search
+from recon_detect.methods.trace.trace import TRACE
 from recon_detect.models.registry import AUTOENCODERS
 
 FAMILIES = tuple(family.name for family in read_families())
@@ -184,9 +189,32 @@ def test_the_run_names_the_effort():
     assert len({run.fingerprint for run in runs}) == len(EFFORTS)
 
 
+@pytest.mark.parametrize(("name", "effort"), [("glance", "quick"), ("grain", "thorough")])
+def test_former_names_are_trace_at_one_effort(name, effort, detector):
+    method = find_method(name)
+    bound = bind(method, ("mini-sd",), effort="normal")
+    assert method.statistic is TRACE.statistic and bound.nulls.effort == EFFORTS[effort]
+    assert bind(TRACE, ("mini-sd",), effort=effort).nulls.setting == bound.nulls.setting == effort
+    again = pickle.loads(pickle.dumps(method))
+    assert again.nulls(("mini-sd",), "normal").effort == EFFORTS[effort]
+
+
+def test_a_former_name_has_the_scores_of_trace(detector, textured):
+    former = load_detector("glance", models="mini-sd", device="cpu")
+    row, expected = (each.score(textured(96, 128), progress=False)[0] for each in (former, detector))
+    assert (row.score, row.per_model, row.details) == (expected.score, expected.per_model, expected.details)
+
+
+def test_the_default_is_trace_for_any_models():
+    assert find_method("default") is TRACE
+    assert load_detector(models=["mini-sd", "mini-sdxl"], device="cpu").run_info.methods[0].name == "trace"
+
+
 def test_what_is_shipped_belongs_together():
     content = json.loads(FILE.read_text())
     assert set(EMBEDDED) <= set(content["contrast"]) <= set(AUTOENCODERS)
+    files = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in (SHIPPED, COMPRESSED)}
+    assert content["files"] == files  # so that the run id, which covers this file, covers them
     templates = find_nulls(EMBEDDED, "quick").compressed
     assert templates.flatten(1).norm(dim=1) == pytest.approx(1, abs=1e-3) and COMPRESSED.stat().st_size < 300_000
 
@@ -255,3 +283,15 @@ def test_more_effort_detects_smaller_effects(textured):
     quick, normal = effects
     assert set(quick["grain"]) == {"sd", "sdxl", "sd3", "flux1"} and "images:gpt-4o" in quick["grid"]
     assert all(normal["grain"][family] < quick["grain"][family] for family in quick["grain"])
+
+
+def test_models_of_any_kind_have_a_distance():
+    """LPIPS, where an encoder has no features at half the size."""
+    nulls = find_nulls(("mini-sd", "sd1", "folder"), "quick")
+    assert nulls.distances == (("encoder_features",), ("lpips_vgg_2",), ("lpips_vgg_2",))
+
+
+def test_a_folder_of_a_model_is_searched(tiny_model, textured, shared_weights):
+    detector = load_detector("trace", models=[str(tiny_model), "mini-sd"], device="cpu", effort="quick")
+    row = detector.score(textured(96, 96))[0]
+    assert row.error is None and np.isfinite(row.score)

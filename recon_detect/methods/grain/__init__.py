@@ -1,1 +1,0 @@
-"""The grain of a known decoder: the one method that is a subsystem."""
