@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from recon_detect.errors import UsageError
-from recon_detect.methods import METHODS
+from recon_detect.methods import METHODS, find_method
 from recon_detect.results import MethodInfo, Row, RunInfo
 
-# The columns of a table before and after those of the scores.
-_SCORE, _AFTER = "score", ("answer", "verdict", "label")
-_WHOLE = ("schema", "width", "height", "file_bytes", "jpeg_quality", "exif_orientation")
+# The columns of a table before and after those of the scores; the latter only with a calibration, or always.
+_SCORE, _AFTER = "score", ("verdict", "label")
+# Columns that a CSV has as text, besides those of the scores.
+_NUMBERS: dict[str, type] = {
+    **dict.fromkeys(("schema", "width", "height", "file_bytes", "jpeg_quality", "exif_orientation"), int),
+    **dict.fromkeys(("texture", "combined", "p_value", "probability", "threshold"), float),
+}
 _LARGEST_CELL = 1 << 24
 
 
@@ -61,12 +65,11 @@ def _csv(path: Path) -> Iterator[Mapping[str, Any]]:
     csv.field_size_limit(_LARGEST_CELL)
     with path.open(encoding="utf-8", newline="") as file:
         for line in csv.DictReader(file):
-            values: dict[str, Any] = {name: value if value != "" else None for name, value in line.items()}
-            yield _nested({name: _typed(name, value) for name, value in values.items()})
+            yield _nested({name: _typed(name, value) for name, value in line.items()})
 
 
-def _typed(name: str, value: str | None) -> Any:
-    return int(value) if value is not None and name in _WHOLE else value
+def _typed(name: str, value: str) -> Any:
+    return None if value == "" else _NUMBERS.get(name, str)(value)
 
 
 def _parquet(path: Path) -> Iterator[Mapping[str, Any]]:
@@ -109,7 +112,7 @@ def _nested(line: Mapping[str, Any]) -> dict[str, Any]:
         "per_model": {} if failed else per_model,
         "details": json.loads(details) if details else {},
         "notes": notes.split("; ") if notes else [],
-        **{name: float(line[name]) for name in ("texture", "p_value", "threshold") if line.get(name) is not None},
+        "phash": line.get("phash") or "",
     }
 
 
@@ -148,4 +151,4 @@ def _guessed(first: Row | None) -> RunInfo:
 
 
 def _has_nulls(name: str) -> bool:
-    return name in METHODS and METHODS[name].data is not None
+    return name in METHODS and find_method(name).data is not None

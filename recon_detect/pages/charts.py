@@ -19,7 +19,7 @@ LEVELS = {"5 %": NormalDist().inv_cdf(0.95), "1 %": NormalDist().inv_cdf(0.99)}
 LEAST, LARGEST = -3.0, 8.0
 # Shares of photographs on the axis of `Tail`: none below was measured.
 SHARES = (1.0, 0.1, 0.01, 0.001, 0.0001)
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 380, 230, 52, 36, 10
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 380, 230, 68, 36, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def tail(score: float, photographs: Sequence[float] = ()) -> Tail:
     """The curve of measured scores of photographs; without any the bound that normal deviates have."""
     measured = np.sort(np.asarray(photographs, dtype=np.float64))
     low, high = (math.floor(measured[0]), math.ceil(max(measured[-1], score))) if len(measured) else (-2, 5)
-    scores = np.linspace(low, max(high, low + 1), 141)
+    scores: list[float] = np.linspace(low, max(high, low + 1), 141).tolist()
     span = scores[-1] - scores[0]
 
     def across(value: float) -> float:
@@ -97,8 +97,8 @@ def tail(score: float, photographs: Sequence[float] = ()) -> Tail:
 def share_above(score: float, measured: NDArray[Any]) -> float:
     """Share of photographs with such a score or a higher one: the conformal p-value of measured ones, or the bound."""
     if not len(measured):
-        return math.erfc(score / math.sqrt(2)) / 2
-    return float(1 + len(measured) - np.searchsorted(measured, score)) / (1 + len(measured))
+        return NormalDist().cdf(-score)
+    return (1 + len(measured) - int(np.searchsorted(measured, score))) / (1 + len(measured))
 
 
 def phase_cells(cosines: NDArray[Any]) -> list[tuple[int, int, str, str]]:

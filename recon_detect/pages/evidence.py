@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+from recon_detect.evidence.texture import most_textured
 from recon_detect.evidence.views import find_view
-from recon_detect.methods.grain.crops import most_textured
 from recon_detect.methods.grid.clearness import BRIGHTEST, CELL, clearness
 from recon_detect.methods.grid.families import read_families, read_whitening
 from recon_detect.methods.grid.statistic import AFTER, BEFORE, PERIOD

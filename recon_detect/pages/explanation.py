@@ -14,9 +14,11 @@ from recon_detect._version import __version__
 from recon_detect.answers import Answer, answer_of, family_name, has_threshold
 from recon_detect.atomic import replacing
 from recon_detect.calibration import find_calibration
+from recon_detect.claims import read_claims
 from recon_detect.detector import Detector, load_detector
 from recon_detect.errors import CalibrationError, UsageError
 from recon_detect.images import Source, as_sources, open_picture
+from recon_detect.images.archives import Member
 from recon_detect.models.registry import family_of
 from recon_detect.output.heatmap import colour
 from recon_detect.pages import charts
@@ -25,7 +27,7 @@ from recon_detect.pages.evidence import EvidenceMap, GridEvidence, grid_of, tile
 from recon_detect.pages.sheet import sheet
 
 if TYPE_CHECKING:
-    from recon_detect.images.picture import ImageLike
+    from recon_detect.images.picture import ImageLike, Picture
     from recon_detect.results import Row, RunInfo
 
 # Longer side of the picture in a page, in pixels.
@@ -157,6 +159,7 @@ class Explanation:
             ("networks", networks or "none"),
             ("run", f"{run.fingerprint}, on {run.device}"),
             ("mode", run.mode),
+            ("calibration", run.calibration or "none"),
             ("versions", ", ".join(f"{name} {version}" for name, version in run.versions.items())),
         ]
 
@@ -178,19 +181,13 @@ def explain(
     """
     if detector is not None and options:
         raise UsageError(f"options are those of the detector: leave out {', '.join(options)}")
-    if callable(getattr(image, "read", None)):  # it is read twice
-        image = image.read()
-    sources = list(as_sources(image))
-    if len(sources) != 1:
-        raise UsageError(f"expected one image to explain; got {len(sources)}")
-    source = sources[0]
+    source = _one(image)
     detector = detector or load_detector(**options)
     (row,) = detector.score([source], progress=False).raise_for_errors()
     picture = open_picture(source.image, detector.settings)
-    x = picture.tensor()
-    grid = None if row.undecidable else grid_of(x, row)
-    tiles = tiles_of(row, (x.shape[-2], x.shape[-1]))
+    grid = None if row.undecidable else grid_of(picture.tensor(), row)
     small = Image.fromarray(picture.bytes())
+    tiles = tiles_of(row, (small.height, small.width))
     small.thumbnail((SHOWN_SIDE, SHOWN_SIDE), Image.Resampling.LANCZOS)
     return Explanation(
         row=row,
@@ -200,9 +197,24 @@ def explain(
         maps=tuple(each for each in (grid.map if grid else None, tiles) if each),
         grid=grid,
         photographs=photographs_of(detector, row),
-        claims=sentences_of(source.image) if claims else None,
+        claims=_claims(source.image, picture, detector) if claims else None,
         command=command_of(row.path, detector),
     )
+
+
+def _one(image: Any) -> Source:
+    """The only source of what is given; an open file is read, because its bytes are needed several times."""
+    sources = list(as_sources(image.read() if callable(getattr(image, "read", None)) else image))
+    if len(sources) != 1:
+        raise UsageError(f"expected one image to explain; got {len(sources)}")
+    return sources[0]
+
+
+def _claims(image: ImageLike, picture: Picture, detector: Detector) -> tuple[str, ...] | None:
+    """Sentences on what a file says of itself; None of pixels, which say nothing."""
+    if not isinstance(image, str | Path | bytes | Member):
+        return None
+    return read_claims(image, pixels=picture.bytes(), settings=detector.settings).sentences
 
 
 def photographs_of(detector: Detector, row: Row) -> tuple[float, ...]:
@@ -230,11 +242,6 @@ def command_of(path: str, detector: Detector) -> str:
         options.append(f"--models {','.join(model.name for model in run.models)}")
     options += [f"--effort {settings.effort}", f"--mode {settings.mode}"]
     return f"recon-detect explain {shlex.quote(path)} {' '.join(options)} --output explanation.html"
-
-
-def sentences_of(image: Any) -> tuple[str, ...] | None:
-    """Sentences on what a file says of itself; None of pixels, which say nothing."""
-    return None
 
 
 def _map_values(each: EvidenceMap, size: tuple[int, int]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -13,6 +13,8 @@ from recon_detect.output.heatmap import colour
 if TYPE_CHECKING:
     from recon_detect.answers import Answer
     from recon_detect.pages.evidence import EvidenceMap
+
+    Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 _MARGIN, _SIDE = 24, 560
 _INK, _FAINT = (29, 35, 43), (89, 98, 109)
@@ -59,7 +61,7 @@ def _under(picture: Image.Image, evidence: EvidenceMap) -> Image.Image:
 
 
 def _draw_scale(
-    image: Image.Image, draw: ImageDraw.ImageDraw, scale: float, place: tuple[int, int], font: ImageFont.FreeTypeFont
+    image: Image.Image, draw: ImageDraw.ImageDraw, scale: float, place: tuple[int, int], font: Font
 ) -> None:
     left, top = place
     words = "0: as photographs"
@@ -69,11 +71,11 @@ def _draw_scale(
     draw.text((left + 170, top), f"{scale:g} deviations and more", _FAINT, font)
 
 
-def _height(font: ImageFont.FreeTypeFont) -> int:
-    return round(font.size * 1.4)
+def _height(font: Font) -> int:
+    return round(font.getbbox("Ag")[3] * 1.3)
 
 
-def _wrapped(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+def _wrapped(text: str, font: Font, width: int) -> list[str]:
     """Lines of a text that are at most so wide; longer words are cut."""
     lines, line = [], ""
     for word in text.split(" "):

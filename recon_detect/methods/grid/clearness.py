@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from recon_detect.methods.grid.statistic import cell_tables
+from recon_detect.methods.grid.statistic import PERIOD, cell_tables
 from recon_detect.methods.grid.whitening import similarities
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def clearness(x: Tensor, families: Sequence[Family], whitening: Whitening) -> Cl
     """
     templates = torch.stack([family.template for family in families]).to(x)
     tables = cell_tables(x, CELL)
-    of_cells = similarities(whitening(tables.flatten(0, 1)), templates).unflatten(0, tables.shape[:2])
+    of_cells = similarities(whitening(tables.flatten(0, 1)), templates).view(*tables.shape[:2], -1, PERIOD, PERIOD)
     # Cells have equal numbers of pixels, so that their mean is the table of the picture.
     whole = similarities(whitening(tables.mean((0, 1)))[None], templates)[0]
     return Clearness(whole.cpu().numpy(), of_cells.cpu().numpy())

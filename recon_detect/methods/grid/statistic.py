@@ -78,7 +78,7 @@ def cell_tables(x: Tensor, side: int) -> Tensor:
             left, width = first * side, count * side
             piece = x[:, row * side : (row + 1) * side + BEFORE + AFTER, left : left + width + BEFORE + AFTER]
             for number, maps in enumerate(_products(piece, side, width)):
-                folded = torch.stack([_fold(cell, PERIOD) for cell in maps.split(side, dim=2)])
+                folded = torch.stack([_fold(maps[..., x0 : x0 + side], PERIOD) for x0 in range(0, width, side)])
                 means[row, first : first + count, 9 * number : 9 * number + 9] = folded / (side // PERIOD) ** 2
     return means - means.mean((-2, -1), keepdim=True)
 

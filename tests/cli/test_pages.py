@@ -1,0 +1,40 @@
+"""``explain`` and ``report`` as commands."""
+
+import pytest
+from pages.pictures import save_hostile
+from PIL import Image
+from typer.testing import CliRunner
+
+from recon_detect.cli.app import app
+from recon_detect.errors import UsageError
+
+
+def run(*arguments):
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def test_a_picture_is_explained_and_its_results_reported(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    picture = save_hostile(tmp_path)
+    result = run("explain", picture, "--method", "grid")
+    assert result.exit_code == 0 and "no trace of a known decoder" in result.output
+    html = (tmp_path / "explanation.html").read_text(encoding="utf-8")
+    assert "What the file says of itself" in html
+    assert run("explain", picture, "--method", "grid", "--no-claims", "-o", "sheet.png", "-q").output == ""
+    with Image.open("sheet.png") as image:
+        assert image.format == "PNG"
+    assert run("score", picture, "--method", "grid", "--output", "rows.csv", "-q").exit_code == 0
+    result = run("report", "rows.csv")
+    assert result.exit_code == 0 and "1 row written to report.html" in result.output
+    assert "data:image/jpeg" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    run("report", "rows.csv", "--no-thumbnails", "-o", "plain.html")
+    assert "data:image/jpeg" not in (tmp_path / "plain.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("command", "name"), [("explain", "page.pdf"), ("report", "report.csv")])
+def test_other_outputs_are_refused_before_anything_is_computed(command, name, tmp_path):
+    with pytest.raises(UsageError, match="expected a name that ends in .html"):
+        run(command, tmp_path / "missing", "-o", tmp_path / name)
