@@ -76,8 +76,7 @@ class ConformalDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     def p_values(self, X: ArrayLike) -> NDArray[np.float64]:
         """(N,) conformal p-values: (1 + number of photographs that score as high) / (1 + number of photographs)."""
-        scores = -self.score_samples(X)
-        return np.array([conformal_p_value(self.scores_, float(score)) for score in scores])
+        return np.array([conformal_p_value(self.scores_, score) for score in (-self.score_samples(X)).tolist()])
 
     def _highest(self, X: ArrayLike, **options: Any) -> NDArray[np.float64]:
         scores: NDArray[np.float64] = validate_data(self, X, dtype=np.float64, **{"reset": False} | options)
