@@ -29,7 +29,7 @@ class Effort:
 
 EFFORTS = {
     "quick": Effort(passes=1.5, frames=3, blind=False, side=640),
-    "normal": Effort(passes=6, frames=6, blind=True, side=1024),
+    "normal": Effort(passes=7, frames=6, blind=True, side=1024),
     "thorough": Effort(passes=40, frames=24, blind=True, side=1024),
 }
 

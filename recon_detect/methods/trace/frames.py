@@ -29,6 +29,8 @@ BLIND_SCALES = (4 / 3, 2.0, 1.5, 5 / 3, 2 / 3)
 SYMMETRIES = {"identity": 0.9, "hflip": 0.06, "rot90": 0.015, "rot180": 0.01, "rot270": 0.015}
 # Share of pictures whose grid does not begin where it is expected: at the origin of a frame that is whole, or not.
 ELSEWHERE = {True: 0.2, False: 0.8}
+# The least share of pictures that were not scaled, whatever their size: what was cut out of one is often shown.
+AS_IT_IS = 0.3
 # Frames with a shorter side carry too little.
 LEAST_SIDE = 96
 # Beyond these scales too little of a decoder is left: it is averaged away, or drowned by what enlarged the picture.
@@ -104,10 +106,10 @@ def frames_of(x: Tensor, families: Sequence[str], effort: Effort) -> tuple[list[
     pixels = ((x + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
     proposals = with_blocking(native_sizes(width, height, list(names)), pixels)
     natives = [n for n in proposals if LEAST_SCALE <= n.scale <= LARGEST_SCALE][: effort.frames]
-    frames = [
+    frames = _with_share_as_it_is([
         Frame(n.width, n.height, n.scale, n.whole, {names[name]: prior for name, prior in n.families.items()})
         for n in natives
-    ]
+    ])  # fmt: skip
     if effort.blind:
         frames = [_weighted(frame, 1 - BLIND) for frame in frames]
         share = dict.fromkeys(families, BLIND / len(BLIND_SCALES) / len(families))
@@ -118,6 +120,16 @@ def frames_of(x: Tensor, families: Sequence[str], effort: Effort) -> tuple[list[
             frames += [replace(_weighted(frame, weight), symmetry=symmetry, native=False) for frame in turned]
     first, *others = frames
     return [first, *(each for each in others if min(each.width, each.height) >= LEAST_SIDE)], grid_origins(pixels)
+
+
+def _with_share_as_it_is(frames: list[Frame]) -> list[Frame]:
+    """Frames in which the picture as it is has `AS_IT_IS` at least; others in proportion."""
+    total = sum(frame.prior for frame in frames)
+    share = sum(frame.prior for frame in frames if frame.scale == 1) / total
+    if share >= AS_IT_IS or not share:
+        return frames
+    weights = {True: AS_IT_IS / share, False: (1 - AS_IT_IS) / (1 - share)}
+    return sorted((_weighted(frame, weights[frame.scale == 1]) for frame in frames), key=lambda frame: -frame.prior)
 
 
 def _weighted(frame: Frame, weight: float) -> Frame:
