@@ -13,8 +13,8 @@ from recon_detect.errors import UsageError
 from recon_detect.methods import METHODS, find_method
 from recon_detect.results import MethodInfo, Row, RunInfo
 
-# The columns of a table before and after those of the scores; the latter only with a calibration, or always.
-_SCORE, _AFTER = "score", ("verdict", "label")
+# The column of a table before those of the scores, and the first of those that may follow.
+_SCORE, _AFTER = "score", ("answer", "verdict", "label")
 # Columns that a CSV has as text, besides those of the scores.
 _NUMBERS: dict[str, type] = {
     **dict.fromkeys(("schema", "width", "height", "file_bytes", "jpeg_quality", "exif_orientation"), int),
@@ -95,7 +95,7 @@ def _nested(line: Mapping[str, Any]) -> dict[str, Any]:
     """Values of a row of a table as `Row.to_dict` has them: the inverse of `writers.flat`."""
     names = list(line)
     start = names.index(_SCORE) + 1
-    stop = min(names.index(name) for name in _AFTER if name in names)
+    stop = min(names.index(name) for name in _AFTER if name in names[start:])
     scores: dict[str, float | None] = {}
     per_model: dict[str, dict[str, float | None]] = {}
     for name in names[start:stop]:
@@ -106,11 +106,12 @@ def _nested(line: Mapping[str, Any]) -> dict[str, Any]:
         else:
             scores[name], per_model[name] = value, {}
     failed = line["error"] is not None
-    notes, details = line["notes"] or "", line["details"] or ""
+    notes, details, claims = (line.get(name) or "" for name in ("notes", "details", "claims"))
     return dict(line) | {
         "scores": {} if failed else scores,
         "per_model": {} if failed else per_model,
         "details": json.loads(details) if details else {},
+        "claims": json.loads(claims) if claims else None,
         "notes": notes.split("; ") if notes else [],
         "phash": line.get("phash") or "",
     }

@@ -29,6 +29,11 @@ function element(name, content, attributes = {}) {
   return made;
 }
 
+// Nothing rarer than 1 in 10,000 was measured.
+function rarity(many) {
+  return many < 2 ? "most" : `${many >= 10000 ? "under " : ""}1 in ${Math.round(many).toLocaleString("en")}`;
+}
+
 function line(number) {
   const row = data.rows[number], kind = KINDS[row[at.kind]];
   const picture = row[at.thumbnail]
@@ -44,7 +49,7 @@ function line(number) {
     element("td", row[at.name]),
     element("td", [element("span", kind, { class: "badge", "data-kind": kind }), details]),
     element("td", row[at.score] === null ? "" : row[at.score].toFixed(2), { class: "n" }),
-    element("td", many === null ? "" : many < 2 ? "most" : `1 in ${Math.round(many).toLocaleString("en")}`, { class: "n" }),
+    element("td", many === null ? "" : rarity(many), { class: "n" }),
     element("td", row[at.size]),
     element("td", row[at.format]),
   ]);

@@ -1,5 +1,9 @@
 """``explain`` and ``report`` as commands."""
 
+import re
+import shlex
+from pathlib import Path
+
 import pytest
 from pages.pictures import save_hostile
 from PIL import Image
@@ -38,3 +42,25 @@ def test_a_picture_is_explained_and_its_results_reported(tmp_path, monkeypatch):
 def test_other_outputs_are_refused_before_anything_is_computed(command, name, tmp_path):
     with pytest.raises(UsageError, match="expected a name that ends in .html"):
         run(command, tmp_path / "missing", "-o", tmp_path / name)
+
+
+def test_commands_of_the_guide_run(tmp_path, monkeypatch):
+    """With a method that costs nothing, in place of the default."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    save_hostile(tmp_path).rename("picture.png")
+    save_hostile(tmp_path / "photos")
+    guide = (Path(__file__).parents[2] / "docs" / "guide" / "pages.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^recon-detect (.*)$", guide, re.M)
+    assert len(commands) == 5
+    for command in commands:
+        name, *options = shlex.split(command)
+        assert run(name, *options, *([] if name == "report" else ["--method", "grid"])).exit_code == 0, command
+    written = {path.name for path in tmp_path.iterdir()}
+    assert written >= {
+        "explanation.html",
+        "explanation.png",
+        "report.html",
+        "small.html",
+    }
+    assert Path("small.html").stat().st_size < Path("report.html").stat().st_size

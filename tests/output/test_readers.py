@@ -11,11 +11,11 @@ from recon_detect.output.readers import read_results
 from recon_detect.output.writers import WRITERS
 from recon_detect.results import MethodInfo, Score, Verdict
 
-TWO = replace(RUN, methods=(*RUN.methods, MethodInfo("aedr", "l2", ("taesd",))))
+TWO = replace(RUN, provenance=True, methods=(*RUN.methods, MethodInfo("aedr", "l2", ("taesd",))))
 
 
 def rows():
-    first = row(0, 3.5, path=f'a "{HOSTILE}", b.png', notes=("one note", "another"))
+    first = row(0, 3.5, path=f'a "{HOSTILE}", b.png', notes=("one note", "another"), claims={"c2pa": None})
     return [first, row(1, -0.5, label="real"), failed(2), row(3, 1.25, provenance=None, texture=None)]
 
 
