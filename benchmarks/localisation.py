@@ -38,10 +38,10 @@ from recon_detect.errors import ReconDetectError, UsageError
 from recon_detect.evidence.distances import find_distance
 from recon_detect.evidence.texture import BLOCK
 from recon_detect.evidence.views import VIEWS
+from recon_detect.images.heat import colour
 from recon_detect.images.transform import Transform
 from recon_detect.methods.contrast import VIEWS as TURNED
 from recon_detect.output import PartialFile
-from recon_detect.output.heatmap import colour
 
 # View that lays the map of a view back over the image.
 BACK = {"hflip": "hflip", "rot90": "rot270", "rot180": "rot180"}

@@ -25,11 +25,11 @@ from recon_detect import load_detector, open_picture
 from recon_detect.atomic import replacing
 from recon_detect.evidence import Evidence
 from recon_detect.evidence.texture import DECODER_GRID
+from recon_detect.images.heat import colour
 from recon_detect.methods.trace.looks import FLOOR
 from recon_detect.models.loading import Models
 from recon_detect.models.lpips import load_lpips
 from recon_detect.models.registry import AUTOENCODERS, MODEL_SETS, family_of
-from recon_detect.output.heatmap import colour
 
 FIGURE = Path(__file__).parents[1] / "docs" / "figures" / "phases.png"
 # Distances of an autoencoder by its latent channels: those with 16 keep finer detail, so their grain is finer.

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from recon_detect.images import Picture, Provenance, Source, find_sources, open_picture
     from recon_detect.methods import Method
     from recon_detect.pages import Explanation, explain
-    from recon_detect.results import Row, RunInfo, ScoreResult
+    from recon_detect.results import Row, RunInfo
+    from recon_detect.score_result import ScoreResult
 
 # Looked up on first use: torch and diffusers take seconds to import.
 _HOMES = {
@@ -38,7 +39,7 @@ _HOMES = {
     "ReconDetectError": "errors",
     "Row": "results",
     "RunInfo": "results",
-    "ScoreResult": "results",
+    "ScoreResult": "score_result",
     "Source": "images",
     "answer_of": "answers",
     "explain": "pages",

@@ -7,7 +7,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from recon_detect.answers import answer_of
 from recon_detect.calibration import Calibration, calibrate, drift, is_fitted_to
 from recon_detect.calibration.drift import Sample
 from recon_detect.calibration.fit import fitting_of
@@ -33,8 +34,9 @@ from recon_detect.models.loading import load_models
 from recon_detect.models.weights import current_lookup
 from recon_detect.output.copies import Seen
 from recon_detect.pickling import Recipe
-from recon_detect.results import Row, RunInfo, ScoreResult
+from recon_detect.results import Reconstruction, Row, RunInfo
 from recon_detect.rows import error_row, rows_of
+from recon_detect.score_result import ScoreResult
 from recon_detect.settings import DEFAULTS, Settings
 from recon_detect.tensors.devices import convolutions, find_device, keep_freed_memory, versions
 
@@ -104,16 +106,6 @@ def _check(methods: Sequence[Method], distance: str | None, compat: str | None) 
         raise UsageError(f"compat={compat!r}: expected None, or 'published' for one method that has it")
 
 
-@dataclass(frozen=True, slots=True)
-class Reconstruction:
-    """An image and what a model made of it: (3, H, W) float32 in [-1, 1]; both None where there is an error."""
-
-    path: str
-    image: np.ndarray[Any, Any] | None
-    reconstruction: np.ndarray[Any, Any] | None
-    error: str | None = None
-
-
 class Detector:
     """Scores images. Made by `load_detector`; safe to use for many calls, from one thread at a time."""
 
@@ -172,6 +164,32 @@ class Detector:
         """
         rows = tuple(self.run(list(as_sources(images)), maps=maps, progress=progress))
         return ScoreResult(rows, self.run_info, drift(self.calibration, rows) if self.calibration else None)
+
+    def __call__(self, images: Images, **options: Any) -> list[Any]:
+        """Labels images as a pipeline of transformers for image classification does.
+
+        Args:
+            images: One image, or a list or tuple of images; see `score`.
+            **options: Of `score`.
+
+        Returns:
+            ``[{"label": ..., "score": ...}]`` for one image, and a list of these for several. The label is the kind of
+            the answer, one of `answers.KINDS`; the score is that of the first method and no probability: higher means
+            more likely generated, NaN of an image with the label ``"error"``.
+
+        Raises:
+            UsageError: What is given as one image is several, such as a folder.
+        """
+        labels = self.score(images, **options).labels
+        if isinstance(images, list | tuple):
+            return labels
+        if len(labels) != 1:
+            raise UsageError(f"expected one image or a list of images; got {len(labels)} images: use score()")
+        return labels[0]
+
+    def __repr__(self) -> str:
+        names = ", ".join(bound.method.name for bound in self.methods)
+        return f"Detector({names}, {self.device})"
 
     def run(
         self, images: Images, journal: Journal | None = None, *, maps: bool = False, progress: bool | None = None
@@ -255,7 +273,8 @@ class Detector:
                 row = outcome.result if outcome.result is not None else error_row(outcome.item, outcome.error)
                 if self.settings.provenance:
                     row = replace(row, claims=self._claims(outcome.item))
-                yield replace(row, verdict=self.calibration.judge(row)) if self.calibration else row
+                row = replace(row, verdict=self.calibration.judge(row) if self.calibration else None)
+                yield replace(row, answer=answer_of(row, self.run_info))
 
     def _claims(self, item: Item) -> dict[str, Any] | None:
         """JSON values of what the file of an image says of itself; None of an image that is no file."""

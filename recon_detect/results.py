@@ -5,16 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, astuple, dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 
-from recon_detect.errors import InputError, UnknownName
+from recon_detect.card import card, picture_of_file
 from recon_detect.images import Provenance
-from recon_detect.names import path_of, written
+from recon_detect.images.heat import colour
+from recon_detect.names import path_of, shown, written
 from recon_detect.settings import DEFAULTS, Inversion
+
+if TYPE_CHECKING:
+    from recon_detect.answers import Answer
 
 # Schema 2 had no `Row.texture`, and schema 3 at first no `Provenance.phash`; rows without them are read.
 SCHEMA = 3
@@ -208,7 +213,7 @@ class Score:
 _NO_SCORE = Score(math.nan)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Row:
     """The result of one image.
 
@@ -225,6 +230,7 @@ class Row:
         map: Error map (h, w) float32 of the deciding model, or the method's own map, where maps were asked for.
         map_scale: Value that a heat map shows brightest.
         verdict: Judgement of the detector's calibration, where it has one.
+        answer: The result in words (`answers.answer_of`); None in rows that were read from a file.
         claims: What the file says of itself, as `Claims.to_dict` gives it, where that was asked for; beside the scores.
     """
 
@@ -240,6 +246,7 @@ class Row:
     map_scale: float | None = None
     verdict: Verdict | None = None
     generator: str | None = field(default=None, kw_only=True)
+    answer: Answer | None = field(default=None, kw_only=True, compare=False)
     claims: dict[str, Any] | None = field(default=None, kw_only=True)
 
     @property
@@ -267,6 +274,22 @@ class Row:
     def details(self) -> dict[str, Any]:
         """The details of the first method, besides its score."""
         return self.first.details
+
+    def __repr__(self) -> str:
+        words = self.error or (self.answer.headline if self.answer else "")
+        return f"Row({shown(self.path)!r}, score={self.score:.4g}{f', {shown(words)!r}' if words else ''})"
+
+    def _repr_html_(self) -> str:
+        """A card for notebooks: file and heat map, where they are there, beside the answer in words."""
+        answer = self.answer
+        lines = [answer.headline, answer.meaning, *answer.limits] if answer else [self.error or ""]
+        heat = None
+        if self.map is not None and self.map_scale is not None:
+            heat = Image.fromarray(colour(self.map, self.map_scale))
+        pictures = [("the picture", picture_of_file(self.path, self.provenance)), ("its heat map", heat)]
+        if math.isfinite(self.score):
+            lines.append(f"score {self.score:.4g}")
+        return card(self.path, filter(None, lines), pictures)
 
     def to_dict(self, run: str) -> dict[str, Any]:
         """JSON values of the row: null instead of NaN, the path as `written`; `run` is the fingerprint of the run."""
@@ -341,70 +364,11 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-@dataclass(frozen=True)
-class ScoreResult(Sequence[Row]):
-    """The results of several images, in input order; a sequence of rows.
+@dataclass(frozen=True, slots=True)
+class Reconstruction:
+    """An image and what a model made of it: (3, H, W) float32 in [-1, 1]; both None where there is an error."""
 
-    Attributes:
-        rows: One per image.
-        run: Everything that decides the scores, besides the images.
-        drift: How the images differ from the photographs of the calibration; None without one, or of few images.
-    """
-
-    rows: tuple[Row, ...]
-    run: RunInfo
-    drift: Drift | None = None
-
-    @property
-    def scores(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        """(N,) float64 of the first method; higher means more likely generated, NaN where there is an error."""
-        return np.array([row.score for row in self.rows], dtype=np.float64)
-
-    def scores_of(self, method: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        """(N,) float64 of any method of the run.
-
-        Raises:
-            UnknownName: No such method in this run.
-        """
-        names = [info.name for info in self.run.methods]
-        if method not in names:
-            raise UnknownName("method of this run", method, names)
-        return np.array([row.scores.get(method, _NO_SCORE).value for row in self.rows], dtype=np.float64)
-
-    @property
-    def per_model(self) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-        """(N, K) float64 of the first method, columns in the order of `models`; NaN where there is an error."""
-        values = [[row.per_model.get(model, math.nan) for model in self.models] for row in self.rows]
-        return np.array(values, dtype=np.float64).reshape(len(self.rows), len(self.models))
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """Names of the K models of the first method."""
-        return self.run.methods[0].models
-
-    @property
-    def maps(self) -> list[np.ndarray[Any, Any] | None]:
-        """Error maps (h, w), at the resolution of the distance; None where not asked for, or an error."""
-        return [row.map for row in self.rows]
-
-    @property
-    def errors(self) -> dict[int, str]:
-        """Index to message, of the images that failed."""
-        return {row.index: row.error for row in self.rows if row.error is not None}
-
-    def raise_for_errors(self) -> ScoreResult:
-        """Raises if an image failed; otherwise returns the result, so that calls can be chained."""
-        if self.errors:
-            index, message = next(iter(self.errors.items()))
-            more = f" (and {len(self.errors) - 1} more)" if len(self.errors) > 1 else ""
-            raise InputError(f"{self.rows[index].path}: {message}{more}")
-        return self
-
-    def __getitem__(self, index: Any) -> Any:
-        return self.rows[index]
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __iter__(self) -> Iterator[Row]:
-        return iter(self.rows)
+    path: str
+    image: np.ndarray[Any, Any] | None
+    reconstruction: np.ndarray[Any, Any] | None
+    error: str | None = None

@@ -130,7 +130,7 @@ def test_python_blocks_of_the_first_pages_run(page, small_files, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", ["docs/guide/python.md", "docs/guide/calibration.md"])
+@pytest.mark.parametrize("page", ["docs/guide/python.md", "docs/guide/calibration.md", "docs/guide/ecosystem.md"])
 def test_python_blocks_of_the_guides_run(page, small_files, shared_weights):
     names = {}
     for block in blocks(ROOT / page, "python"):

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from recon_detect import load_detector
 from recon_detect.atomic import replacing
-from recon_detect.output.heatmap import colour
+from recon_detect.images.heat import colour
 
 SIZE = (320, 214)
 GAP, CAPTION = 8, 30

@@ -42,7 +42,7 @@ def predictive_t(
     return np.asarray((values - mean) / (deviation * np.sqrt(1 + 1 / n)))
 
 
-def conformal_p_value(photographs: Sequence[float], score: float) -> float:
+def conformal_p_value(photographs: Sequence[float] | NDArray[np.float64], score: float) -> float:
     """(1 + number of photographs that score as high) / (1 + n), of ascending scores (Vovk et al., 2005)."""
     as_high = len(photographs) - int(np.searchsorted(photographs, score, side="left"))
     return (1 + as_high) / (1 + len(photographs))

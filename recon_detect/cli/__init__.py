@@ -78,7 +78,7 @@ def main() -> None:
     code: int | str | None = 0
     try:
         with _signals():
-            app()
+            app(prog_name="recon-detect")  # not that of python -m, which completion would not recognise
     except SystemExit as ended:
         code = ended.code
     except Exception as error:

@@ -34,6 +34,12 @@ class _Commands(TyperGroup):
                     *(text for text in args[:first] if text != "--debug"), *args[first:]]  # fmt: skip
         return super().parse_args(ctx, args)
 
+    def get_params(self, ctx: Any) -> Any:
+        params = super().get_params(ctx)
+        for option in params:  # --help, and those of the completion, show no type either
+            option.metavar = ""
+        return params
+
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         with ending():
             return super().make_context(*args, **kwargs)
@@ -67,7 +73,6 @@ app = typer.Typer(
     "70 a fault of recon-detect, 74 an output could not be written any more, 129, 130 or 143 interrupted, 141 the pipe "
     "was closed.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 

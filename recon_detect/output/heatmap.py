@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from recon_detect.atomic import replacing
+from recon_detect.images.heat import colour
 from recon_detect.names import short_stem, written
 
 if TYPE_CHECKING:
     from recon_detect.results import Row
 
-# Black, purple, red, yellow, white: even in lightness, readable in grey and with colour blindness.
-_ANCHORS = np.array([[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]], dtype=np.float64)
-
-
-def colour(error: np.ndarray[Any, Any], scale: float) -> np.ndarray[Any, Any]:
-    """Colours an error map (h, w) as (h, w, 3) uint8; an error of `scale` and above is the brightest.
-
-    The scale is the same for all images: stretched to each image's own range, a clean image would look as wrong as any.
-    """
-    position = np.clip(error / scale, 0, 1) * (len(_ANCHORS) - 1)
-    channels = [np.interp(position, np.arange(len(_ANCHORS)), _ANCHORS[:, channel]) for channel in range(3)]
-    return np.stack(channels, axis=-1).round().astype(np.uint8)
+__all__ = ["colour", "heatmap_path", "picture_of", "save_heatmap"]
 
 
 def picture_of(row: Row) -> Image.Image | None:

@@ -16,7 +16,7 @@ from recon_detect.errors import UsageError
 from recon_detect.names import is_too_long, short_stem
 
 if TYPE_CHECKING:
-    from recon_detect.detector import Reconstruction
+    from recon_detect.results import Reconstruction
 
 # OpenCV's default, with which the authors' script writes.
 _JPEG_QUALITY = 95

@@ -2,8 +2,8 @@ import numpy as np
 from PIL import Image
 
 from recon_detect import Row, open_picture
+from recon_detect.images.heat import colour
 from recon_detect.output import save_heatmap
-from recon_detect.output.heatmap import colour
 from recon_detect.results import Score
 
 

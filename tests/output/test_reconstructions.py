@@ -6,9 +6,9 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from recon_detect import load_detector
-from recon_detect.detector import Reconstruction
 from recon_detect.errors import UsageError
 from recon_detect.output import ReconstructionFolder
+from recon_detect.results import Reconstruction
 
 
 @pytest.fixture
