@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import io
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -230,9 +231,8 @@ def test_demo_separates_photographs_from_decoded_pictures(cli, offline, tmp_path
     done = cli("demo", "--keep", tmp_path)
     scores = {}
     for line in done.out.splitlines():
-        if ".png" in line:
-            path, score = line.split()[:2]
-            scores[tuple(path.split("/")[-2:])] = float(score)
+        if match := re.search(r"(\w+/\w+\.png) .* (-?\d+\.\d\d) +\d+x\d+ ", line):
+            scores[tuple(match[1].split("/"))] = float(match[2])
     for name in ("china.png", "flower.png"):
         assert scores["decoded", name] > scores["photograph", name]
     assert len(list(tmp_path.rglob("*.png"))) == 4
