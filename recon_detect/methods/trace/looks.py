@@ -21,7 +21,7 @@ from recon_detect.methods.grid.statistic import PERIOD, least_side
 from recon_detect.methods.trace.factors import log_factor, mean_factor
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
     from torch import Tensor
 
     from recon_detect.evidence import Evidence
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 # Effects in deviates that the grid may have where a hypothesis holds; none after strong compression.
 GRID_EFFECTS = (0.0, 1.0, 2.0, 4.0, 8.0)
+# Deviates among the phases of one picture are trusted this far: beyond, other periods of 8 pixels are met too.
+TRUSTED = 3.0
 # Side of the squares whose contrast is one look.
 TILE = 160
 # Off the grids of 8, 4 and 2 pixels on which decoders write (docs/methods/trace.md, figure).
@@ -87,16 +89,28 @@ def look_for_grid(
     cosines, of_picture = cosines_at_phases(part, every, whitening)
     if of_picture < LEAST_ENERGY:
         return None
-    highest, best = (values.tolist() for values in cosines[: len(families)].max(1))
-    phases = _among_phases(cosines)
+    phases, count = _among_phases(cosines), len(families)
     nearest = [min(family.scales, key=lambda other: abs(np.log(other / scale))) for family in families]
-    anywhere = [
-        family.nulls[near].deviates([cosine], [of_picture])[0]
-        for family, near, cosine in zip(families, nearest, highest, strict=True)
-    ]
-    places = [(phase % PERIOD, phase // PERIOD) for phase in best]
-    of_compressed = phases[len(families) :] if compressed is not None else None
-    return GridLook(phases[: len(families)], np.array(anywhere), places, of_compressed)
+    among_photographs = np.stack([
+        family.nulls[near].deviates(of_family, np.full(len(of_family), of_picture))
+        for family, near, of_family in zip(families, nearest, cosines[:count].double().numpy(), strict=True)
+    ])  # fmt: skip
+    best = cosines[:count].argmax(1).numpy()
+    return GridLook(
+        _trusted(phases[:count], among_photographs),
+        among_photographs[np.arange(count), best],
+        [(phase % PERIOD, phase // PERIOD) for phase in best.tolist()],
+        _trusted(phases[count:], 0.0) if compressed is not None else None,
+    )
+
+
+def _trusted(phases: NDArray[np.float64], among_photographs: ArrayLike) -> NDArray[np.float64]:
+    """Deviates among the phases of a picture, above `TRUSTED` only as far as those among photographs are.
+
+    The blocks of a JPEG are a grid of 8 pixels too, and stand out among the phases of a photograph.
+    """
+    result: NDArray[np.float64] = np.minimum(phases, np.maximum(among_photographs, TRUSTED))
+    return result
 
 
 def _among_phases(cosines: Tensor) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ from recon_detect.methods.grid.families import SHIPPED, read_families
 from recon_detect.methods.trace.effort import EFFORTS, find_effort, kind_of
 from recon_detect.methods.trace.factors import deviate, least_effect, log_factor, mean_factor
 from recon_detect.methods.trace.frames import BLIND_SCALES, LARGEST, SYMMETRIES, Frame, frames_of, places_of
-from recon_detect.methods.trace.looks import FLOOR, MOVED, TILE, contrasts, look_for_grid, tile_side, tiles_of
+from recon_detect.methods.trace.looks import FLOOR, MOVED, TILE, TRUSTED, contrasts, look_for_grid, tile_side, tiles_of
 from recon_detect.methods.trace.nulls import COMPRESSED, FILE, find_nulls
 from recon_detect.methods.trace.search import Search, search
 from recon_detect.methods.trace.trace import TRACE
@@ -295,3 +295,13 @@ def test_a_folder_of_a_model_is_searched(tiny_model, textured, shared_weights):
     detector = load_detector("trace", models=[str(tiny_model), "mini-sd"], device="cpu", effort="quick")
     row = detector.score(textured(96, 96))[0]
     assert row.error is None and np.isfinite(row.score)
+
+
+def test_a_grid_of_jpeg_is_no_evidence(textured):
+    """A photograph whose phases differ by a grid of 8 px, at the origin, that is no decoder's."""
+    blocks = textured(320, 320).astype(int)
+    blocks[::8] += 12
+    blocks[:, ::8] += 12
+    x = torch.from_numpy(blocks.clip(0, 255)).permute(2, 0, 1) / 127.5 - 1
+    look = look_for_grid(x.float(), read_families(), find_nulls(EMBEDDED, "quick").whitening, 1.0, 512)
+    assert look is not None and (look.phases <= np.maximum(look.anywhere, TRUSTED)[:, None] + 1e-9).all()
