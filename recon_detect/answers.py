@@ -235,7 +235,7 @@ def _highest_other(row: Row, run: RunInfo) -> tuple[str, float] | None:
 
 
 def _too_little(row: Row) -> str:
-    """Why an image shows too little for an answer of nothing; empty where it shows enough."""
+    """Reason why an image shows too little for an answer of nothing; empty where it shows enough."""
     file = row.provenance
     if file and min(file.width, file.height) < LEAST_SIDE:
         return f"too small ({file.width} x {file.height} pixels)"
@@ -245,7 +245,7 @@ def _too_little(row: Row) -> str:
 
 
 def _since(row: Row) -> Iterator[str]:
-    """What was done to an image since a decoder wrote it, as the likeliest hypothesis has it."""
+    """Changes of an image since a decoder wrote it, as the likeliest hypothesis has it."""
     details, file = row.details, row.provenance
     cropped = any(details.get("offset", ())) or str(details.get("place", "")).startswith("shift")
     size = details.get("native_size")
@@ -285,7 +285,7 @@ def _tried(row: Row, run: RunInfo) -> str:
 
 
 def _limits(row: Row, run: RunInfo) -> Iterator[str]:
-    """What limits the answer for this image."""
+    """Limits of the answer for this image."""
     file = row.provenance
     if file:
         if min(file.width, file.height) < SMALL_SIDE:

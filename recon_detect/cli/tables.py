@@ -160,7 +160,7 @@ _KINDS = {FOUND: "found", NOTHING: "nothing found", UNDECIDED: "undecided", ERRO
 
 
 def _basis(run: RunInfo) -> str:
-    """What the answers of a run were decided by."""
+    """Basis on which the answers of a run were decided."""
     if run.threshold is not None:
         return f" (scores above {run.threshold:g})"
     if run.calibration:

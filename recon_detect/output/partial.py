@@ -304,7 +304,7 @@ def digest_of(stamps: dict[str, object]) -> str:
 
 
 def _deciding(description: Entry) -> tuple[str, float | None]:
-    """What the answers of complete results were given by, that of the defaults where it is not stated."""
+    """Mode and threshold that the answers of complete results were given by; by default where they are not stated."""
     return description.get("mode", DEFAULTS.mode), description.get("threshold")
 
 
