@@ -143,7 +143,9 @@ def test_commands_of_readme_run(small_files, monkeypatch):
     monkeypatch.setattr(separation, "_TREES", 15)
     commands = re.findall(r"^(?:\$ )?(recon-detect .*)$", read(README), re.M)
     commands += re.findall(r"`(recon-detect [^`\n]+)`", read(README))
-    assert {shlex.split(command)[1] for command in commands} == {"demo", "score", "calibrate", "audit", "run"}
+    assert {shlex.split(command)[1] for command in commands} == {
+        "demo", "score", "calibrate", "audit", "run", "explain", "picture.png",
+    }  # fmt: skip
     for command in commands:
         if shlex.split(command)[1] != "demo":
             monkeypatch.setattr(sys, "argv", shlex.split(command))
@@ -151,7 +153,7 @@ def test_commands_of_readme_run(small_files, monkeypatch):
                 main()
             assert not ended.value.code, command
     assert (small_files / "scores.csv").is_file() and (small_files / "cal.json").is_file()
-    assert list((small_files / "results").glob("*.parquet"))
+    assert list((small_files / "results").glob("*.parquet")) and (small_files / "page.html").is_file()
 
 
 @pytest.mark.slow
@@ -161,7 +163,7 @@ def test_demo_prints_what_readme_shows(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit) as ended:
         main()
     assert not ended.value.code
-    pattern = re.compile(r"^(demo/\S+) +(-?\d+\.\d+) ", re.M)
+    pattern = re.compile(r"^(demo/\S+) .* (-?\d+\.\d+) +\d+x\d+ ", re.M)
     shown, printed = (dict(pattern.findall(text)) for text in (read(README), capsys.readouterr().out))
     assert shown and shown.keys() == printed.keys()
     for path, score in shown.items():
