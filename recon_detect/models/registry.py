@@ -299,7 +299,8 @@ def is_embedded(row: AutoencoderRow | BackboneRow) -> bool:
 
 def family_of(model: str) -> str:
     """The decoder family of a row; of folders and hub ids, the name itself."""
-    return AUTOENCODERS[model].family if model in AUTOENCODERS else model
+    row = AUTOENCODERS.get(model)
+    return row.family if row else model
 
 
 def same_weights(sha256: str) -> str:

@@ -62,10 +62,13 @@ def _jsonl(path: Path) -> Iterator[Mapping[str, Any]]:
 
 
 def _csv(path: Path) -> Iterator[Mapping[str, Any]]:
-    csv.field_size_limit(_LARGEST_CELL)
-    with path.open(encoding="utf-8", newline="") as file:
-        for line in csv.DictReader(file):
-            yield _nested({name: _typed(name, value) for name, value in line.items()})
+    before = csv.field_size_limit(_LARGEST_CELL)  # of the whole process: given back at the end
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            for line in csv.DictReader(file):
+                yield _nested({name: _typed(name, value) for name, value in line.items()})
+    finally:
+        csv.field_size_limit(before)
 
 
 def _typed(name: str, value: str) -> Any:

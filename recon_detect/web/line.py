@@ -103,6 +103,8 @@ class Line:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _run(self, place: Place, work: Work) -> Any:
+        if place.abandoned:  # before its cancellation has come to the thread
+            return None
         place.begun = True
         start = time.monotonic()
         result = work(lambda: place.abandoned)
