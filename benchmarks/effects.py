@@ -1,4 +1,4 @@
-"""Effects that decoders leave in a tile of a picture that is brought back to its right size, in deviates of photographs.
+"""Effects that decoders leave in a tile of a picture that is brought back to its right size, as deviates.
 
     python -m benchmarks.effects --data ../shared/eval --recipe longest-800+jpeg-85
 

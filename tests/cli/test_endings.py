@@ -47,7 +47,7 @@ def photos(folder_of):
 
 
 def test_an_internal_error_names_the_image_and_has_a_code_of_its_own(score, cli, photos, monkeypatch, options):
-    def broken(self, row, **options):
+    def broken(self, row, kind, show):
         if row.path.endswith("1.png"):
             raise KeyError("\x1b[2Jno such thing")
 
