@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.special import ndtri, stdtr
 
 from recon_detect.evidence.texture import BLOCK, FLAT, most_textured, texture
 from recon_detect.methods.grid.grid import cosines_at_phases
@@ -34,6 +35,8 @@ GRID_EFFECTS = (0.0, 1.0, 2.0, 4.0, 8.0)
 TRUSTED = 3.0
 # Side of the squares whose contrast is one look.
 TILE = 160
+# Of fewer cells than this side has, a deviation cannot be estimated.
+LEAST_TILE = 64
 # Off the grids of 8, 4 and 2 pixels on which decoders write (docs/methods/trace.md, figure).
 MOVED = 3
 # Side of the cells that errors are averaged over before they are compared, in pixels.
@@ -142,16 +145,17 @@ def tiles_of(x: Tensor, place: tuple[int, int]) -> list[tuple[int, int]]:
 
 
 def tile_side(height: int, width: int) -> int:
-    """The side of the tiles of a picture, `TILE` unless that is smaller; not positive if none has room."""
-    return min(TILE, (min(height, width) - PERIOD - MOVED) // BLOCK * BLOCK)
+    """The side of the tiles of a picture, `TILE` unless that is smaller; 0 if none of `LEAST_TILE` has room."""
+    side = min(TILE, (min(height, width) - PERIOD - MOVED) // BLOCK * BLOCK)
+    return side if side >= LEAST_TILE else 0
 
 
 def contrasts(
     e: Evidence, tiles: Sequence[Tensor], positions: Sequence[int], distance: str | None = None
 ) -> NDArray[np.float64]:
-    """Student's t of the contrast of tiles (3, side + `MOVED`, side + `MOVED`) by the only model of the evidence: (N,).
+    """Contrasts of tiles (3, side + `MOVED`, side + `MOVED`) by the only model of the evidence: (N,).
 
-    The mean over cells of log d(moved) - log d(here), over its standard error: about N(0, 1) for photographs.
+    Student's t of log d(moved) - log d(here) over cells, as a normal deviate: about N(0, 1) for photographs.
     """
     side = tiles[0].shape[-1] - MOVED
     here = torch.stack([tile[:, :side, :side] for tile in tiles])
@@ -160,5 +164,8 @@ def contrasts(
     cells = F.adaptive_avg_pool2d(maps.double(), side // CELL)[:, 0].flatten(1).add(FLOOR).log()
     difference = cells[len(tiles) :] - cells[: len(tiles)]
     error = difference.std(1) / difference.shape[1] ** 0.5
-    result: NDArray[np.float64] = (difference.mean(1) / error.clamp_min(1e-9)).cpu().numpy()
+    t = (difference.mean(1) / error.clamp_min(1e-9)).cpu().numpy()
+    # Through the tail, so that nothing is rounded to infinity: few cells have a heavy one.
+    tail = np.maximum(stdtr(difference.shape[1] - 1, -np.abs(t)), np.finfo(float).tiny)
+    result: NDArray[np.float64] = -np.sign(t) * ndtri(tail)
     return result
