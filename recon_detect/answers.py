@@ -141,7 +141,7 @@ def _by_deviate(row: Row, run: RunInfo, threshold: float, tried: str, limits: tu
         return _found(row, one_in, tried, limits)
     if row.score > threshold_of("best-guess"):
         meaning = (
-            f"{_sentence(rarity(one_in))} That is too many to call it found; a larger copy of the picture may decide."
+            f"{_sentence(rarity(one_in))} That is too many to call it found; more effort or a larger copy may decide."
         )
         return _undecided("a weak trace of a known decoder", meaning, tried, limits, one_in)
     if disagreeing := _highest_other(row, run):

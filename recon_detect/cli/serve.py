@@ -52,7 +52,7 @@ def serve(
 ) -> None:
     """Serve a page for people and an interface for programs, on this machine.
 
-    Needs the extra: pip install 'recon-detect[web]'. Nothing is kept, and nothing leaves the machine.
+    Needs the extra 'web' of the package. Nothing is kept, and nothing leaves the machine.
 
     Examples:
       recon-detect serve

@@ -9,6 +9,7 @@ from methods.grid.pictures import photograph
 from PIL import Image
 from scipy import stats
 
+from assets.trace import REVISION
 from recon_detect import load_detector
 from recon_detect.errors import UnknownName, UsageError
 from recon_detect.methods import find_method
@@ -214,6 +215,7 @@ def test_what_is_shipped_belongs_together():
     content = json.loads(FILE.read_text())
     assert set(EMBEDDED) <= set(content["contrast"]) <= set(AUTOENCODERS)
     files = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in (SHIPPED, COMPRESSED)}
+    assert content["revision"] == REVISION
     assert content["files"] == files  # so that the run id, which covers this file, covers them
     templates = find_nulls(EMBEDDED, "quick").compressed
     assert templates.flatten(1).norm(dim=1) == pytest.approx(1, abs=1e-3) and COMPRESSED.stat().st_size < 300_000
