@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
 from scipy.special import log_expit, logsumexp, ndtri, ndtri_exp
 
-# No Bayes factor that is needed takes more.
-LARGEST_DEVIATE = 100.0
+# No Bayes factor that is needed takes more than the last.
+_DEVIATES = np.linspace(0, 50, 5001)
 
 
 def log_factor(deviates: ArrayLike, effects: tuple[float, ...], looks: ArrayLike = 1.0) -> NDArray[np.float64]:
@@ -47,7 +46,7 @@ def least_effect(needed: float, effects: tuple[float, ...], looks: float = 1.0, 
         looks: How many independent looks there are.
         power: Share of the pictures with that effect whose factor is at least as large.
     """
-    threshold = brentq(lambda z: float(log_factor(z, effects, looks)) - needed, 0, LARGEST_DEVIATE)
+    threshold = np.interp(needed, log_factor(_DEVIATES, effects, looks), _DEVIATES)  # it rises from 0 on
     return float((threshold + ndtri(power)) / looks**0.5)
 
 
