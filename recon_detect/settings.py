@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from recon_detect.errors import UnknownName, UsageError
@@ -87,6 +88,8 @@ class Settings:
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise UsageError(f"{name}={value!r}: expected a whole number of at least 1")
+        if self.threshold is not None and not math.isfinite(self.threshold):
+            raise UsageError(f"threshold={self.threshold!r}: expected a finite number")
         if self.middle_square and self.middle_square > _LARGEST_SQUARE:
             raise UsageError(f"middle_square={self.middle_square}: expected at most {_LARGEST_SQUARE}")
         if self.alpha not in ALPHA:

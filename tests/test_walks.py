@@ -139,6 +139,7 @@ def folders(tmp_path, monkeypatch, picture):
     return tmp_path
 
 
+@pytest.mark.skipif("RECON_DETECT_WALKS" not in os.environ, reason="minutes: set RECON_DETECT_WALKS")
 @pytest.mark.slow
 @pytest.mark.parametrize("page", READERS, ids=lambda page: page.stem)
 def test_the_guides_can_be_walked(page, folders, monkeypatch, capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ from recon_detect.images.kinds import format_of
 from recon_detect.images.picture import image_of_dict, open_picture
 from recon_detect.images.reading import read_file
 from recon_detect.settings import DEFAULTS, Settings
+
+log = logging.getLogger("recon_detect")
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,6 +84,9 @@ def claims_of(image: Any, **options: Any) -> Claims | None:
     try:
         return read_claims(image_of_dict(image) if isinstance(image, Mapping) else image, **options)
     except (InputError, UsageError):
+        return None
+    except Exception:  # metadata is hostile input: whatever a reader of it missed, no image loses its score
+        log.warning("what a file says of itself could not be read", exc_info=log.isEnabledFor(logging.DEBUG))
         return None
 
 

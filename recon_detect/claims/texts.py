@@ -71,7 +71,9 @@ def _of_json(text: str, program: str | None = None) -> Generation | None:
     prompts = [source.get(key) for source in (content, image) if isinstance(source, dict) for key in _PROMPT_KEYS]
     prompt = next(filter(None, prompts), None)
     if isinstance(prompt, list):  # of InvokeAI 2: several with weights
-        prompt = " ".join(part["prompt"] for part in prompt if isinstance(part, dict) and "prompt" in part)
+        prompt = " ".join(
+            part["prompt"] for part in prompt if isinstance(part, dict) and isinstance(part.get("prompt"), str)
+        )
     model = next(filter(None, map(content.get, _MODEL_KEYS)), None)
     if isinstance(model, dict):
         model = model.get("name") or model.get("model_name")

@@ -71,6 +71,6 @@ def read_xmp(packet: bytes) -> dict[str, str]:
     parser.StartDoctypeDeclHandler = _refuse
     try:
         parser.Parse(packet.rstrip(b"\0 \r\n"), True)
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError) as error:
         raise ValueError(f"XMP is not XML: {error}") from error
     return reader.properties
