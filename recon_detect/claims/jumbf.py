@@ -28,7 +28,8 @@ def read_boxes(data: bytes) -> list[Superbox]:
     Raises:
         ValueError: Broken, or more or deeper than manifests are.
     """
-    return _superboxes(memoryview(data), 0, [_MOST_BOXES])
+    left = [_MOST_BOXES]
+    return _superboxes(_counted(memoryview(data), left), 0, left)
 
 
 def boxes_of(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
@@ -51,27 +52,31 @@ def boxes_of(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
         at = end
 
 
-def _superboxes(data: memoryview, depth: int, left: list[int]) -> list[Superbox]:
-    if depth > _DEEPEST:
-        raise ValueError("boxes are nested too deep")
+def _counted(data: memoryview, left: list[int]) -> list[tuple[bytes, memoryview]]:
+    """The boxes of some bytes, as long as any are left of those that a manifest may have."""
     boxes = []
-    for kind, content in boxes_of(data):
+    for box in boxes_of(data):
         left[0] -= 1
         if left[0] < 0:
             raise ValueError("too many boxes")
-        if kind == b"jumb":
-            boxes.append(_superbox(content, depth, left))
+        boxes.append(box)
     return boxes
 
 
+def _superboxes(boxes: list[tuple[bytes, memoryview]], depth: int, left: list[int]) -> list[Superbox]:
+    if depth > _DEEPEST:
+        raise ValueError("boxes are nested too deep")
+    return [_superbox(content, depth, left) for kind, content in boxes if kind == b"jumb"]
+
+
 def _superbox(data: memoryview, depth: int, left: list[int]) -> Superbox:
-    parts = [*boxes_of(data)]
+    parts = _counted(data, left)
     if not parts or parts[0][0] != b"jumd" or len(parts[0][1]) < 17:
         raise ValueError("a superbox without a description")
     description = bytes(parts[0][1][:_LONGEST_DESCRIPTION])
     label = description[17:].split(b"\0")[0] if description[16] & _LABELLED else b""
     contents = {kind: bytes(content) for kind, content in reversed(parts[1:]) if kind != b"jumb"}
-    return Superbox(label.decode(errors="replace"), description[:4], _superboxes(data, depth + 1, left), contents)
+    return Superbox(label.decode(errors="replace"), description[:4], _superboxes(parts, depth + 1, left), contents)
 
 
 def read_cbor(data: bytes) -> Any:

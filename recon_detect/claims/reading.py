@@ -26,10 +26,10 @@ from recon_detect.images.picture import image_of_dict, open_picture
 from recon_detect.images.reading import read_file
 from recon_detect.settings import DEFAULTS, Settings
 
-log = logging.getLogger("recon_detect")
-
 if TYPE_CHECKING:
     import numpy as np
+
+log = logging.getLogger("recon_detect")
 
 _MAKE, _MODEL, _DESCRIPTION, _SOFTWARE, _DATE, _DATE_TAKEN, _COMMENT = (
     0x010F, 0x0110, 0x010E, 0x0131, 0x0132, 0x9003, 0x9286,

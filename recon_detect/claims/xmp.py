@@ -12,10 +12,8 @@ PROPERTIES = {
     "http://iptc.org/std/Iptc4xmpExt/2008-02-29/ DigitalSourceType": "source_type",
     "http://iptc.org/std/Iptc4xmpExt/2008-02-29/ DigitalSourcetype": "source_type",
     "http://iptc.org/std/Iptc4xmpExt/2008-02-29/ AISystemUsed": "ai_system",
-    "http://iptc.org/std/Iptc4xmpExt/2008-02-29/ AIPromptInformation": "ai_prompt",
     "http://ns.adobe.com/xap/1.0/ CreatorTool": "creator_tool",
     "http://ns.adobe.com/photoshop/1.0/ Credit": "credit",
-    "http://www.tc260.org.cn/ns/AIGC/1.0/ AIGC": "aigc",
 }
 
 

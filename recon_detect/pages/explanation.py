@@ -11,18 +11,18 @@ import numpy as np
 from PIL import Image
 
 from recon_detect._version import __version__
-from recon_detect.answers import Answer, answer_of, family_name, has_threshold
+from recon_detect.answers import Answer, answer_in, family_name, has_threshold
 from recon_detect.atomic import replacing
 from recon_detect.calibration import find_calibration
-from recon_detect.claims import read_claims
+from recon_detect.claims.reading import claims_of
 from recon_detect.detector import Detector, load_detector
 from recon_detect.errors import CalibrationError, UsageError
 from recon_detect.images import Source, as_sources, open_picture
-from recon_detect.images.archives import Member
+from recon_detect.images.urls import data_url
 from recon_detect.models.registry import family_of
 from recon_detect.output.heatmap import colour
 from recon_detect.pages import charts
-from recon_detect.pages.document import data_url, document
+from recon_detect.pages.document import document
 from recon_detect.pages.evidence import EvidenceMap, GridEvidence, grid_of, tiles_of
 from recon_detect.pages.sheet import sheet
 
@@ -192,12 +192,12 @@ def explain(
     return Explanation(
         row=row,
         run=detector.run_info,
-        answer=answer_of(row, detector.run_info),
+        answer=answer_in(row, detector.run_info),
         picture=small,
         maps=tuple(sorted(filter(None, (grid.map if grid else None, tiles)), key=lambda each: -each.brightness)),
         grid=grid,
         photographs=photographs_of(detector, row),
-        claims=_claims(source.image, picture, detector) if claims else None,
+        claims=_sentences(source.image, picture, detector) if claims else None,
         command=command_of(row.path, detector),
     )
 
@@ -210,11 +210,10 @@ def _one(image: Any) -> Source:
     return sources[0]
 
 
-def _claims(image: ImageLike, picture: Picture, detector: Detector) -> tuple[str, ...] | None:
+def _sentences(image: ImageLike, picture: Picture, detector: Detector) -> tuple[str, ...] | None:
     """Sentences on what a file says of itself; None of pixels, which say nothing."""
-    if not isinstance(image, str | Path | bytes | Member):
-        return None
-    return read_claims(image, pixels=picture.bytes(), settings=detector.settings).sentences
+    claims = claims_of(image, pixels=picture.bytes(), settings=detector.settings)
+    return claims.sentences if claims else None
 
 
 def photographs_of(detector: Detector, row: Row) -> tuple[float, ...]:
