@@ -29,7 +29,7 @@ from benchmarks.common.sampling import in_turn
 from benchmarks.web import whole
 from recon_detect import Detector, load_detector
 from recon_detect.methods.trace.looks import MOVED, contrasts, tile_side, tiles_of
-from recon_detect.methods.trace.nulls import find_nulls
+from recon_detect.methods.trace.nulls import Nulls, find_nulls
 from recon_detect.methods.trace.trace import TRACE
 from recon_detect.models.registry import MODEL_SETS, family_of
 
@@ -47,13 +47,12 @@ def brought_back(path: Path, recipe: str, size: tuple[int, int] | None) -> torch
     return F.interpolate(x[None], size=(height, width), mode="bicubic", antialias=True)[0].clamp(-1, 1)
 
 
-def deviates_of(detector: Detector, x: torch.Tensor, model: int, tiles: int) -> NDArray[np.float64]:
+def deviates_of(detector: Detector, nulls: Nulls, x: torch.Tensor, model: int, tiles: int) -> NDArray[np.float64]:
     """Deviates of photographs of the most textured tiles of a picture (3, H, W) by one model."""
     names, side = detector.methods[0].models, tile_side(*x.shape[-2:])
     parts = [x[:, top : top + side + MOVED, left : left + side + MOVED] for left, top in tiles_of(x, (0, 0))[:tiles]]
     if not parts:
         return np.zeros(0)
-    nulls = find_nulls(names, "normal")
     with torch.inference_mode():
         e = detector.evidence(x[None]).using(TRACE.distance, names)
         return np.array([nulls.deviate(model, t) for t in contrasts(e.only(model), parts, [0] * len(parts)).tolist()])
@@ -80,7 +79,7 @@ def line_of(family: str, pictures: str, rows: list[ManifestRow], deviates: list[
 def main() -> None:
     options = arguments()
     models = MODEL_SETS[options.models]
-    detector = load_detector(TRACE, models=models, device="cpu")
+    detector, nulls = load_detector(TRACE, models=models, device="cpu"), find_nulls(models, "normal")
     rows = in_turn(whole(read_manifest(options.data)))
     labels = {short: label for label, short in FAMILIES.items()}
     photographs = [row for row in rows if row["label"] == "real"][: 2 * options.images]
@@ -94,7 +93,7 @@ def main() -> None:
                 size = (int(row["width"]), int(row["height"])) if title == "generated" else None
                 x = brought_back(options.data / row["path"], options.recipe, size)
                 tiles = options.tiles if title == "generated" else options.tiles // 2
-                deviates.append(deviates_of(detector, x, number, tiles))
+                deviates.append(deviates_of(detector, nulls, x, number, tiles))
             if chosen:
                 table.append(line_of(family, title, chosen, deviates))
     conditions = (

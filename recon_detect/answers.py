@@ -114,6 +114,11 @@ def answer_of(row: Row, run: RunInfo, mode: str | None = None) -> Answer:
     return _by_number(row, run, tried, limits)
 
 
+def answer_in(row: Row, run: RunInfo) -> Answer:
+    """The answer that a row holds since it was scored, or that its run gives it."""
+    return row.answer or answer_of(row, run)
+
+
 def one_in_of(deviate: float) -> float:
     """One photograph in so many exceeds a deviate, at most `RAREST`."""
     share = math.erfc(deviate / math.sqrt(2)) / 2

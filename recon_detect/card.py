@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Iterable
 from html import escape
 from pathlib import Path
@@ -12,6 +10,7 @@ from PIL import Image, ImageOps
 
 from recon_detect.errors import ReconDetectError
 from recon_detect.images import Provenance, open_picture
+from recon_detect.images.urls import data_url
 from recon_detect.names import path_of, shown
 
 # Longer side of a picture, in pixels.
@@ -24,7 +23,7 @@ def card(title: str, lines: Iterable[str], pictures: Iterable[tuple[str, Image.I
     All text is escaped, and pictures are JPEGs with a longer side of 160 px within the HTML.
     """
     images = "".join(
-        f'<img src="data:image/jpeg;base64,{_jpeg(picture)}" alt="{escape(description)}" title="{escape(description)}" '
+        f'<img src="{_small(picture)}" alt="{escape(description)}" title="{escape(description)}" '
         'style="margin:0 8px 0 0">'
         for description, picture in pictures
         if picture
@@ -47,8 +46,5 @@ def picture_of_file(path: str, provenance: Provenance | None) -> Image.Image | N
         return None
 
 
-def _jpeg(picture: Image.Image) -> str:
-    small = ImageOps.contain(picture.convert("RGB"), (_SIDE, _SIDE))
-    file = io.BytesIO()
-    small.save(file, "JPEG", quality=80)
-    return base64.b64encode(file.getvalue()).decode()
+def _small(picture: Image.Image) -> str:
+    return data_url(ImageOps.contain(picture.convert("RGB"), (_SIDE, _SIDE)), "JPEG", quality=80)

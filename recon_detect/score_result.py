@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recon_detect.answers import answer_of
+from recon_detect.answers import answer_in
 from recon_detect.errors import InputError, UnknownName, UsageError
+from recon_detect.names import counted
 from recon_detect.output.writers import table_of
 from recon_detect.results import Drift, Row, RunInfo, Score
 
@@ -77,7 +78,7 @@ class ScoreResult(Sequence[Row]):
     @property
     def labels(self) -> list[list[dict[str, Any]]]:
         """``[{"label": ..., "score": ...}]`` for each image: the kind of its answer, and the first method's score."""
-        answers = (row.answer or answer_of(row, self.run) for row in self.rows)
+        answers = (answer_in(row, self.run) for row in self.rows)
         return [[{"label": answer.kind, "score": row.score}] for row, answer in zip(self.rows, answers, strict=True)]
 
     def to_arrow(self) -> pa.Table:
@@ -114,9 +115,10 @@ class ScoreResult(Sequence[Row]):
         return iter(self.rows)
 
     def __repr__(self) -> str:
-        count = f"{len(self)} image" + ("" if len(self) == 1 else "s")
         failed = f", {len(self.errors)} failed" if self.errors else ""
-        return f"ScoreResult({count}{failed}, {', '.join(info.name for info in self.run.methods)})"
+        return (
+            f"ScoreResult({counted(len(self), 'image')}{failed}, {', '.join(info.name for info in self.run.methods)})"
+        )
 
     def _repr_html_(self) -> str:
         """The cards of the first rows, for notebooks."""

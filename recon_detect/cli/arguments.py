@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeAlias
 import typer
 
 from recon_detect.methods import METHODS
+from recon_detect.settings import MODES
 
 # Groups of options in the help; those of no group come first.
 INPUT, METHOD, OUTPUT, ADVANCED = "Input", "Method", "Output", "Advanced"
@@ -63,6 +64,20 @@ Effort: TypeAlias = Annotated[
     typer.Option(
         help="How much --method trace computes for an image: quick, normal, thorough, or seconds, which make scores "
         "depend on the machine.",
+        rich_help_panel=METHOD,
+    ),
+]
+Mode: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        help="How surely a trace has to be found: best-guess, medium or high; about 1 photograph in "
+        f"{', '.join(f'{1 / share:.0f}' for share in MODES.values())} is found by mistake."
+    ),
+]
+CalibrationFile: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        help="File written by 'calibrate' for the same method and models, or 'shipped': its threshold decides.",
         rich_help_panel=METHOD,
     ),
 ]

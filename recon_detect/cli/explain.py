@@ -9,11 +9,23 @@ from typing import Annotated
 import typer
 
 from recon_detect.cli import hush
-from recon_detect.cli.arguments import Device, Dtype, Effort, MaxPixels, Methods, Models, Quiet, flag, split
+from recon_detect.cli.arguments import (
+    CalibrationFile,
+    Device,
+    Dtype,
+    Effort,
+    MaxPixels,
+    Methods,
+    Mode,
+    Models,
+    Quiet,
+    flag,
+    split,
+)
 from recon_detect.errors import UsageError
 from recon_detect.methods import DEFAULT_METHOD
 from recon_detect.names import shown
-from recon_detect.settings import DEFAULTS, MODES
+from recon_detect.settings import DEFAULTS
 
 
 def explain(
@@ -22,12 +34,10 @@ def explain(
         Path, typer.Option("--output", "-o", help="The page, .html; or picture, map and answer as one .png.")
     ] = Path("explanation.html"),
     effort: Effort = str(DEFAULTS.effort),
-    mode: Annotated[str, typer.Option(help=f"How surely a trace has to be found: {', '.join(MODES)}.")] = DEFAULTS.mode,
+    mode: Mode = DEFAULTS.mode,
     method: Methods = None,
     models: Models = None,
-    calibration: Annotated[
-        str | None, typer.Option(help="File written by 'calibrate' for the same method and models, or 'shipped'.")
-    ] = None,
+    calibration: CalibrationFile = None,
     device: Device = DEFAULTS.device,
     dtype: Dtype = DEFAULTS.dtype,
     max_pixels: MaxPixels = DEFAULTS.max_pixels,

@@ -10,7 +10,7 @@ import typer
 
 from recon_detect.cli.arguments import Quiet, flag
 from recon_detect.errors import UsageError
-from recon_detect.names import shown
+from recon_detect.names import counted, shown
 from recon_detect.settings import MODES
 
 
@@ -45,4 +45,4 @@ def report(
     check_file(output)
     count = write_report(results, output, mode=mode, thumbnails=0 if no_thumbnails else thumbnails)
     if not quiet:
-        print(shown(f"{count} row{'' if count == 1 else 's'} written to {output}"), file=sys.stderr)
+        print(shown(f"{counted(count, 'row')} written to {output}"), file=sys.stderr)

@@ -17,6 +17,7 @@ from recon_detect.cli import SOME_FAILED, advising, hush
 from recon_detect.cli.arguments import (
     AsJson,
     BatchSize,
+    CalibrationFile,
     Device,
     Distance,
     Dtype,
@@ -29,7 +30,7 @@ from recon_detect.cli.arguments import (
     RealStep,
     split,
 )
-from recon_detect.cli.score import CalibrationFile, Classifier, Compile, ExifOrientation, MiddleSquare, load
+from recon_detect.cli.score import Classifier, Compile, ExifOrientation, MiddleSquare, load
 from recon_detect.errors import UsageError
 from recon_detect.methods import DEFAULT_METHOD
 from recon_detect.settings import DEFAULTS, Inversion

@@ -18,6 +18,7 @@ from recon_detect.cli.arguments import (
     OUTPUT,
     AsJson,
     BatchSize,
+    CalibrationFile,
     Device,
     Distance,
     Dtype,
@@ -25,6 +26,7 @@ from recon_detect.cli.arguments import (
     InversionSteps,
     MaxPixels,
     Methods,
+    Mode,
     Models,
     Paths,
     Quiet,
@@ -37,7 +39,7 @@ from recon_detect.cli.hits import ONLY, Hits
 from recon_detect.errors import UsageError
 from recon_detect.methods import DEFAULT_METHOD
 from recon_detect.names import counted
-from recon_detect.settings import DEFAULTS, MODES, Inversion
+from recon_detect.settings import DEFAULTS, Inversion
 
 if TYPE_CHECKING:
     from recon_detect.cli.sources import Sources
@@ -105,13 +107,6 @@ MiddleSquare: TypeAlias = Annotated[
         rich_help_panel=INPUT,
     ),
 ]
-CalibrationFile: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        help="File written by 'calibrate' for the same method and models, or 'shipped': its threshold decides.",
-        rich_help_panel=METHOD,
-    ),
-]
 FailOn: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -132,13 +127,6 @@ Compile: TypeAlias = Annotated[
     bool,
     flag(
         "--compile", help="Compile diffusion models: a minute at the start, then faster. For long runs.", panel=ADVANCED
-    ),
-]
-Mode: TypeAlias = Annotated[
-    str,
-    typer.Option(
-        help="How surely a trace has to be found: best-guess, medium or high; about 1 photograph in "
-        f"{', '.join(f'{1 / share:.0f}' for share in MODES.values())} is found by mistake."
     ),
 ]
 Threshold: TypeAlias = Annotated[
@@ -386,7 +374,7 @@ def load(options: dict[str, Any], calibration: str | None) -> Detector:
 
 def _run(detector: Detector, sources: Sources, journal: Journal | None, outputs: Outputs) -> Tally:
     """Scores into files, or as lines of JSON."""
-    from recon_detect.answers import answer_of
+    from recon_detect.answers import answer_in
     from recon_detect.cli.tables import Tally
     from recon_detect.output import save_heatmap
     from recon_detect.output.writers import entry_of, json_line
@@ -397,7 +385,7 @@ def _run(detector: Detector, sources: Sources, journal: Journal | None, outputs:
     with closing(detector.run(sources, journal, maps=outputs.maps is not None, progress=progress)) as rows:
         for row in rows:
             with naming(row.path):
-                kind = answer_of(row, run).kind
+                kind = answer_in(row, run).kind
                 tally.add(row, kind, show=hits.shows(kind))
                 hits.take(row.path, kind)
                 if outputs.maps:

@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from recon_detect.answers import ERROR, FOUND, NOTHING, UNDECIDED, answer_of, has_threshold
+from recon_detect.answers import ERROR, FOUND, NOTHING, UNDECIDED, answer_in, has_threshold
 from recon_detect.names import counted, shown
 from recon_detect.results import Row, RunInfo
 from recon_detect.settings import MODES
@@ -52,7 +52,7 @@ def print_answers(rows: Sequence[Row], run: RunInfo) -> None:
     """Prints for each image what was found and what that means, for people who have read nothing else."""
     console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 120)
     for row in rows:
-        answer = answer_of(row, run)
+        answer = answer_in(row, run)
         lines = [
             answer.meaning,
             answer.tried and f"Tried: {answer.tried}",
@@ -84,7 +84,7 @@ def _cells(row: Row, columns: Sequence[str], run: RunInfo) -> list[str | Text]:
     remarks = "; ".join((*(file.notes if file else ()), *(note for note in row.notes if note not in in_words)))
     return [
         Text(shown(row.path)),
-        Text(shown(answer_of(row, run).headline), style="red" if row.error else ""),
+        Text(shown(answer_in(row, run).headline), style="red" if row.error else ""),
         "" if row.error else f"{row.score:.{2 if has_threshold(run.methods[0]) else 4}f}",
         *values,
         f"{file.width}x{file.height}" if file else "",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from recon_detect.answers import FOUND, answer_of
+from recon_detect.answers import FOUND, answer_in
 from recon_detect.errors import UsageError
 from recon_detect.output.partial import Entry, PartialFile
 from recon_detect.output.writers import WRITERS
@@ -78,7 +78,7 @@ class Journal(PartialFile):
             for row in self.rows():
                 counts["images"] += 1
                 counts["failed"] += row.error is not None
-                counts["likely_generated"] += answer_of(row, self.run).kind == FOUND
+                counts["likely_generated"] += answer_in(row, self.run).kind == FOUND
                 yield row
 
         WRITERS[self.output.suffix.lower()](path, counted(), self.run, self.csv_safe)

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
-from recon_detect.answers import answer_of
+from recon_detect.answers import answer_in
 from recon_detect.images import Provenance
 from recon_detect.results import Row, RunInfo, Verdict
 
@@ -64,13 +64,13 @@ def columns_of(run: RunInfo) -> dict[str, type]:
 
 def entry_of(row: Row, run: RunInfo, fingerprint: str) -> dict[str, Any]:
     """JSON values of a row, with its answer in words; `fingerprint` is that of the run."""
-    return row.to_dict(fingerprint) | {"answer": answer_of(row, run).to_dict()}
+    return row.to_dict(fingerprint) | {"answer": answer_in(row, run).to_dict()}
 
 
 def flat(row: Row, run: RunInfo, fingerprint: str) -> dict[str, Any]:
     """Values of a row by column; notes joined, details as JSON, and of the answer kind, headline and `one_in`."""
     entry = row.to_dict(fingerprint)
-    answer = answer_of(row, run)
+    answer = answer_in(row, run)
     entry |= {"answer": answer.kind, "headline": answer.headline, "one_in": answer.one_in}
     scores, per_model, details, notes = (entry.pop(name) for name in ("scores", "per_model", "details", "notes"))
     if claims := entry.pop("claims", None):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import json
 from functools import cache
 from importlib import resources
@@ -12,7 +11,6 @@ from typing import Any
 
 import jinja2
 from markupsafe import Markup
-from PIL import Image
 
 from recon_detect.names import shown
 
@@ -48,23 +46,9 @@ def asset(name: str) -> str:
     return file.read_text(encoding="utf-8") if file.is_file() else ""
 
 
-def data_url(image: Image.Image, format: str = "PNG", **options: Any) -> str:
-    """An image as a URL; nothing but its pixels goes into it."""
-    pixels = Image.fromarray(_plain(image))
-    buffer = io.BytesIO()
-    pixels.save(buffer, format=format, **options)
-    return f"data:image/{format.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
 def embedded(values: Any) -> Markup:
     """JSON for a script element of type application/json: what HTML would take for markup is escaped."""
     return Markup(json.dumps(values, ensure_ascii=False, separators=(",", ":")).translate(_ESCAPES))
-
-
-def _plain(image: Image.Image) -> Any:
-    import numpy as np
-
-    return np.asarray(image)
 
 
 @cache

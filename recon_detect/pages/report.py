@@ -15,10 +15,11 @@ from recon_detect.answers import KINDS, Answer, answer_of, has_threshold
 from recon_detect.atomic import replacing
 from recon_detect.errors import ReconDetectError
 from recon_detect.images import open_picture
+from recon_detect.images.urls import data_url
 from recon_detect.names import shown
 from recon_detect.output.readers import read_results
 from recon_detect.pages import charts
-from recon_detect.pages.document import data_url, document, embedded
+from recon_detect.pages.document import document, embedded
 from recon_detect.results import Row, RunInfo
 
 # Longer side of a thumbnail in pixels, and how many there are at most: each takes about 2 kB of the page.

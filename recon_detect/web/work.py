@@ -10,11 +10,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from recon_detect import errors
-from recon_detect.answers import answer_of
 from recon_detect.examples import example
 from recon_detect.images import Source
+from recon_detect.images.urls import data_url
+from recon_detect.output.writers import entry_of
 from recon_detect.pages import explain as explanation_of
-from recon_detect.pages.document import data_url
 
 if TYPE_CHECKING:
     from recon_detect.detector import Detector
@@ -75,7 +75,7 @@ def _judging(detector: Detector, mode: str) -> Detector:
 
 def _result(row: Row, detector: Detector) -> dict[str, Any]:
     """JSON values of a row, with its answer in words."""
-    return row.to_dict(detector.run_info.fingerprint) | {"answer": answer_of(row, detector.run_info).to_dict()}
+    return entry_of(row, detector.run_info, detector.run_info.fingerprint)
 
 
 def _map(each: EvidenceMap, size: tuple[int, int]) -> dict[str, Any]:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from scipy.special import ndtri, stdtr
+from scipy.special import ndtri
+
+from recon_detect.methods.deviates import of_student
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,8 +64,7 @@ class Null:
         kinds = []
         for trend, bounds, spread, freedom in zip(self.trend, self.bounds, self.spread, self.freedom, strict=True):
             rest = (values - _powers(energies, bounds) @ np.array(trend)) / spread
-            # The lower tail keeps its digits; scipy has that of the normal only there.
-            kinds.append(-np.sign(rest) * ndtri(np.maximum(stdtr(freedom, -np.abs(rest)), np.finfo(float).tiny)))
+            kinds.append(of_student(rest, freedom))
         result: NDArray[np.float64] = np.min(kinds, axis=0)
         return np.where(energies >= LEAST_ENERGY, result, 0.0)
 

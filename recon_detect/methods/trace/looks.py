@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.special import ndtri, stdtr
 
 from recon_detect.evidence.texture import BLOCK, FLAT, most_textured, texture
+from recon_detect.methods.deviates import of_student
 from recon_detect.methods.grid.grid import cosines_at_phases
 from recon_detect.methods.grid.null import LEAST_ENERGY
 from recon_detect.methods.grid.statistic import PERIOD, least_side
@@ -165,7 +165,4 @@ def contrasts(
     difference = cells[len(tiles) :] - cells[: len(tiles)]
     error = difference.std(1) / difference.shape[1] ** 0.5
     t = (difference.mean(1) / error.clamp_min(1e-9)).cpu().numpy()
-    # Through the tail, so that nothing is rounded to infinity: few cells have a heavy one.
-    tail = np.maximum(stdtr(difference.shape[1] - 1, -np.abs(t)), np.finfo(float).tiny)
-    result: NDArray[np.float64] = -np.sign(t) * ndtri(tail)
-    return result
+    return of_student(t, difference.shape[1] - 1)

@@ -126,18 +126,16 @@ def at_effort(effort: str, models: tuple[str, ...], _: str | float) -> Nulls:
     return find_nulls(models, effort)
 
 
-# Former names of the default, each at one effort.
-GLANCE = replace(
-    TRACE,
-    name="glance",
-    title="trace with effort quick: the former name of the default with the models of the package",
-    cost=f"{EFFORTS['quick'].passes:g} reconstructions of 256 px at most",
-    nulls=partial(at_effort, "quick"),
-)
-GRAIN = replace(
-    TRACE,
-    name="grain",
-    title="trace with effort thorough: the former name of the default with other models",
-    cost=f"{EFFORTS['thorough'].passes:g} reconstructions of 256 px at most",
-    nulls=partial(at_effort, "thorough"),
-)
+def _former(name: str, effort: str, models: str) -> Method:
+    """A former name of the default with some models, at one effort."""
+    return replace(
+        TRACE,
+        name=name,
+        title=f"trace with effort {effort}: the former name of the default with {models}",
+        cost=f"{EFFORTS[effort].passes:g} reconstructions of 256 px at most",
+        nulls=partial(at_effort, effort),
+    )
+
+
+GLANCE = _former("glance", "quick", "the models of the package")
+GRAIN = _former("grain", "thorough", "other models")
