@@ -21,12 +21,14 @@ def test_curl_examples_run(tmp_path, picture):
     (block,) = re.findall(r"^```curl\n(.*?)^```", GUIDE.read_text(encoding="utf-8"), re.M | re.S)
     serve = [sys.executable, "-m", "recon_detect", "serve", "--port", "0", "--method", "grid"]
     with subprocess.Popen(serve, stderr=subprocess.PIPE, text=True) as process:
-        address = re.search(r"http://\S+(?=/)", process.stderr.readline())[0]
-        outputs = []
-        for line in block.splitlines():
-            command = shlex.split(line.replace("http://127.0.0.1:8000", address))
-            outputs.append(subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout)
-        process.terminate()
+        try:
+            address = re.search(r"http://\S+(?=/)", process.stderr.readline())[0]
+            outputs = []
+            for line in block.splitlines():
+                command = shlex.split(line.replace("http://127.0.0.1:8000", address))
+                outputs.append(subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout)
+        finally:
+            process.terminate()
     scored, explained, lines = json.loads(outputs[0]), json.loads(outputs[1]), outputs[2].splitlines()
     assert scored["results"][0]["path"] == explained["result"]["path"] == "picture.png"
     assert scored["results"][0]["score"] == explained["result"]["score"] and explained["maps"]

@@ -15,7 +15,15 @@ from recon_detect.methods.grid.statistic import PERIOD
 from recon_detect.methods.trace.effort import Effort
 from recon_detect.methods.trace.factors import least_effect, log_factor, mean_factor
 from recon_detect.methods.trace.frames import frames_of, places_of
-from recon_detect.methods.trace.looks import GRID_EFFECTS, MOVED, contrasts, look_for_grid, tile_side, tiles_of
+from recon_detect.methods.trace.looks import (
+    GRID_EFFECTS,
+    LEAST_TILE,
+    MOVED,
+    contrasts,
+    look_for_grid,
+    tile_side,
+    tiles_of,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -167,9 +175,9 @@ class Search:
 
     def _looks(self, frame: Frame) -> float:
         """Number of independent looks that the tiles of a frame are worth and the effort allows."""
-        side = tile_side(frame.height, frame.width)
-        if side <= 0:
+        if not has_tiles(frame):
             return 0.0
+        side = tile_side(frame.height, frame.width)
         textured = round((frame.height // side) * (frame.width // side) * self._textured)
         count = min(max(textured, 1), max(int(self._effort.passes * PASS / (2 * side**2)), 1))
         return float(count / (1 + count * self._nulls.common))
@@ -234,8 +242,14 @@ class Search:
 
     def _tiles(self, hypothesis: Hypothesis) -> list[tuple[int, int]]:
         if hypothesis.tiles is None:
-            hypothesis.tiles = tiles_of(self.shown(hypothesis.frame), hypothesis.place)[::-1]
+            seen = has_tiles(self.frames[hypothesis.frame])
+            hypothesis.tiles = tiles_of(self.shown(hypothesis.frame), hypothesis.place)[::-1] if seen else []
         return hypothesis.tiles
+
+
+def has_tiles(frame: Frame) -> bool:
+    """True where a tile has `LEAST_TILE` pixels of the picture itself: enlarging it adds none."""
+    return tile_side(frame.height, frame.width) >= LEAST_TILE * max(frame.scale, 1)
 
 
 def search(e: Evidence, nulls: Nulls, effort: Effort, images: Sequence[int]) -> dict[int, Search]:
