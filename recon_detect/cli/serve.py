@@ -100,6 +100,7 @@ def _bound(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen()  # before the address is printed: who connects at once waits for the application
     except OSError as error:
         listening.close()
         raise UsageError(
