@@ -12,13 +12,13 @@ pytest.importorskip("ncnn")
 def test_scores_of_both_engines_are_compared(tmp_path, picture, monkeypatch):
     rows = []
     for number, label in enumerate(["real", "generated"] * 2):
-        Image.fromarray(picture(64, 72, seed=number)).save(tmp_path / f"{number}.png")
+        Image.fromarray(picture(96, 104, seed=number)).save(tmp_path / f"{number}.png")
         autoencoder = "SD kl-f8" if label == "generated" else ""
         rows.append({"path": f"{number}.png", "label": label, "generator": "", "autoencoder": autoencoder,
-                     "width": 72, "height": 64})  # fmt: skip
+                     "width": 104, "height": 96})  # fmt: skip
     write_manifest(tmp_path, rows)
     output = tmp_path / "engines.csv"
-    arguments = ["--data", tmp_path, "--number", 2, "--size", 64, "--output", output]
+    arguments = ["--data", tmp_path, "--number", 2, "--size", 96, "--method", "glance", "--output", output]
     monkeypatch.setattr(sys, "argv", ["engines", *map(str, arguments)])
     engines.main()
     conditions, (by_torch, by_ncnn) = read_table(output)
