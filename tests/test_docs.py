@@ -159,6 +159,7 @@ def test_commands_of_readme_run(small_files, monkeypatch):
 @pytest.mark.slow
 def test_demo_prints_what_readme_shows(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr(sys, "argv", ["recon-detect", "demo", "--keep", "demo"])
     with pytest.raises(SystemExit) as ended:
         main()
@@ -168,6 +169,9 @@ def test_demo_prints_what_readme_shows(tmp_path, monkeypatch, capsys):
     assert shown and shown.keys() == printed.keys()
     for path, score in shown.items():
         assert float(printed[path]) == pytest.approx(float(score), abs=0.01), path
+    for name in ("china.png", "flower.png"):
+        assert float(printed[f"demo/decoded/{name}"]) > float(printed[f"demo/photograph/{name}"])
+    assert len(list(tmp_path.rglob("*.png"))) == 4
 
 
 def test_tables_are_those_of_the_results_and_the_registry(monkeypatch):

@@ -16,7 +16,7 @@ from benchmarks import kill
 from benchmarks.common.data import write_manifest
 
 ROOT = Path(__file__).parents[1]
-IMAGES, KILLS = 16, 3
+IMAGES, KILLS = 16, 2
 
 
 @pytest.fixture

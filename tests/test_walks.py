@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 import typer
 from PIL import Image
+from sklearn.datasets import load_sample_images
 
+from recon_detect import load_detector
 from recon_detect.audit import separation
 from recon_detect.cli import main
 from recon_detect.cli.app import app
+from recon_detect.examples import decoded
 
 ROOT = Path(__file__).parents[1]
 READERS = sorted((ROOT / "docs" / "guide" / "readers").glob("*.md"))
@@ -155,9 +158,12 @@ def test_the_guides_can_be_walked(page, folders, monkeypatch, capsys):
 def test_the_hook_refuses_a_decoded_picture_and_no_photograph(tmp_path, monkeypatch):
     yaml = pytest.importorskip("yaml")
     monkeypatch.chdir(tmp_path)
-    assert run("recon-detect demo --keep demo", monkeypatch) == 0
+    photograph = Image.fromarray(load_sample_images().images[0])
+    photograph.save("photograph.png")
+    decoded(load_detector("glance", models="mini-sd", device="cpu"), photograph).save("decoded.png")
     (hook,) = yaml.safe_load(HOOKS.read_text(encoding="utf-8"))
-    assert run(f"{hook['entry']} demo/photograph/china.png", monkeypatch) == 0
-    assert run(f"{hook['entry']} demo/photograph/china.png demo/decoded/china.png", monkeypatch) == 1
+    entry = f"{hook['entry']} --effort quick"
+    assert run(f"{entry} photograph.png", monkeypatch) == 0
+    assert run(f"{entry} photograph.png decoded.png", monkeypatch) == 1
     (tmp_path / "broken.png").write_bytes(b"nothing")
-    assert run(f"{hook['entry']} broken.png", monkeypatch) == 3
+    assert run(f"{entry} broken.png", monkeypatch) == 3

@@ -4,7 +4,6 @@ import csv
 import dataclasses
 import io
 import json
-import re
 import signal
 import subprocess
 import sys
@@ -224,19 +223,6 @@ def test_verify_finds_a_changed_file(cli, shared_weights, tmp_path, monkeypatch)
             data[-1] ^= 1
         (tmp_path / "taesd" / file.name).write_bytes(data)
     assert "is none of the known files" in cli("models", "verify", "taesd", code=4).out
-
-
-@pytest.mark.slow
-def test_demo_separates_photographs_from_decoded_pictures(cli, offline, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # a longer name would be folded
-    done = cli("demo", "--keep", "demo")
-    scores = {}
-    for line in done.out.splitlines():
-        if match := re.search(r"(\w+/\w+\.png) .* (-?\d+\.\d\d) +\d+x\d+ ", line):
-            scores[tuple(match[1].split("/"))] = float(match[2])
-    for name in ("china.png", "flower.png"):
-        assert scores["decoded", name] > scores["photograph", name]
-    assert len(list(tmp_path.rglob("*.png"))) == 4
 
 
 def test_csv_has_one_row_per_image(score, image_folder, tmp_path):
