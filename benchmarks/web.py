@@ -248,19 +248,24 @@ def draw(table: Sequence[dict[str, Any]], output: Path) -> None:
             temporary.write_bytes(figures.png(figures.costs(panels)))
 
 
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def add_trials(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `trials_of` and `scores_of`."""
     parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
     parser.add_argument("--methods", default=DEFAULT_METHOD, help="separated by commas, each timed by itself")
     parser.add_argument("--efforts", default=None, help=f"separated by commas, for {', '.join(WITH_EFFORT)}")
     parser.add_argument("--models", default=None, help="names separated by commas; default: each method's own")
-    parser.add_argument("--recipes", default=",".join(RECIPES), help=f"separated by commas; default: {len(RECIPES)}")
-    add_argument(parser, f"{SAMPLE} on a CPU, all on a GPU")
     parser.add_argument("--device", default=None)
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--batch-size", type=int, default=None, help="default: 1 on the CPU")
     parser.add_argument("--folds", type=Path, help="folder of templates that were made without each half; for trace")
     parser.add_argument("--report", action="store_true", help="compute nothing, write the table of what is there")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_trials(parser)
+    parser.add_argument("--recipes", default=",".join(RECIPES), help=f"separated by commas; default: {len(RECIPES)}")
+    add_argument(parser, f"{SAMPLE} on a CPU, all on a GPU")
     parser.add_argument("--output", type=Path, default=RESULTS / "web.csv")
     return parser.parse_args()
 

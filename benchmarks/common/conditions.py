@@ -20,6 +20,8 @@ from recon_detect.images.transform import Transform, encode
 
 # The end of a chain is stored in its own encoding, or losslessly.
 CODECS = ("png", "jpeg", "webp")
+# A condition of its own: the file as it is.
+FILE = "file"
 
 Step = Callable[[Image.Image, float, int], Image.Image]
 
@@ -87,6 +89,11 @@ def _aspect(image: Image.Image, aspect: float, seed: int) -> Image.Image:
     return image.crop((left, top, left + width, top + height))
 
 
+def _centre(image: Image.Image, side: float, seed: int) -> Image.Image:
+    """The square of this side at the centre, on the decoder's grid."""
+    return Transform(int(side)).image(image)
+
+
 def _page(image: Image.Image, factor: float, seed: int) -> Image.Image:
     """Screenshot of a web page: the image as of `_screenshot`, at a random place, between lines of text."""
     shown = _screenshot(image, factor, seed)
@@ -115,6 +122,7 @@ STEPS: dict[str, Step] = {
     "longest": _longest,
     "aspect": _aspect,
     "page": _page,
+    "centre": _centre,
 }
 
 
@@ -172,7 +180,8 @@ def expand(names: Iterable[str]) -> list[str]:
     """
     chains = [chain for name in names for chain in (CURVES[name].conditions() if name in CURVES else [name])]
     for chain in chains:
-        parse(chain)
+        if chain != FILE:
+            parse(chain)
     return list(dict.fromkeys(chains))
 
 
@@ -206,6 +215,8 @@ def prepare(path: Path, crop: int | None, condition: str) -> bytes:
     Raises:
         InputError: The image cannot be read.
     """
+    if condition == FILE and not crop:
+        return path.read_bytes()
     image = Transform(crop or None).image(path)
     seed = zlib.crc32(image.tobytes())
     stored = None

@@ -1,0 +1,159 @@
+"""Generators one by one: what the default detects, what it misses, and how it answers; photographs by kind.
+
+    python -m benchmarks.today --data ../shared/eval --efforts quick,normal --folds folds
+    python -m benchmarks.today --data ../shared/eval --methods trace,grid --recipes file --report
+
+Both classes are compared in three ways: as the files are, as PNG crops, and as JPEG crops of quality 90. Beside each is
+what `recon_detect.audit` separates the classes by without looking at what they show: a detector has to do better than
+that. Generators with fewer than 5 pictures are put together by decoder. A decoder that no template or autoencoder of
+the package is of is not expected to be detected. Journals, folds and reports are those of `benchmarks.web`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import norm
+
+from assets.grid import FAMILIES, kind_of
+from benchmarks.common.conditions import FILE, expand
+from benchmarks.common.data import RESULTS, ManifestRow, large_enough, read_manifest, write_table
+from benchmarks.common.metrics import RATES, RESAMPLES, score_interval
+from benchmarks.common.sampling import ALL, add_argument, in_turn
+from benchmarks.common.scores import Input, computed_by
+from benchmarks.web import Scored, add_trials, of_method, scored_under, scores_of, separation, trials_of
+from recon_detect.answers import FOUND, NOTHING, UNDECIDED, answer_of
+from recon_detect.audit import audit
+from recon_detect.results import Row, RunInfo
+
+CROP = 320
+RECIPES = (FILE, f"centre-{CROP}", f"centre-{CROP}+jpeg-90")
+# Nothing is claimed of a generator with fewer pictures.
+FEWEST = 5
+AUDIT = "audit"
+
+
+def generators_of(rows: Sequence[ManifestRow]) -> dict[str, str]:
+    """The group of each generated picture by path: its generator, or the decoder of generators with few pictures."""
+    generated = [row for row in rows if row["label"] != "real"]
+    counts = Counter(row["generator"] for row in generated)
+    return {
+        row["path"]: row["generator"] if counts[row["generator"]] >= FEWEST else f"others, {row['autoencoder']}"
+        for row in generated
+    }
+
+
+def expected_of(row: ManifestRow) -> str:
+    """Whether the package knows the decoder of a generated picture."""
+    return "yes" if row["autoencoder"] in FAMILIES else "no"
+
+
+def answers_of(scored: Scored, run: RunInfo) -> list[str]:
+    """The kind of each answer in words (`recon_detect.answers`)."""
+    return [answer_of(Row.from_dict(entry), run).kind for entry in scored.entries]
+
+
+def shares(answers: Sequence[str]) -> dict[str, int]:
+    """The number of answers of each kind."""
+    return {kind: answers.count(kind) for kind in (FOUND, UNDECIDED, NOTHING)}
+
+
+def lines_of(scored: Scored, run: RunInfo, recipe: str, groups: dict[str, str]) -> Iterator[dict[str, Any]]:
+    """One line per generator, one for all that are expected to be detected, and one per kind of photograph."""
+    real, scores = scored.real, scored.scores
+    answers = answers_of(scored, run)
+    about = {"method": scored.trial.method, "effort": scored.trial.effort or "", "recipe": recipe}
+    by_group: dict[str, list[int]] = {}
+    for place, row in enumerate(scored.rows):
+        if row["label"] != "real":
+            by_group.setdefault(groups[row["path"]], []).append(place)
+            if expected_of(row) == "yes":
+                by_group.setdefault("every known decoder", []).append(place)
+    for group, places in sorted(by_group.items()):
+        rows = [scored.rows[place] for place in places]
+        line = {"group": group, "decoder": ", ".join(sorted({row["autoencoder"] for row in rows}))}
+        line["expected"] = "/".join(sorted({expected_of(row) for row in rows}))
+        yield (
+            about
+            | line
+            | separation(scores[real], scores[places])
+            | shares([answers[place] for place in places])
+            | {
+                "family_right": sum(
+                    of_method(scored.entries[place]["details"]).get("decoder") == FAMILIES.get(row["autoencoder"])
+                    for place, row in zip(places, rows, strict=True)
+                    if answers[place] == FOUND
+                )
+            }
+        )
+    for kind in sorted({kind_of(row) for row in scored.rows if row["label"] == "real"}):
+        places = [n for n, row in enumerate(scored.rows) if row["label"] == "real" and kind_of(row) == kind]
+        line = {"group": f"photographs, {kind}", "real": str(len(places))}
+        yield about | line | shares([answers[place] for place in places]) | nominal(scores[places])
+
+
+def nominal(scores: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, float]:
+    """The share of photographs above each nominal threshold, and the upper end of its 95 % interval."""
+    line = {}
+    for rate in RATES:
+        share = float((scores > norm.isf(rate)).mean())
+        line[f"fpr_at_nominal_{rate:g}"] = round(share, 4)
+        line[f"fpr_at_nominal_{rate:g}_high"] = round(score_interval("fpr", share, 0, len(scores))[1], 4)
+    return line
+
+
+def shortcut_line(rows: Sequence[ManifestRow], recipe: str, data: Path) -> dict[str, Any]:
+    """What separates the classes best without a look at what they show."""
+    inputs = [Input(data / row["path"], row["path"], row["label"], None, recipe) for row in rows]
+    best = max(audit(entry.source()[0] for entry in inputs).findings, key=lambda finding: finding.auroc)
+    numbers = {"auroc": best.auroc, "auroc_low": best.low, "auroc_high": best.high}
+    about = {"method": AUDIT, "effort": "", "recipe": recipe, "group": best.feature.title}
+    counts = {"real": best.real, "generated": best.generated}
+    return about | counts | {name: round(value, 4) for name, value in numbers.items()}
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_trials(parser)
+    parser.add_argument("--recipes", default=",".join(RECIPES), help=f"separated by commas; default: {len(RECIPES)}")
+    add_argument(parser, "all")
+    parser.add_argument("--no-audit", action="store_true", help="leave the measurements of the audit out")
+    parser.add_argument("--output", type=Path, default=RESULTS / "today.csv")
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = arguments()
+    recipes = expand(options.recipes.split(","))
+    rows = in_turn(large_enough(read_manifest(options.data), CROP))[: options.images or ALL]
+    groups = generators_of(rows)
+    table: list[dict[str, Any]] = []
+    runs = []
+    for trial in trials_of(options.methods, options.efforts):
+        run, entries = scores_of(trial, rows, recipes, options)
+        runs.append(f"{trial.name}: {computed_by(run)}")
+        for recipe in recipes:
+            scored = scored_under(trial, entries, rows, recipe)
+            if scored.real.any() and not scored.real.all():
+                table += lines_of(scored, run, recipe, groups)
+    if not options.no_audit:
+        table += [shortcut_line(rows, recipe, options.data) for recipe in recipes]
+    if not table:
+        raise SystemExit("no recipe has scores of both classes: expected photographs and generated images")
+    columns = dict.fromkeys(name for line in table for name in line)
+    write_table(
+        options.output,
+        f"{options.data.resolve().name}, pictures of at least {CROP} px, both classes alike; "
+        f"{'templates made without the half that is scored' if options.folds else 'templates as shipped'}; "
+        f"intervals by {RESAMPLES} bootstrap resamples; {' / '.join(runs)}",
+        [dict.fromkeys(columns, "") | line for line in table],
+    )
+
+
+if __name__ == "__main__":
+    main()

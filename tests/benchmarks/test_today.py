@@ -1,0 +1,53 @@
+import sys
+
+import pytest
+from PIL import Image
+
+from benchmarks import today
+from benchmarks.common.data import read_table, write_manifest
+
+
+@pytest.fixture
+def data(tmp_path, picture):
+    """Eight photographs, five pictures of a generator, and two of one that nobody knows."""
+    rows = []
+    for number in range(15):
+        stored = "jpg" if number % 4 == 1 else "png"
+        Image.fromarray(picture(328, 352, seed=number)).save(tmp_path / f"{number}.{stored}")
+        generator, autoencoder = (("", ""), ("sd-1.5", "SD kl-f8"), ("new", "unknown"))[(number >= 8) + (number >= 13)]
+        rows.append({"path": f"{number}.{stored}", "label": "generated" if generator else "real",
+                     "generator": generator or "real", "autoencoder": autoencoder, "width": 352, "height": 328,
+                     "format": "JPEG" if stored == "jpg" else "PNG"})  # fmt: skip
+    write_manifest(tmp_path, rows)
+    return tmp_path
+
+
+def test_generators_kinds_of_photographs_and_what_an_audit_sees(data, monkeypatch):
+    output = data / "today.csv"
+    arguments = ["today", "--data", data, "--methods", "grid", "--device", "cpu", "--output", output]
+    monkeypatch.setattr(sys, "argv", list(map(str, arguments)))
+    today.main()
+    conditions, table = read_table(output)
+    assert "both classes alike" in conditions and "grid:" in conditions
+    for recipe in today.RECIPES:
+        lines = {line["group"]: line for line in table if line["recipe"] == recipe and line["method"] == "grid"}
+        generators = {name: (line["expected"], line["generated"]) for name, line in lines.items() if line["generated"]}
+        assert generators == {
+            "sd-1.5": ("yes", "5"),
+            "others, unknown": ("no", "2"),
+            "every known decoder": ("yes", "5"),
+        }
+        photographs = {name: int(line["real"]) for name, line in lines.items() if name.startswith("photographs")}
+        assert photographs == {"photographs, camera": 2, "photographs, lossless": 6}
+        for name, line in lines.items():
+            number = int(line["generated"] or line["real"])
+            assert sum(int(line[kind]) for kind in ("found", "undecided", "nothing")) == number, name
+    shortcuts = [line for line in table if line["method"] == "audit"]
+    assert [line["recipe"] for line in shortcuts] == list(today.RECIPES)
+    assert all(0.5 <= float(line["auroc"]) <= 1 for line in shortcuts)
+
+
+def test_generators_with_few_pictures_are_put_together():
+    rows = [{"path": str(n), "label": "generated", "generator": f"g{n // 5}", "autoencoder": "a"} for n in range(7)]
+    groups = today.generators_of([*rows, {"path": "r", "label": "real", "generator": "real", "autoencoder": ""}])
+    assert groups == {str(n): "g0" if n < 5 else "others, a" for n in range(7)}
