@@ -95,7 +95,17 @@ def test_the_first_command_asks_nobody_and_names_its_models(pictures, tmp_path):
         "TORCH_HOME": str(tmp_path / "torch"),
         "HF_ENDPOINT": "http://127.0.0.1:9",
     }
-    command = [sys.executable, "-c", MEASURED, "score", str(pictures), "--output", str(tmp_path / "scores.jsonl")]
+    command = [
+        sys.executable,
+        "-c",
+        MEASURED,
+        "score",
+        str(pictures),
+        "--effort",
+        "quick",
+        "--output",
+        str(tmp_path / "scores.jsonl"),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | empty, check=True)
     assert all(f"{name} (float32)" in done.stderr for name in MODEL_SETS["embedded"])
     assert re.search(r"2 images, 0 failed; trace \(encoder_features\)", done.stderr)

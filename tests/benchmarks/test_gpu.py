@@ -20,7 +20,7 @@ def test_a_step_that_fails_or_hangs_is_a_line_of_the_summary():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["pool", "search"])
+@pytest.mark.parametrize("name", ["loop", "pool", "search"])
 def test_steps_measure_on_a_cpu_what_they_measure_on_a_gpu(name, shared_weights):
     lines = list(steps.MEASURES[name](CPU, steps.TINY))
     assert lines and all(line["images_per_s"] > 0 for line in lines)
@@ -29,10 +29,10 @@ def test_steps_measure_on_a_cpu_what_they_measure_on_a_gpu(name, shared_weights)
 @pytest.mark.slow
 def test_steps_run_to_the_end_on_a_cpu_as_processes(shared_weights, tmp_path, monkeypatch):
     arguments = ["gpu", "--tiny", "--device", "cpu", "--output", str(tmp_path), "--patience", "5"]
-    monkeypatch.setattr("sys.argv", [*arguments, "--steps", "tests,loop,aeroblade"])
+    monkeypatch.setattr("sys.argv", [*arguments, "--steps", "tests,aeroblade"])
     assert gpu.main() == 0
     with (tmp_path / "gpu-check-cpu.csv").open() as file:
         next(file)
         outcomes = {line["step"]: line["outcome"] for line in csv.DictReader(file)}
-    assert outcomes == {"tests": "ok", "loop": "ok", "aeroblade": "ok"}
-    assert {path.name for path in tmp_path.glob("*-cpu.csv")} >= {"gpu-loop-cpu.csv", "speed-aeroblade-full-cpu.csv"}
+    assert outcomes == {"tests": "ok", "aeroblade": "ok"}
+    assert (tmp_path / "speed-aeroblade-full-cpu.csv").is_file()
