@@ -33,8 +33,8 @@ def data(tmp_path, picture):
     return folder
 
 
-def start(benchmark, data, model, output, *arguments):
-    command = [sys.executable, "-m", f"benchmarks.{benchmark}", "--data", data, "--models", model, "--crop", "32"]
+def start(data, model, output, *arguments):
+    command = [sys.executable, "-m", "benchmarks.robustness", "--data", data, "--models", model, "--crop", "32"]
     command += ["--methods", "aedr,aedr-homogeneity,did", "--device", "cpu", "--output", output, *arguments]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(list(map(str, command)), cwd=ROOT, env=environment, stdout=subprocess.DEVNULL,
@@ -62,13 +62,10 @@ def scores_in(journal):
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("benchmark, arguments, count", [
-    ("detection", ("--encoding", "jpeg-75", "--batch-size", "5"), IMAGES),
-    ("robustness", ("--conditions", "png,jpeg-75,noise-2,crop-0.75", "--batch-size", "1"), 4 * IMAGES),
-])  # fmt: skip
-def test_killed_at_random_and_restarted(benchmark, arguments, count, data, tiny_model, tmp_path):
+def test_killed_at_random_and_restarted(data, tiny_model, tmp_path):
+    arguments, count = ("--conditions", "png,jpeg-75,noise-2,crop-0.75", "--batch-size", "5"), 4 * IMAGES
     whole, broken = tmp_path / "whole" / "out.csv", tmp_path / "broken" / "out.csv"
-    finish(start(benchmark, data, tiny_model, whole, *arguments))
+    finish(start(data, tiny_model, whole, *arguments))
     journals = [output.with_suffix(".scores.jsonl.partial") for output in (whole, broken)]
     assert scores_in(journals[0]) == count
     seed = random.randrange(2**32)
@@ -76,12 +73,12 @@ def test_killed_at_random_and_restarted(benchmark, arguments, count, data, tiny_
     chance = random.Random(seed)
     size, before = journals[0].stat().st_size, []
     for part in range(KILLS):
-        process = start(benchmark, data, tiny_model, broken, *arguments)
+        process = start(data, tiny_model, broken, *arguments)
         kill_at(process, journals[1], (part + chance.random()) / (KILLS + 1) * size, chance.uniform(0, 0.02))
         assert process.returncode == -signal.SIGKILL and not broken.exists()
         before.append(scores_in(journals[1]))
     assert before == sorted(before) and before[0] < count
-    finish(start(benchmark, data, tiny_model, broken, *arguments))
+    finish(start(data, tiny_model, broken, *arguments))
     names = {path.name for path in whole.parent.iterdir()}
     assert names == {path.name for path in broken.parent.iterdir()} and {"out.csv"} < names
     for name in names - {journals[0].name}:

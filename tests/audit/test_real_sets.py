@@ -13,11 +13,11 @@ from recon_detect.images.transform import Transform, encode
 
 @pytest.fixture
 def photographs(shared):
-    """96 photographs that are kept without loss, 320 px, in random order."""
+    """72 photographs that are kept without loss, 320 px, in random order."""
     with (shared / "eval" / "manifest.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["label"] == "real" and row["format"] == "PNG"]
     paths = [shared / "eval" / row["path"] for row in rows if min(int(row["width"]), int(row["height"])) >= 320]
-    return [Transform(320).image(paths[i]) for i in np.random.default_rng(1).permutation(len(paths))[:96]]
+    return [Transform(320).image(paths[i]) for i in np.random.default_rng(1).permutation(len(paths))[:72]]
 
 
 def halves(images, plant) -> list[Source]:
