@@ -34,6 +34,7 @@ from benchmarks.report.layouts import (
 )
 from benchmarks.report.layouts import thresholds as calibration
 from benchmarks.report.overview import methods, summary
+from benchmarks.report.today import photographs, today
 from benchmarks.report.web import web, web_of
 
 ROOT = Path(__file__).parents[1]
@@ -50,9 +51,10 @@ LAYOUTS: dict[str, Callable[[str, Lines], Table]] = {
     "detection": detection,
     "calibration": calibration,
     "robustness": robustness_of_all,
+    "today": today,
     "web": web,
 }
-DETAILS = {"robustness": robustness, "web": web_of}
+DETAILS = {"robustness": robustness, "today": photographs, "web": web_of}
 
 
 def table(file: str, method: str | None) -> Table:

@@ -19,6 +19,7 @@ from recon_detect.results import MethodInfo, RunInfo
 PHOTOGRAPHS = "photographs"
 # Kinds of tables, by columns that no other kind has; the first that fits.
 KINDS = {
+    "today": ("method", "recipe", "expected", "found"),
     "web": ("method", "recipe", "auroc"),
     "detection": ("method", "group", "auroc"),
     "robustness": ("method", "condition", "auroc"),

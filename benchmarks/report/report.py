@@ -20,6 +20,7 @@ from benchmarks.common.data import RESULTS
 from benchmarks.report import figures, layouts, ranges, sections
 from benchmarks.report.gathered import Result, read_result
 from benchmarks.report.parts import Chart, Gallery, Matrix, Part, Section
+from benchmarks.report.today import today as today_table
 from benchmarks.report.web import web as web_table
 from recon_detect import __version__
 from recon_detect.atomic import replacing
@@ -41,6 +42,7 @@ def chapters(results: Sequence[Result], folder: Path | None, data: Path | None) 
         audits(results, folder),
         *detection(results, data),
         robustness(results),
+        today(results),
         web(results),
         decisions(results),
         attribution(results),
@@ -86,6 +88,11 @@ def robustness(results: Sequence[Result]) -> Section:
     parts = [part for result in chosen for part in sections.robustness(result)]
     intro = "Both classes go through the same processing; what is random is drawn from a seed of the image's own."
     return Section("Robustness", intro, parts)
+
+
+def today(results: Sequence[Result]) -> Section:
+    parts: list[Part] = [today_table(result.conditions, result.lines) for result in results if result.kind == "today"]
+    return Section("Generators one by one", "Whole files as they are, by what made them.", parts)
 
 
 def web(results: Sequence[Result]) -> Section:

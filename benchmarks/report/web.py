@@ -12,6 +12,11 @@ TITLES = {
     "jpeg": "JPEG {}",
     "webp": "WebP {}",
     "aspect": "cropped to 4:5",
+    "centre": "crop of {} px",
+    "offgrid": "up to {} px cut off",
+    "resize": "resized to {}",
+    "mirror": "mirrored",
+    "turn": "turned",
     "page": "screenshot of a page at {}",
 }
 

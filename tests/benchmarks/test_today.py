@@ -5,6 +5,7 @@ from PIL import Image
 
 from benchmarks import today
 from benchmarks.common.data import read_table, write_manifest
+from benchmarks.report import today as report
 
 
 @pytest.fixture
@@ -51,3 +52,22 @@ def test_generators_with_few_pictures_are_put_together():
     rows = [{"path": str(n), "label": "generated", "generator": f"g{n // 5}", "autoencoder": "a"} for n in range(7)]
     groups = today.generators_of([*rows, {"path": "r", "label": "real", "generator": "real", "autoencoder": ""}])
     assert groups == {str(n): "g0" if n < 5 else "others, a" for n in range(7)}
+
+
+def test_tables_of_generators_and_of_photographs():
+    about = {"method": "trace", "effort": "quick", "recipe": "file", "found": "4", "undecided": "1", "nothing": "0"}
+    numbers = {"auroc": "0.9", "auroc_low": "0.8", "auroc_high": "1.0", "tpr_at_5_fpr": "0.75", "generated": "5"}
+    rates = {f"fpr_at_nominal_{rate}{end}": "0.02" for rate in ("0.05", "0.01") for end in ("", "_high")}
+    lines = [
+        about | numbers | {"group": "new", "expected": "no", "family_right": "0"},
+        about | numbers | {"group": "sd-1.5", "expected": "yes", "family_right": "4"},
+        about | rates | {"group": "photographs, camera", "real": "5", "generated": "", "expected": ""},
+    ]
+    table = report.today("n photographs", lines)
+    assert [row[:4] for row in table.rows] == [
+        ["sd-1.5", "yes", "`trace-quick`", "5"],
+        ["new", "no", "`trace-quick`", "5"],
+    ]
+    assert table.rows[0][4:] == ["0.900 [0.80, 1.00]", "0.75", "4", "1", "0", "4"]
+    table = report.photographs("n photographs", lines, "trace-quick")
+    assert list(table.rows) == [["camera", "file", "5", "4", "1", "0", "0.020 [0.020]", "0.020 [0.020]"]]

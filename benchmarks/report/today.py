@@ -1,0 +1,50 @@
+"""Tables of `benchmarks.today`: generators one by one, and photographs by kind."""
+
+from __future__ import annotations
+
+from benchmarks.report.layouts import Lines, Table, figure, spread
+from benchmarks.report.web import name_of
+
+COUNTS = ("found", "undecided", "nothing")
+
+
+def today(conditions: str, lines: Lines) -> Table:
+    """A line for each generator and method as the files are; those that are expected to be detected first."""
+    generated = [line for line in lines if line["generated"] and line["recipe"] == "file" and line["method"] != "audit"]
+    order = {"yes": 0, "yes/no": 1, "no": 2}
+    generated.sort(key=lambda line: (order[line["expected"]], line["group"], name_of(line)))
+    rows = [
+        [
+            line["group"],
+            line["expected"],
+            f"`{name_of(line)}`",
+            line["generated"],
+            spread(line),
+            figure(line, "tpr_at_5_fpr"),
+            *(line[name] for name in COUNTS),
+            line["family_right"],
+        ]
+        for line in generated
+    ]
+    head = ["generator", "decoder known", "method", "n", "AUROC [95 %]", "TPR at 5 % FPR", *COUNTS, "family right"]
+    return Table(head, rows, f"Conditions: {conditions}.")
+
+
+def photographs(conditions: str, lines: Lines, name: str) -> Table:
+    """Answers and false positives of photographs by kind, of one method and effort, such as "trace-normal"."""
+    rows = [
+        [
+            line["group"].removeprefix("photographs, "),
+            line["recipe"],
+            line["real"],
+            *(line[kind] for kind in COUNTS),
+            *(
+                f"{figure(line, f'fpr_at_nominal_{rate}', 3)} [{figure(line, f'fpr_at_nominal_{rate}_high', 3)}]"
+                for rate in ("0.05", "0.01")
+            ),
+        ]
+        for line in lines
+        if line["group"].startswith("photographs") and name_of(line) == name
+    ]
+    head = ["photographs", "recipe", "n", *COUNTS, "above nominal 5 % [at most]", "above nominal 1 % [at most]"]
+    return Table(head, rows, f"Conditions: {conditions}.", f"Photographs by `{name}`")
