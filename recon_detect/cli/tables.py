@@ -55,7 +55,7 @@ def print_answers(rows: Sequence[Row], run: RunInfo) -> None:
         answer = answer_in(row, run)
         lines = [
             answer.meaning,
-            answer.tried and f"Tried: {answer.tried}",
+            answer.tried,
             *(f"Limit: {limit}." for limit in answer.limits),
         ]
         console.print(f"\n{shown(row.path)}: {shown(answer.headline)}")
@@ -140,7 +140,10 @@ def print_summary(tally: Tally, run: RunInfo, output: Path | None) -> None:
         f"run {run.fingerprint}" + (f"; written to {shown(str(output))}" if output else "")
     )
     answers = "; ".join(f"{tally.answers[kind]:,} {words}" for kind, words in _KINDS.items() if tally.answers[kind])
-    console.print(f"{answers or 'nothing scored'}{_basis(run)}")
+    if tally.images == tally.failed:
+        console.print(answers or "nothing scored")
+        return
+    console.print(f"{answers}{_basis(run)}")
     if not (run.calibration or has_threshold(run.methods[0])):
         console.print(
             "Higher means more likely generated. A score is not a probability and has no threshold of its own."
@@ -167,7 +170,8 @@ def _basis(run: RunInfo) -> str:
         return " (by the calibration)"
     if not has_threshold(run.methods[0]):
         return ""
-    return f" (mode {run.mode}: about 1 photograph in {1 / MODES[run.mode]:.0f} is found by mistake)"
+    share = f"1 photograph in {1 / MODES[run.mode]:,.0f}"
+    return f" (mode {run.mode}: by the method's estimate, at most {share} is found by mistake)"
 
 
 def stdout_console() -> Console:

@@ -103,10 +103,12 @@ def test_the_map_has_the_size_of_the_picture_and_is_blank_where_nothing_was_look
 
 
 def test_files_are_whole_and_of_the_kind_that_their_name_says(explanation, tmp_path):
-    assert explanation.save(tmp_path / "page.html").read_text(encoding="utf-8") == explanation.html()
+    page = tmp_path / "my page.html"
+    assert explanation.save(page).read_text(encoding="utf-8") == explanation.html(page)
+    assert f"--output &#39;{page}&#39;</pre>" in explanation.html(page)
     with Image.open(explanation.save(tmp_path / "page.png")) as image:
         assert image.format == "PNG" and image.width >= 720
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["page.html", "page.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["my page.html", "page.png"]
     with pytest.raises(UsageError, match=r"\.html or \.png"):
         explanation.save(tmp_path / "page.pdf")
 
