@@ -35,6 +35,12 @@ FAMILY_NAMES = {
 # means of benchmarks/results/trace-effects.csv.
 WEAKENED_GRAIN = {"sd": 1.84, "sdxl": 1.17, "sd3": 0.4, "flux1": 0.35}
 
+# What the words of an answer mean, for people who have read nothing else.
+TERMS = (
+    "A decoder, the last step of an image generator, leaves a trace in the pixels that it writes: a grid of 8 pixels, "
+    "and a grain that networks see."
+)
+
 # An answer of nothing is not given on less: a shorter side in pixels, and a JPEG quality (docs/results/robustness.md:
 # at 50 most generated images are missed).
 LEAST_SIDE, LEAST_QUALITY = 128, 50
@@ -176,8 +182,8 @@ def _by_deviate(row: Row, run: RunInfo, threshold: float) -> Answer:
     if row.score > threshold:
         return _found(row, one_in, rarity(one_in))
     if row.score > threshold_of("best-guess"):
-        meaning = f"{rarity(one_in)} That is too many to call it found; more effort or a larger copy may decide."
-        return _undecided("a weak trace of a known decoder", meaning, one_in)
+        advice = "That is too many to call it found; a longer search (--effort) or a larger copy may decide."
+        return _undecided("a weak trace of a known decoder", f"{rarity(one_in)} {advice}", one_in)
     if disagreeing := _highest_other(row, run):
         name, value = disagreeing
         rare = rarity(one_in_of(value), f"the estimate of {name}")
@@ -331,7 +337,8 @@ def _families_tried(method: MethodInfo, details: dict[str, Any]) -> str:
 
 def _grain_of(details: dict[str, Any]) -> dict[str, float]:
     """Deviates in a tile that would have been detected, by family whose grain an autoencoder could look for."""
-    return details.get("detectable", {}).get("grain", {})
+    effects: dict[str, float] = details.get("detectable", {}).get("grain", {})
+    return effects
 
 
 def _limits(row: Row, run: RunInfo) -> Iterator[str]:
@@ -364,8 +371,8 @@ def _limits_of_nothing(row: Row, run: RunInfo) -> Iterator[str]:
     needed = _grain_of(row.details)
     if missed := [family for family, effect in WEAKENED_GRAIN.items() if needed.get(family, 0) > effect]:
         yield (
-            f"a trace of {_listed(families_of(missed), last='or')} that was weakened as by reducing to 800 pixels and "
-            "JPEG 85 would often be missed here"
+            f"a trace of {_listed(families_of(missed), last='or')} weakened as by reducing the picture to 800 pixels "
+            "and storing it as JPEG 85 would often be missed here"
         )
 
 

@@ -141,13 +141,13 @@ def test_nothing_in_a_jpeg_is_limited_by_what_compression_and_resizing_leave():
     assert answer.limits == (
         "compressed as JPEG (quality 85): compression and resizing weaken traces, and most pictures that went through "
         "both are missed",
-        "a trace of Stable Diffusion 3 or FLUX.1 that was weakened as by reducing to 800 pixels and JPEG 85 would "
-        "often be missed here",
+        "a trace of Stable Diffusion 3 or FLUX.1 weakened as by reducing the picture to 800 pixels and storing it as "
+        "JPEG 85 would often be missed here",
     )
     assert answer_of(row_of(3.0, details), run_of(TRACE)).limits == ()
     png = replace(FILE, format="PNG", jpeg_quality=None)
     (weak,) = answer_of(row_of(-0.5, {"detectable": {"grain": {"flux1": 0.4}}}, png), run_of(TRACE)).limits
-    assert weak.startswith("a trace of FLUX.1 that")
+    assert weak.startswith("a trace of FLUX.1 weakened")
     (strong,) = answer_of(row_of(-0.5, {}, replace(FILE, jpeg_quality=60)), run_of(TRACE)).limits
     assert strong == "JPEG quality 60: compression removes much of the trace"
     (camera,) = answer_of(row_of(-0.5, {}, replace(FILE, format="MPO", jpeg_quality=None)), run_of(TRACE)).limits

@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from recon_detect.answers import ERROR, FOUND, NOTHING, UNDECIDED, answer_in, has_threshold
+from recon_detect.answers import ERROR, FOUND, NOTHING, TERMS, UNDECIDED, answer_in, has_threshold
 from recon_detect.names import counted, shown
 from recon_detect.results import Row, RunInfo
 from recon_detect.settings import MODES
@@ -61,6 +61,8 @@ def print_answers(rows: Sequence[Row], run: RunInfo) -> None:
         console.print(f"\n{shown(row.path)}: {shown(answer.headline)}")
         for line in filter(None, lines):
             console.print(Padding(Text(shown(line)), (0, 0, 0, 2)))
+    if has_threshold(run.methods[0]) and not all(row.error for row in rows):
+        console.print(f"\n{TERMS} More: docs/guide/answers.md")
 
 
 def print_claims(rows: Sequence[Row]) -> None:

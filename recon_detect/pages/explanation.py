@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from recon_detect._version import __version__
-from recon_detect.answers import Answer, answer_in, family_name, has_threshold
+from recon_detect.answers import TERMS, Answer, answer_in, family_name, has_threshold
 from recon_detect.atomic import replacing
 from recon_detect.calibration import find_calibration
 from recon_detect.claims.reading import claims_of
@@ -73,6 +73,7 @@ class Explanation:
             "explain",
             name=self.row.path,
             answer=self.answer,
+            terms=TERMS if self._is_deviate else "",
             size=(file.width, file.height),
             shown_size=self.picture.size,
             picture=data_url(self.picture, "JPEG", quality=85),

@@ -364,6 +364,7 @@ def test_the_terminal_says_what_was_found_and_what_that_means(tmp_path, capsys):
     assert r"a\x1b.jpg: trace of a known decoder: SDXL, written at 1024 x 1024, reduced to 800 x 800 since" in text
     assert "at most 1 in 740 photographs gives such a score. Looked for traces of the decoders of" in text
     assert "b.jpg: not scored: truncated" in text
+    assert text.count("A decoder, the last step of an image generator, leaves a trace") == 1
 
 
 def test_kinds_of_only_are_those_of_answers():
