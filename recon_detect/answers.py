@@ -6,7 +6,7 @@ The only place where a verdict becomes a sentence: terminal, JSON, tables and HT
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from statistics import NormalDist
 from typing import Any
@@ -14,30 +14,39 @@ from typing import Any
 from recon_detect.errors import UnknownName
 from recon_detect.methods import METHODS
 from recon_detect.models.registry import family_of
-from recon_detect.names import counted
 from recon_detect.results import LIKELY_GENERATED, LIKELY_REAL, UNNAMED, MethodInfo, Row, RunInfo, Score, Verdict
 from recon_detect.settings import MODES
 
 FOUND, NOTHING, UNDECIDED, ERROR = KINDS = ("found", "nothing", "undecided", "error")
 
-# Decoder families as people know them; one decoder serves several generators.
+# Decoder families as people know them, in the order in which they are listed; one decoder serves several generators.
 FAMILY_NAMES = {
     "sd": "Stable Diffusion 1 or 2",
     "sdxl": "SDXL",
     "sd3": "Stable Diffusion 3",
     "flux1": "FLUX.1",
-    "flux2": "FLUX.2",
-    "qwen": "Qwen-Image",
-    "kandinsky": "Kandinsky",
     "images:gpt-4o": "GPT-4o",
+    "qwen": "Qwen-Image",
+    "flux2": "FLUX.2",
+    "kandinsky": "Kandinsky",
 }
+
+# Deviates that the grain leaves in a tile of a generated picture that was reduced to 800 px and stored as JPEG 85: the
+# means of benchmarks/results/trace-effects.csv.
+WEAKENED_GRAIN = {"sd": 1.84, "sdxl": 1.17, "sd3": 0.4, "flux1": 0.35}
+
+# What the words of an answer mean, for people who have read nothing else.
+TERMS = (
+    "A decoder, the last step of an image generator, leaves a trace in the pixels that it writes: a grid of 8 pixels, "
+    "and a grain that networks see."
+)
 
 # An answer of nothing is not given on less: a shorter side in pixels, and a JPEG quality (docs/results/robustness.md:
 # at 50 most generated images are missed).
 LEAST_SIDE, LEAST_QUALITY = 128, 50
 # Below these an answer says that the image limits it.
 SMALL_SIDE, LOW_QUALITY, SMOOTH_SHARE = 256, 70, 0.4
-# Nothing rarer among photographs has been measured.
+# Estimates of what is rarer among photographs are not stated: no set of so many has been scored.
 RAREST = 10_000
 
 
@@ -49,9 +58,10 @@ class Answer:
         kind: One of `KINDS`: a trace of a known decoder was found, nothing was, it is undecided, or there is no score.
         headline: One line without a full stop.
         meaning: One or two sentences: what follows from it, and what does not.
-        tried: One sentence: what was looked for, and where.
+        tried: One sentence: what was looked for, and where; empty where nothing was.
         limits: What of this image or run limits the answer.
-        one_in: About one photograph in so many has such a score, at most `RAREST`; None where that is not measured.
+        one_in: At most one photograph in so many has such a score, by the method's estimate; by a calibration, about
+            one in so many of its photographs. At most `RAREST`; None where there is neither.
         family: Name of the family of decoders, for people; None where none is named.
         native_size: (width, height) at which the image, or what a crop left of it, was written; None where unknown.
     """
@@ -98,20 +108,13 @@ def answer_of(row: Row, run: RunInfo, mode: str | None = None) -> Answer:
     """
     threshold = threshold_of(mode or run.mode) if run.threshold is None else run.threshold
     if row.error is not None or not row.scores:
-        reason = row.error or "no score"
+        reason = without_type(row.error or "no score")
         return Answer(ERROR, f"not scored: {reason}", "The picture could not be scored, which says nothing about it.")
-    if not (deciding := has_threshold(run.methods[0])):  # details of other methods may be anything
+    if not has_threshold(run.methods[0]):  # details of other methods may be anything
         row = replace(row, scores={name: Score(score.value) for name, score in row.scores.items()})
-    tried, limits = _tried(row, run), tuple(_limits(row, run))
-    if row.undecidable:
-        return _undecided("too little texture", "Flat areas carry no trace, whoever made them.", tried, limits)
-    if row.verdict and run.threshold is None:
-        return _calibrated(row, row.verdict, tried, limits)
-    if not math.isfinite(row.score):
-        return _undecided("no finite score", "The method has no answer for this picture.", tried, limits)
-    if deciding:
-        return _by_deviate(row, run, threshold, tried, limits)
-    return _by_number(row, run, tried, limits)
+    answer = _decided(row, run, threshold)
+    limits = (*_limits(row, run), *(_limits_of_nothing(row, run) if answer.kind == NOTHING else ()))
+    return replace(answer, tried="" if row.undecidable else _tried(row, run), limits=limits)
 
 
 def answer_in(row: Row, run: RunInfo) -> Answer:
@@ -125,13 +128,28 @@ def one_in_of(deviate: float) -> float:
     return round(1 / max(share, 1 / RAREST), 2)
 
 
-def rarity(one_in: float) -> str:
-    """A clause on how rare a score is among photographs: ``about 1 in 430 photographs gives such a score``."""
+def rarity(one_in: float, by: str = "the method's estimate") -> str:
+    """A sentence on how rare a deviate is: ``By the method's estimate, at most 1 in 430 photographs ...``."""
     if one_in >= RAREST:
-        return f"fewer than 1 in {RAREST:,} photographs give such a score"
+        return f"By {by}, fewer than 1 in {RAREST:,} photographs give such a score."
     if one_in < 2:
-        return "most photographs give such a score or a higher one"
-    return f"about 1 in {round(one_in, 1 - math.floor(math.log10(one_in))):,.0f} photographs gives such a score"
+        return f"By {by}, most photographs may give such a score."
+    return f"By {by}, at most 1 in {_two_digits(one_in)} photographs gives such a score."
+
+
+def rarity_in_calibration(one_in: float) -> str:
+    """A sentence on how rare a score is, counted: ``About 1 in 40 of the photographs of the calibration ...``."""
+    if one_in >= RAREST:
+        return f"Fewer than 1 in {RAREST:,} of the photographs of the calibration give such a score."
+    if one_in < 2:
+        return "Most of the photographs of the calibration give such a score or a higher one."
+    return f"About 1 in {_two_digits(one_in)} of the photographs of the calibration gives such a score."
+
+
+def without_type(error: str) -> str:
+    """The message of an error that is written as ``Type: message``; the type where it has none."""
+    kind, _, message = error.partition(": ")
+    return (message or kind) if kind.isidentifier() else error
 
 
 def family_name(family: str) -> str:
@@ -139,87 +157,101 @@ def family_name(family: str) -> str:
     return FAMILY_NAMES.get(family, family.removeprefix("images:"))
 
 
-def _by_deviate(row: Row, run: RunInfo, threshold: float, tried: str, limits: tuple[str, ...]) -> Answer:
+def families_of(columns: Iterable[str]) -> tuple[str, ...]:
+    """Names for people of the families of models or of columns of a method, in the order of `FAMILY_NAMES`."""
+    order = list(FAMILY_NAMES)
+    families = dict.fromkeys(map(family_of, columns))
+    ranked = sorted(families, key=lambda family: order.index(family) if family in order else len(order))
+    return tuple(map(family_name, ranked))
+
+
+def _decided(row: Row, run: RunInfo, threshold: float) -> Answer:
+    """The answer of an image that has a score, without what was tried and what limits it."""
+    if row.undecidable:
+        return _undecided("too little texture", "Flat areas carry no trace, whoever made them.")
+    if row.verdict and run.threshold is None:
+        return _calibrated(row, row.verdict)
+    if not math.isfinite(row.score):
+        return _undecided("no finite score", "The method has no answer for this picture.")
+    return _by_deviate(row, run, threshold) if has_threshold(run.methods[0]) else _by_number(row, run)
+
+
+def _by_deviate(row: Row, run: RunInfo, threshold: float) -> Answer:
     """The answer where the score is a deviate of photographs."""
     one_in = one_in_of(row.score)
     if row.score > threshold:
-        return _found(row, one_in, tried, limits)
+        return _found(row, one_in, rarity(one_in))
     if row.score > threshold_of("best-guess"):
-        meaning = (
-            f"{_sentence(rarity(one_in))} That is too many to call it found; more effort or a larger copy may decide."
-        )
-        return _undecided("a weak trace of a known decoder", meaning, tried, limits, one_in)
+        advice = "That is too many to call it found; a longer search (--effort) or a larger copy may decide."
+        return _undecided("a weak trace of a known decoder", f"{rarity(one_in)} {advice}", one_in)
     if disagreeing := _highest_other(row, run):
         name, value = disagreeing
-        meaning = f"By {run.methods[0].name} this is what photographs give, but by {name} {rarity(one_in_of(value))}."
-        return _undecided(f"{run.methods[0].name} and {name} disagree", meaning, tried, limits, one_in)
+        rare = rarity(one_in_of(value), f"the estimate of {name}")
+        meaning = f"By {run.methods[0].name}, this is what photographs give. {rare}"
+        return _undecided(f"{run.methods[0].name} and {name} disagree", meaning, one_in)
     if reason := _too_little(row):
         meaning = "No trace of a known decoder was found, but in such a picture it would rarely be visible."
-        return _undecided(reason, meaning, tried, limits, one_in)
-    return Answer(NOTHING, "no trace of a known decoder", _NOTHING_MEANS, tried, limits, one_in)
+        return _undecided(reason, meaning, one_in)
+    return Answer(NOTHING, "no trace of a known decoder", _NOTHING_MEANS, one_in=one_in)
 
 
 _NOTHING_MEANS = (
-    "This is what photographs give, and also pictures of generators outside of these families or processed beyond what "
-    "was tried. It does not show that the picture is a photograph."
+    "This is what photographs give, and also pictures by other generators, or processed beyond what was tried. It does "
+    "not show that the picture is a photograph."
 )
 
 
-def _by_number(row: Row, run: RunInfo, tried: str, limits: tuple[str, ...]) -> Answer:
+def _by_number(row: Row, run: RunInfo) -> Answer:
     """The answer where the score is a number that no photographs were measured for."""
     if run.threshold is not None:
         kind, relation = (FOUND, "above") if row.score > run.threshold else (NOTHING, "not above")
         meaning = "How many photographs have such a score is not known: the threshold was given, not measured."
-        return Answer(
-            kind, f"score {row.score:.4g}, {relation} the threshold {run.threshold:g}", meaning, tried, limits
-        )
+        return Answer(kind, f"score {row.score:.4g}, {relation} the threshold {run.threshold:g}", meaning)
     name = run.methods[0].name
     meaning = (
         f"Scores of {name} have no threshold of their own. Calibrate on photographs like these: recon-detect calibrate "
         f"--method {name} --real PHOTOS --output cal.json."
     )
-    return _undecided(f"{name} ships no threshold", meaning, tried, limits)
+    return _undecided(f"{name} ships no threshold", meaning)
 
 
-def _calibrated(row: Row, verdict: Verdict, tried: str, limits: tuple[str, ...]) -> Answer:
+def _calibrated(row: Row, verdict: Verdict) -> Answer:
     """The answer of a calibration."""
     one_in = round(min(1 / verdict.p_value, RAREST), 2)
+    rare = rarity_in_calibration(one_in)
     if verdict.verdict == LIKELY_GENERATED:
-        return _found(row, one_in, tried, limits)
+        return _found(row, one_in, rare)
     if verdict.verdict == LIKELY_REAL:
         meaning = "Few of the calibration's generated pictures score so low; those of other generators may."
-        return Answer(
-            NOTHING, "scores as photographs do, lower than generated pictures", meaning, tried, limits, one_in
-        )
+        return Answer(NOTHING, "scores as photographs do, lower than generated pictures", meaning, one_in=one_in)
     if verdict.threshold is None:
         meaning = "The calibration has too few photographs of this kind for a threshold: add some, and calibrate again."
-        return _undecided("too few photographs like it in the calibration", meaning, tried, limits, one_in)
+        return _undecided("too few photographs like it in the calibration", meaning, one_in)
     if verdict.p_value <= MODES["best-guess"]:
-        meaning = f"{_sentence(rarity(one_in))} That is too many for the calibration's threshold."
-        return _undecided("a score that few photographs have", meaning, tried, limits, one_in)
-    return Answer(NOTHING, "scores as photographs do", _NOTHING_MEANS, tried, limits, one_in)
+        meaning = f"{rare} That is too many for the calibration's threshold."
+        return _undecided("a score that few photographs have", meaning, one_in)
+    return Answer(NOTHING, "scores as photographs do", _NOTHING_MEANS, one_in=one_in)
 
 
-def _found(row: Row, one_in: float, tried: str, limits: tuple[str, ...]) -> Answer:
-    """The answer where a trace was found."""
+def _found(row: Row, one_in: float, rare: str) -> Answer:
+    """The answer where a trace was found; `rare` is a sentence on how rare the score is."""
     short = row.details.get("decoder") or row.details.get("family") or _attributed(row.verdict)
     family = family_name(short) if short else None
-    subject = "grain of a known decoder" if row.details else "scores like generated pictures"
+    subject = "trace of a known decoder" if row.details else "scores like generated pictures"
     headline = f"{subject}: {', '.join((family, *_since(row)))}" if family else subject
     meaning = (
         "A generator of this family wrote these pixels, or a program passed an existing picture through such a "
-        "decoder, as some editors do. "
+        "decoder, as some editors do."
         if family
-        else "A generator wrote these pixels, or a program changed a picture in the same way; which one is not clear. "
+        else "A generator wrote these pixels, or a program changed a picture in the same way; which one is not clear."
     )
     size = row.details.get("native_size") if family else None
     native = (int(size[0]), int(size[1])) if size else None
-    limits = tuple(limit for limit in limits if not limit.startswith(_WEAK))
-    return Answer(FOUND, headline, meaning + _sentence(rarity(one_in)), tried, limits, one_in, family, native)
+    return Answer(FOUND, headline, f"{meaning} {rare}", one_in=one_in, family=family, native_size=native)
 
 
-def _undecided(reason: str, meaning: str, tried: str, limits: tuple[str, ...], one_in: float | None = None) -> Answer:
-    return Answer(UNDECIDED, f"undecided: {reason}", meaning, tried, limits, one_in)
+def _undecided(reason: str, meaning: str, one_in: float | None = None) -> Answer:
+    return Answer(UNDECIDED, f"undecided: {reason}", meaning, one_in=one_in)
 
 
 def _attributed(verdict: Verdict | None) -> str | None:
@@ -272,25 +304,45 @@ def _since(row: Row) -> Iterator[str]:
 
 
 def _tried(row: Row, run: RunInfo) -> str:
-    """A sentence on what was looked for, and where."""
+    """A sentence on what was looked for, and where; empty where that is not known."""
     method, details = run.methods[0], row.details
-    families = list(dict.fromkeys(family_name(family_of(column)) for column in method.models))
-    parts = [f"{method.name} looked for {_listed(families)}"]
-    if sizes := details.get("sizes"):
-        areas = sorted(sizes, key=lambda size: math.prod(map(int, size.split("x"))))
-        span = " to ".join(dict.fromkeys(areas[:: max(len(areas) - 1, 1)])).replace("x", " x ")
-        parts.append(f"at {counted(details.get('scales', len(sizes)), 'size')} ({span})")
-    if places := details.get("places"):
-        parts.append(f"at {counted(places, 'place')} of the grid")
-    if area := details.get("area"):
-        parts.append(f"with networks in {area:.0%} of the picture")
-    if passes := details.get("passes"):
-        parts.append(f"by reconstructions worth {passes:.3g} of 256 x 256 pixels")
-    return ", ".join(parts) + "."
+    if not method.models:
+        return ""
+    if not has_threshold(method):
+        return f"Scored by {method.name} with {_listed(method.models)}."
+    sentence = f"Looked for traces of the decoders of {_families_tried(method, details)}"
+    if sizes := sorted(details.get("sizes", ()), key=lambda size: math.prod(map(int, size.split("x")))):
+        least, largest = (size.replace("x", " x ") for size in (sizes[0], sizes[-1]))
+        which = f"any of {len(sizes)} sizes from {least} to {largest}" if len(sizes) > 1 else least
+        sentence += f", as if the picture had been written at {which}"
+    if _grain_of(details):
+        area = details.get("area", 0)
+        share = f"{area:.0%}" if area >= 0.005 else "less than 1%"
+        sentence += f"; networks looked at {share} of the picture" if area else "; no network had to look at it"
+    return f"{sentence}."
+
+
+def _families_tried(method: MethodInfo, details: dict[str, Any]) -> str:
+    """Families by the part of the trace that was looked for: ``SDXL (grid and grain) and of GPT-4o (grid alone)``."""
+    if method.name != "grid" and "detectable" not in details:  # rows of earlier versions
+        return _listed(families_of(method.models))
+    grid, grain = dict.fromkeys(map(family_of, method.models)), _grain_of(details)
+    parts = {
+        "grid and grain": [family for family in grid if family in grain],
+        "grain alone": [family for family in grain if family not in grid],
+        "grid alone": [family for family in grid if family not in grain],
+    }
+    return _listed([f"{_listed(families_of(part))} ({how})" for how, part in parts.items() if part], "of ")
+
+
+def _grain_of(details: dict[str, Any]) -> dict[str, float]:
+    """Deviates in a tile that would have been detected, by family whose grain an autoencoder could look for."""
+    effects: dict[str, float] = details.get("detectable", {}).get("grain", {})
+    return effects
 
 
 def _limits(row: Row, run: RunInfo) -> Iterator[str]:
-    """Limits of the answer for this image."""
+    """Limits of the answer for this image, whatever it is."""
     file = row.provenance
     if file:
         if min(file.width, file.height) < SMALL_SIDE:
@@ -303,18 +355,32 @@ def _limits(row: Row, run: RunInfo) -> Iterator[str]:
         yield f"{1 - row.texture:.0%} of the picture is flat and carries no evidence"
     if run.middle_square:
         yield f"resized to {run.middle_square} pixels before it was looked at, which removes most of the trace"
-    if weakest := row.details.get("detectable", {}).get("grain"):
-        least = max(weakest, key=weakest.__getitem__)
-        yield f"{_WEAK} may be missed: that of {family_name(least)} below {weakest[least]:.2g} deviates in a tile"
 
 
-# A limit of answers that nothing was found.
-_WEAK = "weak traces"
+def _limits_of_nothing(row: Row, run: RunInfo) -> Iterator[str]:
+    """Further limits where no trace was found."""
+    if not has_threshold(run.methods[0]):
+        return
+    file = row.provenance
+    if file and file.format in ("JPEG", "MPO") and (file.jpeg_quality or LOW_QUALITY) >= LOW_QUALITY:
+        quality = f" (quality {file.jpeg_quality})" if file.jpeg_quality else ""
+        yield (
+            f"compressed as JPEG{quality}: compression and resizing weaken traces, and most pictures that went through "
+            "both are missed"
+        )
+    needed = _grain_of(row.details)
+    if missed := [family for family, effect in WEAKENED_GRAIN.items() if needed.get(family, 0) > effect]:
+        yield (
+            f"a trace of {_listed(families_of(missed), last='or')} weakened as by reducing the picture to 800 pixels "
+            "and storing it as JPEG 85 would often be missed here"
+        )
 
 
-def _sentence(clause: str) -> str:
-    return f"{clause[0].upper()}{clause[1:]}."
+def _two_digits(one_in: float) -> str:
+    return f"{round(one_in, 1 - math.floor(math.log10(one_in))):,.0f}"
 
 
-def _listed(names: list[str]) -> str:
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+def _listed(names: Sequence[str], before: str = "", last: str = "and") -> str:
+    """Names as ``A, B and C``; all but the first with a word before them."""
+    *others, final = [names[0], *(f"{before}{name}" for name in names[1:])]
+    return f" {last} ".join(filter(None, (", ".join(others), final)))

@@ -1,21 +1,41 @@
 """The result of an image in words."""
 
+import csv
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recon_detect import Provenance, Row, RunInfo
-from recon_detect.answers import ERROR, FOUND, KINDS, NOTHING, RAREST, UNDECIDED, answer_of, one_in_of, rarity
+from recon_detect.answers import (
+    ERROR,
+    FAMILY_NAMES,
+    FOUND,
+    KINDS,
+    NOTHING,
+    RAREST,
+    UNDECIDED,
+    WEAKENED_GRAIN,
+    answer_of,
+    families_of,
+    one_in_of,
+    rarity,
+    rarity_in_calibration,
+    without_type,
+)
 from recon_detect.errors import UnknownName
 from recon_detect.methods import METHODS, find_method
+from recon_detect.methods.grid.families import read_families
+from recon_detect.models.registry import MODEL_SETS, family_of
 from recon_detect.results import INCONCLUSIVE, LIKELY_GENERATED, LIKELY_REAL, MethodInfo, Score, Verdict
 
 TRACE = MethodInfo("trace", "encoder_features", ("sd", "sdxl", "images:gpt-4o"), "0123456789ab:normal")
 GRID = MethodInfo("grid", "cosine", ("sd", "sdxl"), "0123456789ab")
+ROOT = Path(__file__).parents[1]
 FILE = Provenance(800, 800, "JPEG", "RGB", "", jpeg_quality=85)
 REDUCED = {
     "sizes": ["512x512", "1024x1024"], "passes": 9.8, "decoder": "sdxl", "native_size": [1024, 1024], "scale": 1.28,
@@ -35,11 +55,11 @@ def row_of(score: float, details=None, file=FILE, **values) -> Row:
 def test_a_trace_is_named_with_its_size_and_what_was_done_since():
     answer = answer_of(row_of(3.0, REDUCED), run_of(TRACE))
     assert answer.kind == FOUND
-    assert answer.headline == ("grain of a known decoder: SDXL, written at 1024 x 1024, reduced to 800 x 800 since")
-    assert "About 1 in 740 photographs gives such a score." in answer.meaning
+    assert answer.headline == ("trace of a known decoder: SDXL, written at 1024 x 1024, reduced to 800 x 800 since")
+    assert "By the method's estimate, at most 1 in 740 photographs gives such a score." in answer.meaning
     assert answer.tried == (
-        "trace looked for Stable Diffusion 1 or 2, SDXL and GPT-4o, at 2 sizes (512 x 512 to 1024 x 1024), "
-        "by reconstructions worth 9.8 of 256 x 256 pixels."
+        "Looked for traces of the decoders of Stable Diffusion 1 or 2, SDXL and GPT-4o, as if the picture had been "
+        "written at any of 2 sizes from 512 x 512 to 1024 x 1024."
     )
     assert (answer.family, answer.native_size, answer.limits) == ("SDXL", (1024, 1024), ())
     assert answer.one_in == pytest.approx(740.8)
@@ -54,7 +74,7 @@ def test_a_trace_is_named_with_its_size_and_what_was_done_since():
     ({"scale": 1.0, "decoder": "new-vae"}, "new-vae, at the size it was written"),
 ])  # fmt: skip
 def test_what_was_done_to_a_picture(changes, words):
-    assert answer_of(row_of(3.0, REDUCED | changes), run_of(TRACE)).headline == f"grain of a known decoder: {words}"
+    assert answer_of(row_of(3.0, REDUCED | changes), run_of(TRACE)).headline == f"trace of a known decoder: {words}"
 
 
 @pytest.mark.parametrize(("score", "kinds"), [
@@ -82,6 +102,75 @@ def test_nothing_does_not_claim_a_photograph():
     assert "does not show that the picture is a photograph" in answer.meaning
 
 
+@pytest.mark.parametrize(("changes", "words"), [
+    (
+        {"detectable": {"grain": {"sd": 0.7, "sdxl": 0.7}, "grid": {"images:gpt-4o": 6.0}}, "area": 0.124},
+        "Stable Diffusion 1 or 2 and SDXL (grid and grain) and of GPT-4o (grid alone), as if the picture had been "
+        "written at any of 2 sizes from 512 x 512 to 1024 x 1024; networks looked at 12% of the picture.",
+    ),
+    (
+        {"detectable": {"grain": {"sdxl": 0.7, "taesana": 0.9}}, "sizes": ["800x600"], "area": 0.001},
+        "SDXL (grid and grain), of taesana (grain alone) and of Stable Diffusion 1 or 2 and GPT-4o (grid alone), as if "
+        "the picture had been written at 800 x 600; networks looked at less than 1% of the picture.",
+    ),
+    (
+        {"detectable": {"grain": {"sd": 0.7, "sdxl": 0.7, "images:gpt-4o": 1.0}}, "area": 0.0, "sizes": []},
+        "Stable Diffusion 1 or 2, SDXL and GPT-4o (grid and grain); no network had to look at it.",
+    ),
+    (
+        {"detectable": {"grid": {"images:gpt-4o": 6.0}}, "area": 0.0, "sizes": []},
+        "Stable Diffusion 1 or 2, SDXL and GPT-4o (grid alone).",
+    ),
+])  # fmt: skip
+def test_tried_says_which_part_of_the_trace_of_which_family(changes, words):
+    tried = answer_of(row_of(0.0, REDUCED | changes), run_of(TRACE)).tried
+    assert tried == f"Looked for traces of the decoders of {words}"
+
+
+def test_grid_looks_for_the_grid_alone_and_other_methods_for_no_trace():
+    grid = answer_of(Row(0, "a.png", {"grid": Score(0.0, details={"box": [0, 0, 8, 8]})}), run_of(GRID))
+    assert grid.tried == "Looked for traces of the decoders of Stable Diffusion 1 or 2 and SDXL (grid alone)."
+    hfi = answer_of(Row(0, "a.png", {"hfi": Score(9.0)}), run_of(MethodInfo("hfi", "lpips_vgg_2", ("taesd", "taef1"))))
+    assert hfi.tried == "Scored by hfi with taesd and taef1."
+    assert answer_of(Row(0, "a.png", {"x": Score(9.0)}), run_of(MethodInfo("x", "", ()))).tried == ""
+
+
+def test_nothing_in_a_jpeg_is_limited_by_what_compression_and_resizing_leave():
+    details = {"detectable": {"grain": {"sd": 1.2, "sdxl": 1.1, "sd3": 1.2, "flux1": 1.2}}}
+    answer = answer_of(row_of(-0.5, details), run_of(TRACE))
+    assert answer.limits == (
+        "compressed as JPEG (quality 85): compression and resizing weaken traces, and most pictures that went through "
+        "both are missed",
+        "a trace of Stable Diffusion 3 or FLUX.1 weakened as by reducing the picture to 800 pixels and storing it as "
+        "JPEG 85 would often be missed here",
+    )
+    assert answer_of(row_of(3.0, details), run_of(TRACE)).limits == ()
+    png = replace(FILE, format="PNG", jpeg_quality=None)
+    (weak,) = answer_of(row_of(-0.5, {"detectable": {"grain": {"flux1": 0.4}}}, png), run_of(TRACE)).limits
+    assert weak.startswith("a trace of FLUX.1 weakened")
+    (strong,) = answer_of(row_of(-0.5, {}, replace(FILE, jpeg_quality=60)), run_of(TRACE)).limits
+    assert strong == "JPEG quality 60: compression removes much of the trace"
+    (camera,) = answer_of(row_of(-0.5, {}, replace(FILE, format="MPO", jpeg_quality=None)), run_of(TRACE)).limits
+    assert camera.startswith("compressed as JPEG: ")
+
+
+def test_what_weakened_traces_are_is_as_measured():
+    with (ROOT / "benchmarks" / "results" / "trace-effects.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
+    measured = {row["family"]: float(row["mean"]) for row in rows if row["pictures"] == "generated"}
+    assert measured == WEAKENED_GRAIN
+
+
+@pytest.mark.parametrize("page", ["docs/guide/answers.md", "docs/methods/trace.md"])
+def test_pages_list_the_families_that_the_package_looks_for(page):
+    grid, grain = {family.name for family in read_families()}, {family_of(name) for name in MODEL_SETS["embedded"]}
+    names = [families_of(families) for families in (grain & grid, grid - grain)]
+    assert grain <= grid <= FAMILY_NAMES.keys()
+    text = " ".join((ROOT / page).read_text(encoding="utf-8").split())
+    for *others, last in names:
+        assert f"{', '.join(others)} and {last}" in text
+
+
 @pytest.mark.parametrize(("row", "reason"), [
     (row_of(5.0, notes=("not enough texture to tell",)), "too little texture"),
     (replace(row_of(5.0), texture=0.0), "too little texture"),
@@ -105,6 +194,7 @@ def test_methods_that_disagree_are_undecided():
     row.scores["grid"] = Score(4.0)
     answer = answer_of(row, run_of(TRACE, GRID))
     assert answer.headline == "undecided: trace and grid disagree"
+    assert "By the estimate of grid, fewer than 1 in 10,000 photographs give such a score." in answer.meaning
     assert answer_of(row, run_of(TRACE)).kind == NOTHING
 
 
@@ -131,19 +221,35 @@ def test_a_calibration_decides_for_any_method(verdict, p_value, threshold, kind)
     answer = answer_of(row, run_of(hfi, calibration="0123456789ab"))
     assert (answer.kind, answer.one_in) == (kind, pytest.approx(1 / p_value))
     assert answer.family == ("latent diffusion" if kind == FOUND else None)
+    assert ("About 1 in 500 of the photographs of the calibration gives" in answer.meaning) == (kind == FOUND)
 
 
 def test_a_failed_image_has_an_answer_of_its_own():
     answer = answer_of(Row(0, "a.png", error="UnreadableImage: truncated"), run_of(TRACE))
-    assert (answer.kind, answer.headline) == (ERROR, "not scored: UnreadableImage: truncated")
+    assert (answer.kind, answer.headline) == (ERROR, "not scored: truncated")
+
+
+@pytest.mark.parametrize(("error", "message"), [
+    ("UnreadableImage: a.png: truncated", "a.png: truncated"), ("MemoryError: ", "MemoryError"),
+    ("no score", "no score"), ("a.png: truncated", "a.png: truncated"),
+])  # fmt: skip
+def test_people_read_no_names_of_classes(error, message):
+    assert without_type(error) == message
 
 
 @pytest.mark.parametrize(("one_in", "words"), [
-    (1.2, "most photographs give"), (20.04, "about 1 in 20 photographs"), (432.1, "about 1 in 430 photographs"),
-    (9_960.0, "about 1 in 10,000 photographs"), (RAREST, "fewer than 1 in 10,000 photographs"),
+    (1.2, "most photographs may give"), (20.04, "at most 1 in 20 photographs"), (432.1, "at most 1 in 430 photographs"),
+    (9_960.0, "at most 1 in 10,000 photographs"), (RAREST, "fewer than 1 in 10,000 photographs"),
 ])  # fmt: skip
 def test_rarity_has_two_digits(one_in, words):
-    assert rarity(one_in).startswith(words)
+    assert rarity(one_in).startswith(f"By the method's estimate, {words}")
+
+
+@pytest.mark.parametrize(("one_in", "words"), [
+    (1.2, "Most of the photographs"), (41.2, "About 1 in 41 of the photographs"), (RAREST, "Fewer than 1 in 10,000 of"),
+])  # fmt: skip
+def test_rarity_in_a_calibration_is_counted(one_in, words):
+    assert rarity_in_calibration(one_in).startswith(words)
 
 
 def test_no_score_is_rarer_than_what_was_measured():

@@ -94,7 +94,7 @@ def test_a_result_shows_its_first_rows(result):
     many = replace(result, rows=result.rows * 3)
     html = Tags(many._repr_html_())
     assert html.tags.count("strong") == 20 and "... and 4 more" in html.text
-    assert np.isnan(result.scores).sum() == 1 and "UnreadableImage" in html.text
+    assert np.isnan(result.scores).sum() == 1 and "not scored: " in html.text
 
 
 def test_a_detector_is_called_as_a_pipeline(method_file, image_folder):

@@ -70,8 +70,8 @@ Effort: TypeAlias = Annotated[
 Mode: TypeAlias = Annotated[
     str,
     typer.Option(
-        help="How surely a trace has to be found: best-guess, medium or high; about 1 photograph in "
-        f"{', '.join(f'{1 / share:.0f}' for share in MODES.values())} is found by mistake."
+        help="How surely a trace has to be found: best-guess, medium or high; by the method's estimate, at most 1 "
+        f"photograph in {', '.join(f'{1 / share:.0f}' for share in MODES.values())} is found by mistake."
     ),
 ]
 CalibrationFile: TypeAlias = Annotated[

@@ -43,6 +43,6 @@ def demo(
     print(
         f"\nThe pictures are in {shown(str(keep))}. Each is scored twice: the photograph, and what the decoder of "
         f"{detector.run_info.models[0].name} makes of it,\nthe last step of every latent diffusion model. The decoder "
-        "leaves a grid and a grain, which the autoencoder of the\nsame decoder finds, so the score of a decoded "
-        "picture is well above 0; a photograph's is not: docs/methods/trace.md."
+        "leaves a trace, a grid in the pixels and\na grain that its autoencoder sees, so the score of a decoded "
+        "picture is well above 0; a photograph's is not:\ndocs/methods/trace.md."
     )

@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from recon_detect.answers import ERROR, FOUND, NOTHING, UNDECIDED, answer_in, has_threshold
+from recon_detect.answers import ERROR, FOUND, NOTHING, TERMS, UNDECIDED, answer_in, has_threshold
 from recon_detect.names import counted, shown
 from recon_detect.results import Row, RunInfo
 from recon_detect.settings import MODES
@@ -55,12 +55,14 @@ def print_answers(rows: Sequence[Row], run: RunInfo) -> None:
         answer = answer_in(row, run)
         lines = [
             answer.meaning,
-            answer.tried and f"Tried: {answer.tried}",
+            answer.tried,
             *(f"Limit: {limit}." for limit in answer.limits),
         ]
         console.print(f"\n{shown(row.path)}: {shown(answer.headline)}")
         for line in filter(None, lines):
             console.print(Padding(Text(shown(line)), (0, 0, 0, 2)))
+    if has_threshold(run.methods[0]) and not all(row.error for row in rows):
+        console.print(f"\n{TERMS} More: docs/guide/answers.md")
 
 
 def print_claims(rows: Sequence[Row]) -> None:
@@ -140,7 +142,10 @@ def print_summary(tally: Tally, run: RunInfo, output: Path | None) -> None:
         f"run {run.fingerprint}" + (f"; written to {shown(str(output))}" if output else "")
     )
     answers = "; ".join(f"{tally.answers[kind]:,} {words}" for kind, words in _KINDS.items() if tally.answers[kind])
-    console.print(f"{answers or 'nothing scored'}{_basis(run)}")
+    if tally.images == tally.failed:
+        console.print(answers or "nothing scored")
+        return
+    console.print(f"{answers}{_basis(run)}")
     if not (run.calibration or has_threshold(run.methods[0])):
         console.print(
             "Higher means more likely generated. A score is not a probability and has no threshold of its own."
@@ -167,7 +172,8 @@ def _basis(run: RunInfo) -> str:
         return " (by the calibration)"
     if not has_threshold(run.methods[0]):
         return ""
-    return f" (mode {run.mode}: about 1 photograph in {1 / MODES[run.mode]:.0f} is found by mistake)"
+    share = f"1 photograph in {1 / MODES[run.mode]:,.0f}"
+    return f" (mode {run.mode}: by the method's estimate, at most {share} is found by mistake)"
 
 
 def stdout_console() -> Console:

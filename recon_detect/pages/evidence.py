@@ -107,7 +107,7 @@ def grid_of(x: Tensor, row: Row) -> GridEvidence | None:
     meaning = (
         f"Each cell is {CELL} x {CELL} pixels of the picture at {frame.width} x {frame.height}. Bright: the cell has "
         "the 8-pixel grid of this family of decoders. Dark: as in photographs, whose cells are mostly within -1 to 2. "
-        "The scale is the same for every picture."
+        "The scale is the same for every picture. Of a large picture only the most textured part was looked at."
     )
     return GridEvidence(
         names[family], (frame.width, frame.height), frame.symmetry, cosines, (down, across),
@@ -126,7 +126,8 @@ def tiles_of(row: Row, size: tuple[int, int]) -> EvidenceMap | None:
     meaning = (
         "Each tile was reconstructed by a network where it is, and moved by 3 pixels. Bright: it is reconstructed "
         "better where it is than photographs are, so it lies on a decoder's grid. Dark: as photographs. The scale is "
-        "the same for every picture; where the picture shows through, no network looked."
+        "the same for every picture. The search chose these places: where the picture shows through, no network "
+        "looked, and nothing is known of it."
     )
     return EvidenceMap("grain, by networks", values, trace.BRIGHTEST, meaning)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from recon_detect._version import __version__
-from recon_detect.answers import Answer, answer_in, family_name, has_threshold
+from recon_detect.answers import TERMS, Answer, answer_in, family_name, has_threshold
 from recon_detect.atomic import replacing
 from recon_detect.calibration import find_calibration
 from recon_detect.claims.reading import claims_of
@@ -47,7 +48,7 @@ class Explanation:
         grid: The grid of the likeliest family; None of a picture that is too small.
         photographs: Scores of photographs that were measured with these settings; empty without any.
         claims: Sentences on what the file says of itself; None where that was not read.
-        command: Command line that writes the page again.
+        command: Command line that explains the picture again, without the name of the output.
     """
 
     row: Row
@@ -60,14 +61,19 @@ class Explanation:
     claims: tuple[str, ...] | None
     command: str
 
-    def html(self) -> str:
-        """The page: HTML in one file that loads nothing from elsewhere."""
+    def html(self, output: str | Path = "explanation.html") -> str:
+        """The page: HTML in one file that loads nothing from elsewhere.
+
+        Args:
+            output: Name of that file in the command line that writes it again.
+        """
         file = self.row.provenance
         assert file is not None
         return document(
             "explain",
             name=self.row.path,
             answer=self.answer,
+            terms=TERMS if self._is_deviate else "",
             size=(file.width, file.height),
             shown_size=self.picture.size,
             picture=data_url(self.picture, "JPEG", quality=85),
@@ -86,7 +92,7 @@ class Explanation:
             sizes=self.row.details.get("sizes", ()),
             limits=self.answer.limits or ("none that is specific to this picture",),
             claims=self.claims,
-            command=self.command,
+            command=f"{self.command} --output {shlex.quote(str(output))}",
             facts=self._facts(),
             version=__version__,
         )  # fmt: skip
@@ -108,7 +114,7 @@ class Explanation:
             if path.suffix.lower() == ".png":
                 self.png().save(temporary, format="PNG")
             else:
-                temporary.write_text(self.html(), encoding="utf-8")
+                temporary.write_text(self.html(path), encoding="utf-8")
         return path
 
     @property
@@ -124,9 +130,9 @@ class Explanation:
         if not self._is_deviate:
             return f"Scores of {self.run.methods[0].name} have no threshold of their own; the marks do not apply."
         return (
-            "In standard deviations of photographs. At most 5 % of photographs exceed the first dashed line, and at "
-            "most 1 % the second, if one family is looked at. The answer is that of all together, which is corrected "
-            "for looking at several."
+            "In standard deviations of photographs. By the method's estimate, at most 5 % of photographs exceed the "
+            "first dashed line and at most 1 % the second, if one family is looked at. The answer is that of all "
+            "together, which is corrected for looking at several."
         )
 
     def _tail(self) -> charts.Tail | None:
@@ -232,15 +238,13 @@ def photographs_of(detector: Detector, row: Row) -> tuple[float, ...]:
 
 
 def command_of(path: str, detector: Detector) -> str:
-    """Command line that explains a picture with the settings of a detector."""
-    import shlex
-
+    """Command line that explains a picture with the settings of a detector; the output has to be added."""
     run, settings = detector.run_info, detector.settings
     options = [f"--method {','.join(method.name for method in run.methods)}"]
     if run.models:
         options.append(f"--models {','.join(model.name for model in run.models)}")
     options += [f"--effort {settings.effort}", f"--mode {settings.mode}"]
-    return f"recon-detect explain {shlex.quote(path)} {' '.join(options)} --output explanation.html"
+    return f"recon-detect explain {shlex.quote(path)} {' '.join(options)}"
 
 
 def _map_values(each: EvidenceMap, size: tuple[int, int]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ function element(name, content, attributes = {}) {
   return made;
 }
 
-// Nothing rarer than 1 in 10,000 was measured.
+// Estimates end at 1 in 10,000.
 function rarity(many) {
   return many < 2 ? "most" : `${many >= 10000 ? "under " : ""}1 in ${Math.round(many).toLocaleString("en")}`;
 }

@@ -19,9 +19,11 @@ class AnswerModel(BaseModel):
     kind: Literal["found", "nothing", "undecided", "error"]
     headline: str = Field(description="One line.")
     meaning: str = Field(description="What that means, to somebody who has read nothing else.")
-    tried: str = Field(description="Families, sizes and area that were looked at.")
+    tried: str = Field(description="Families, sizes and area that were looked at; empty where nothing was.")
     limits: list[str] = Field(description="Limits that apply to this picture.")
-    one_in: float | None = Field(description="Photographs per such a score; null where that is not measured.")
+    one_in: float | None = Field(
+        description="At most one photograph in so many has such a score, by the method's estimate; null without one."
+    )
     family: str | None = Field(description="Readable name of the decoder family.")
     native_size: list[int] | None = Field(description="Width and height that the generator wrote.")
 

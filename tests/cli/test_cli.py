@@ -331,8 +331,10 @@ def test_an_image_alone_or_on_stdin_is_scored(cli, monkeypatch, tmp_path, pictur
     (piped,) = map(json.loads, done.out.splitlines())
     assert (piped["path"], piped["score"], piped["answer"]) == ("-", row["score"], row["answer"])
     assert done.err.startswith("1 image, 0 failed; grid")
-    (missing,) = map(json.loads, cli("nowhere.png", "--method", "grid", code=3).out.splitlines())
-    assert missing["answer"]["kind"] == "error"
+    done = cli("nowhere.png", "--method", "grid", code=3)
+    (missing,) = map(json.loads, done.out.splitlines())
+    assert missing["answer"]["kind"] == "error" and missing["error"].startswith("UnreadableImage: ")
+    assert done.err.splitlines()[1:] == ["1 not scored"]
     assert "No such command 'scor'" in cli("scor", file, code=2).err
 
 
@@ -357,11 +359,12 @@ def test_the_terminal_says_what_was_found_and_what_that_means(tmp_path, capsys):
     print_table([generated, broken], run)
     print_answers([generated, broken], run)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1].split()[:2] == [r"a\x1b.jpg", "grain"] and "3.00" in lines[1] and "trace of" not in lines[1]
+    assert lines[1].split()[:2] == [r"a\x1b.jpg", "trace"] and "3.00" in lines[1] and "trace of sdxl" not in lines[1]
     text = " ".join(" ".join(lines).split())
-    assert r"a\x1b.jpg: grain of a known decoder: SDXL, written at 1024 x 1024, reduced to 800 x 800 since" in text
-    assert "About 1 in 740 photographs gives such a score." in text and "Tried: trace looked for" in text
-    assert "b.jpg: not scored: UnreadableImage: truncated" in text
+    assert r"a\x1b.jpg: trace of a known decoder: SDXL, written at 1024 x 1024, reduced to 800 x 800 since" in text
+    assert "at most 1 in 740 photographs gives such a score. Looked for traces of the decoders of" in text
+    assert "b.jpg: not scored: truncated" in text
+    assert text.count("A decoder, the last step of an image generator, leaves a trace") == 1
 
 
 def test_kinds_of_only_are_those_of_answers():

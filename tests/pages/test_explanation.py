@@ -52,6 +52,7 @@ def test_the_page_shows_answer_map_families_grid_and_how_to_repeat_it(explanatio
     assert headings[0] == "Where in the picture" and "Which family of decoders" in headings
     assert "Limits that apply to this picture" in headings and "What the file says of itself" in headings
     assert any(heading.startswith("The grid of ") for heading in headings)
+    assert explanation.answer.tried in text and "leaves a trace in the pixels that it writes" in text
     assert html.count('<rect class="cell fill"') == 64
     assert "recon-detect explain" in text and explanation.run.fingerprint in text
     for name in explanation.row.per_model:
@@ -103,10 +104,12 @@ def test_the_map_has_the_size_of_the_picture_and_is_blank_where_nothing_was_look
 
 
 def test_files_are_whole_and_of_the_kind_that_their_name_says(explanation, tmp_path):
-    assert explanation.save(tmp_path / "page.html").read_text(encoding="utf-8") == explanation.html()
+    page = tmp_path / "my page.html"
+    assert explanation.save(page).read_text(encoding="utf-8") == explanation.html(page)
+    assert f"--output &#39;{page}&#39;</pre>" in explanation.html(page)
     with Image.open(explanation.save(tmp_path / "page.png")) as image:
         assert image.format == "PNG" and image.width >= 720
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["page.html", "page.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["my page.html", "page.png"]
     with pytest.raises(UsageError, match=r"\.html or \.png"):
         explanation.save(tmp_path / "page.pdf")
 
