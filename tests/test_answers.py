@@ -161,7 +161,7 @@ def test_what_weakened_traces_are_is_as_measured():
     assert measured == WEAKENED_GRAIN
 
 
-@pytest.mark.parametrize("page", ["docs/guide/answers.md", "docs/methods/trace.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/guide/answers.md", "docs/methods/trace.md"])
 def test_pages_list_the_families_that_the_package_looks_for(page):
     grid, grain = {family.name for family in read_families()}, {family_of(name) for name in MODEL_SETS["embedded"]}
     names = [families_of(families) for families in (grain & grid, grid - grain)]
