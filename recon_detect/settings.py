@@ -192,15 +192,15 @@ class FittingOptions(TypedDict, total=False):
     data: str
 
 
-def check_options(options: Iterable[str], known: type) -> None:
+def check_options(options: Iterable[str], typed: type) -> None:
     """Checks the names of keywords by a `TypedDict`.
 
     Raises:
         UnknownName: One that is not among them, with the nearest that is.
     """
     for name in options:
-        if name not in known.__annotations__:
-            raise UnknownName("option", name, known.__annotations__)
+        if name not in typed.__annotations__:
+            raise UnknownName("option", name, typed.__annotations__)
 
 
 DEFAULTS = Settings()
