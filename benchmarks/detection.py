@@ -67,7 +67,7 @@ def lines_of(
 
 
 def conditions_of(run: RunInfo, options: argparse.Namespace, sample: str, small: int, failed: int) -> str:
-    """The line above the table."""
+    """Conditions of the table."""
     return (
         f"{options.data.resolve().name}{sample}, centre crop of {options.crop} px on the {GRID}-px grid, both classes "
         f"as {options.encoding}, {small} smaller images left out, {failed} failed; intervals by {RESAMPLES} bootstrap "

@@ -25,6 +25,7 @@ from benchmarks.report.layouts import (
     Lines,
     Table,
     ablation,
+    audit,
     comparison,
     detection,
     models,
@@ -48,6 +49,7 @@ BLOCK = re.compile(
 FIGURE = re.compile(r"<!-- figure: (?P<what>[^>]+) -->.*?<!-- / -->", re.DOTALL)
 LAYOUTS: dict[str, Callable[[str, Lines], Table]] = {
     "ablation": ablation,
+    "audit": audit,
     "detection": detection,
     "calibration": calibration,
     "robustness": robustness_of_all,

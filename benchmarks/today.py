@@ -49,7 +49,7 @@ def generators_of(rows: Sequence[ManifestRow]) -> dict[str, str]:
 
 
 def expected_of(row: ManifestRow) -> str:
-    """Whether the package knows the decoder of a generated picture."""
+    """Yes or no: the package has a template or an autoencoder of the decoder of a generated picture."""
     return "yes" if row["autoencoder"] in FAMILIES else "no"
 
 
@@ -108,7 +108,7 @@ def nominal(scores: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, float]:
 
 
 def shortcut_line(rows: Sequence[ManifestRow], recipe: str, data: Path) -> dict[str, Any]:
-    """What separates the classes best without a look at what they show."""
+    """The measurement of the audit that separates the classes best."""
     inputs = [Input(data / row["path"], row["path"], row["label"], None, recipe) for row in rows]
     best = max(audit(entry.source()[0] for entry in inputs).findings, key=lambda finding: finding.auroc)
     numbers = {"auroc": best.auroc, "auroc_low": best.low, "auroc_high": best.high}

@@ -310,13 +310,12 @@ def main() -> None:
         table += [line for recipe in recipes for line in lines_of(scored_under(trial, entries, rows, recipe), recipe)]
     if not table:
         raise SystemExit("no recipe has scores of both classes: expected photographs and generated images")
-    columns = dict.fromkeys(name for line in table for name in line)
     write_table(
         options.output,
         f"{options.data.resolve().name}, whole pictures, both classes alike; "
         f"{'templates made without the half that is scored' if options.folds else 'templates as shipped'}; "
         f"intervals by {RESAMPLES} bootstrap resamples; {' / '.join(runs)}",
-        [dict.fromkeys(columns, "") | line for line in table],
+        table,
     )
     draw(table, options.output)
 

@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
 import numpy as np
 import torch
@@ -37,7 +37,7 @@ from recon_detect.pickling import Recipe
 from recon_detect.results import Reconstruction, Row, RunInfo
 from recon_detect.rows import error_row, rows_of
 from recon_detect.score_result import ScoreResult
-from recon_detect.settings import DEFAULTS, Settings
+from recon_detect.settings import DEFAULTS, DetectorOptions, FittingOptions, Settings, SettingsOptions, check_options
 from recon_detect.tensors.devices import convolutions, find_device, keep_freed_memory, versions
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def load_detector(
     device: str | None = DEFAULTS.device,
     dtype: str = DEFAULTS.dtype,
     compat: str | None = None,
-    **options: Any,
+    **options: Unpack[SettingsOptions],
 ) -> Detector:
     """Loads a detector: weights are found on this machine, or fetched from the hub and checked.
 
@@ -83,10 +83,8 @@ def load_detector(
         WeightsError: Weights are missing or not what their checksum says.
         DeviceError: The named device is not there.
     """
-    try:
-        settings = Settings(device=device, dtype=dtype, **options)
-    except TypeError as error:
-        raise UsageError(f"unknown option: {error}; known: {', '.join(Settings.__slots__)}") from error
+    check_options(options, DetectorOptions)
+    settings = Settings(device=device, dtype=dtype, **options)
     listed = [models] if isinstance(models, str | Path) else models
     names = tuple(map(str, listed)) if listed else None
     methods = find_methods(method)
@@ -165,12 +163,12 @@ class Detector:
         rows = tuple(self.run(list(as_sources(images)), maps=maps, progress=progress))
         return ScoreResult(rows, self.run_info, drift(self.calibration, rows) if self.calibration else None)
 
-    def __call__(self, images: Images, **options: Any) -> list[Any]:
+    def __call__(self, images: Images, *, progress: bool | None = None) -> list[Any]:
         """Labels images as a pipeline of transformers for image classification does.
 
         Args:
             images: One image, or a list or tuple of images; see `score`.
-            **options: Of `score`.
+            progress: Show a progress bar on stderr; None shows it on a terminal.
 
         Returns:
             ``[{"label": ..., "score": ...}]`` for one image, and a list of these for several. The label is the kind of
@@ -180,7 +178,7 @@ class Detector:
         Raises:
             UsageError: What is given as one image is several, such as a folder.
         """
-        labels = self.score(images, **options).labels
+        labels = self.score(images, progress=progress).labels
         if isinstance(images, list | tuple):
             return labels
         if len(labels) != 1:
@@ -188,8 +186,7 @@ class Detector:
         return labels[0]
 
     def __repr__(self) -> str:
-        names = ", ".join(bound.method.name for bound in self.methods)
-        return f"Detector({names}, {self.device})"
+        return f"Detector({self.run_info.in_short})"
 
     def run(
         self, images: Images, journal: Journal | None = None, *, maps: bool = False, progress: bool | None = None
@@ -292,7 +289,7 @@ class Detector:
         augment: int = 0,
         journal: Journal | None = None,
         progress: bool | None = None,
-        **options: Any,
+        **options: Unpack[FittingOptions],
     ) -> Calibration:
         """Makes a calibration from photographs, and perhaps generated images.
 

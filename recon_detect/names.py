@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 import unicodedata
+from collections.abc import Sequence
 
 # Bytes of the longest name that common file systems take.
 LONGEST = 255
@@ -41,6 +42,18 @@ def shown(text: str) -> str:
 def shown_lines(text: str) -> str:
     """Escapes like `shown`, but for the ends of lines."""
     return "\n".join(map(shown, text.split("\n")))
+
+
+def listed(names: Sequence[str], most: int = 4) -> str:
+    """The first of several names for people: ``a, b, c, d and 2 more``; long ones as by `short`."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(short(name, 24) for name in names[:most]) + more
+
+
+def short(text: str, longest: int) -> str:
+    """Text as `shown`, with its middle left out where it is longer."""
+    line, half = shown(text), (longest - 3) // 2
+    return line if len(line) <= longest else f"{line[:half]}...{line[-half:]}"
 
 
 def counted(number: int, what: str) -> str:

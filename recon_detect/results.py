@@ -15,7 +15,7 @@ from PIL import Image
 from recon_detect.card import card, picture_of_file
 from recon_detect.images import Provenance
 from recon_detect.images.heat import colour
-from recon_detect.names import path_of, shown, written
+from recon_detect.names import listed, path_of, short, written
 from recon_detect.settings import DEFAULTS, Inversion
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class MethodInfo:
     null: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class RunInfo:
     """Everything that decides the scores of a run, besides the images. The first method is the one that ranks."""
 
@@ -77,6 +77,24 @@ class RunInfo:
     mode: str = DEFAULTS.mode
     threshold: float | None = None
     provenance: bool = False
+
+    @property
+    def in_short(self) -> str:
+        """Methods, models with their precision, device and calibration, for people."""
+        methods = listed([method.name for method in self.methods])
+        models = listed([model.name for model in self.models])
+        precision = "/".join(dict.fromkeys(model.dtype for model in self.models))
+        return "; ".join(
+            (
+                f"{methods}, as {self.compat}" if self.compat else methods,
+                f"{models} in {precision}" if models else "no networks",
+                self.device,
+                *([f"calibration {self.calibration}"] if self.calibration else []),
+            )
+        )
+
+    def __repr__(self) -> str:
+        return f"RunInfo({self.in_short}; run {self.fingerprint})"
 
     @property
     def fingerprint(self) -> str:
@@ -277,7 +295,8 @@ class Row:
 
     def __repr__(self) -> str:
         words = self.error or (self.answer.headline if self.answer else "")
-        return f"Row({shown(self.path)!r}, score={self.score:.4g}{f', {shown(words)!r}' if words else ''})"
+        remark = f", {short(words, 120)!r}" if words else ""
+        return f"Row({short(self.path, 80)!r}, score={self.score:.4g}{remark})"
 
     def _repr_html_(self) -> str:
         """A card for notebooks: file and heat map, where they are there, beside the answer in words."""
@@ -369,6 +388,6 @@ class Reconstruction:
     """An image and what a model made of it: (3, H, W) float32 in [-1, 1]; both None where there is an error."""
 
     path: str
-    image: np.ndarray[Any, Any] | None
-    reconstruction: np.ndarray[Any, Any] | None
+    image: np.ndarray[Any, Any] | None = field(repr=False)
+    reconstruction: np.ndarray[Any, Any] | None = field(repr=False)
     error: str | None = None

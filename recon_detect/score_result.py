@@ -116,9 +116,7 @@ class ScoreResult(Sequence[Row]):
 
     def __repr__(self) -> str:
         failed = f", {len(self.errors)} failed" if self.errors else ""
-        return (
-            f"ScoreResult({counted(len(self), 'image')}{failed}, {', '.join(info.name for info in self.run.methods)})"
-        )
+        return f"ScoreResult({counted(len(self), 'image')}{failed}; {self.run.in_short}; run {self.run.fingerprint})"
 
     def _repr_html_(self) -> str:
         """The cards of the first rows, for notebooks."""

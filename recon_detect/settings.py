@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
 
 from recon_detect.errors import UnknownName, UsageError
+
+if TYPE_CHECKING:
+    from recon_detect.methods import Method
 
 # At least 1, where they are given.
 _LARGEST_SQUARE = 8192  # the pixels of the largest image that is read by default
@@ -136,6 +142,65 @@ class Fitting:
     probability: str = "platt"
     prior: float = 0.5
     data: str = ""
+
+
+class SettingsOptions(TypedDict, total=False):
+    """The fields of `Settings` but device and dtype, as keywords: what an editor completes and mypy checks."""
+
+    batch_size: int | None
+    workers: int
+    window: int
+    max_pixels: int
+    max_bytes: int
+    exif_orientation: bool
+    middle_square: int | None
+    provenance: bool
+    alpha: str
+    effort: str | float
+    mode: str
+    threshold: float | None
+    seed: int
+    inversion: Inversion
+    classifier: str | None
+    compile: bool
+
+
+class DetectorOptions(SettingsOptions, total=False):
+    """The arguments of `load_detector` as keywords."""
+
+    method: str | Method | Sequence[str | Method]
+    models: str | Path | Sequence[str | Path] | None
+    distance: str | None
+    device: str | None
+    dtype: str
+    compat: str | None
+
+
+class FittingOptions(TypedDict, total=False):
+    """The fields of `Fitting` as keywords."""
+
+    fpr: float
+    confidence: float
+    strata: tuple[str, ...]
+    combine: str | None
+    pca: int | None
+    tune: bool
+    near_copies: bool
+    fit_share: float
+    probability: str
+    prior: float
+    data: str
+
+
+def check_options(options: Iterable[str], typed: type) -> None:
+    """Checks the names of keywords by a `TypedDict`.
+
+    Raises:
+        UnknownName: One that is not among them, with the nearest that is.
+    """
+    for name in options:
+        if name not in typed.__annotations__:
+            raise UnknownName("option", name, typed.__annotations__)
 
 
 DEFAULTS = Settings()

@@ -194,7 +194,7 @@ def test_low_precision_is_close(tiny_model, picture):
 def test_wrong_arguments_say_what_is_known(tiny_model):
     with pytest.raises(UnknownName, match=r"unknown method 'areoblade'; known: aedr, .*\. Did you mean 'aeroblade'\?"):
         load_detector("areoblade")
-    with pytest.raises(UsageError, match="unknown option: .*batchsize.*known: .*batch_size"):
+    with pytest.raises(UnknownName, match="unknown option .batchsize.; known: .*compat.* Did you mean .batch_size.?"):
         load_detector("aeroblade", models=tiny_model, batchsize=3)
     with pytest.raises(UsageError, match="compat='paper'"):
         load_detector("aeroblade", models=tiny_model, compat="paper")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recon_detect.names import path_of, short_stem, shown, shown_lines, written
+from recon_detect.names import listed, path_of, short, short_stem, shown, shown_lines, written
 
 ANY = st.text(st.characters() | st.characters(categories=["Cs"]) | st.sampled_from("\\xud8e9c5"), max_size=12)
 
@@ -42,3 +42,8 @@ def test_stems_fit_and_tell_paths_apart():
     assert len(short_stem(wide, "a").encode()) <= 170
     assert short_stem("a/b", "x") != short_stem("a/b", "y") and short_stem("ä b", "x").startswith("ä_b.")
     assert short_stem("\udce9", "\udce9").startswith("_.")
+
+
+def test_lists_and_long_names_are_cut():
+    assert listed(list("abcd")) == "a, b, c, d" and listed(list("abcdef")) == "a, b, c, d and 2 more"
+    assert short("x" * 9, 9) == "x" * 9 and short("abcdefghij", 9) == "abc...hij" and short("a\x1b", 9) == "a\\x1b"

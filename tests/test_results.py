@@ -2,12 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recon_detect import Provenance, Row, RunInfo, load_detector
-from recon_detect.results import Score, Verdict
+from recon_detect import Provenance, Row, RunInfo, ScoreResult, load_detector, open_picture
+from recon_detect.results import MethodInfo, ModelInfo, Reconstruction, Score, Verdict
 from recon_detect.settings import Inversion
 
 NUMBERS = st.floats(allow_infinity=False)
@@ -74,3 +75,15 @@ def test_a_run_is_read_back_and_its_fingerprint_is_that_of_earlier_versions(tiny
     plain, inverted = RunInfo.from_dict(content), RunInfo.from_dict(content | inversion)
     assert inverted.inversion == Inversion(20, 0, "")
     assert (plain.fingerprint, inverted.fingerprint) == ("0e659170f425", "fad58f0469b8")
+
+
+def test_reprs_take_two_lines_whatever_is_in_them():
+    models = tuple(ModelInfo(f"{'folder/' * 30}{n}", "0f" * 32, "folder", None, None, "float32") for n in range(9))
+    methods = tuple(MethodInfo(f"method-{'of-mine-' * 20}{n}", "l2", (models[0].name,)) for n in range(9))
+    run = RunInfo(methods, None, models, "cuda:0", False, "white", None, {"torch": "2"}, calibration="0123456789ab")
+    row = Row(0, "x" * 4000, {"m": Score(1.5, {"m": 1.5}, {"cells": [[1.0] * 99] * 99})}, error="E: " + "\x1b[1m" * 999)
+    assert "and 5 more" in repr(run) and run.fingerprint in repr(run)
+    for content in (run, row, ScoreResult((row,) * 9, run)):
+        assert len(repr(content)) < 320 and repr(content).isprintable()
+    pixels = np.zeros((3, 64, 64), np.float32)
+    assert "0." not in repr(Reconstruction("a.png", pixels, pixels)) + repr(open_picture(pixels.transpose(1, 2, 0)))

@@ -41,8 +41,9 @@ def test_without_pandas_the_error_says_what_to_do(result, monkeypatch):
 
 
 def test_reprs_are_short(result):
-    assert repr(result) == "ScoreResult(8 images, 1 failed, roughness)"
-    assert repr(result[:1][0]).startswith("Row('") and len(repr(result[0])) < 200
+    of_run = f"roughness; no networks; cpu; run {result.run.fingerprint}"
+    assert repr(result) == f"ScoreResult(8 images, 1 failed; {of_run})" and repr(result.run) == f"RunInfo({of_run})"
+    assert all(repr(row).startswith("Row('") and len(repr(row)) < 240 for row in result)
     assert "UnreadableImage" in repr(next(row for row in result if row.error))
 
 
@@ -118,4 +119,4 @@ def test_rows_hold_the_answer_that_is_computed_from_them(result):
 
 
 def test_a_detector_has_a_short_repr(method_file):
-    assert repr(load_detector(f"{method_file}:METHOD", device="cpu")) == "Detector(roughness, cpu)"
+    assert repr(load_detector(f"{method_file}:METHOD", device="cpu")) == "Detector(roughness; no networks; cpu)"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from recon_detect.atomic import replacing
+from recon_detect.output import csvw
 
 # A line of a manifest.csv, by column.
 ManifestRow = dict[str, str]
@@ -47,21 +49,32 @@ def large_enough(rows: Sequence[dict[str, str]], side: int) -> list[dict[str, st
 
 
 def read_table(path: Path) -> tuple[str, list[dict[str, str]]]:
-    """The conditions above a table of results, or of an audit in its column ``about``, and its lines."""
+    """Conditions and lines of a table of results, as `write_table` wrote it, or of an audit.
+
+    Raises:
+        ValueError: It has no description, or begins with a comment as tables of earlier versions do.
+    """
+    description = csvw.metadata_path(path)
     with path.open(newline="", encoding="utf-8") as file:
-        first = file.readline()
-        if first.startswith("# "):
-            return first[2:].strip(), list(csv.DictReader(file))
+        if file.read(1) == "#":
+            raise ValueError(
+                f"{path}: expected the header, got a comment, as in tables of earlier versions: move it into "
+                f'{description.name} as "dc:description", or measure again'
+            )
         file.seek(0)
         lines = list(csv.DictReader(file))
-    return max((line.pop("about") for line in lines), default=""), lines
+    try:
+        conditions = json.loads(description.read_text(encoding="utf-8"))["dc:description"]
+        if not isinstance(conditions, str):
+            raise TypeError(conditions)
+    except FileNotFoundError as error:
+        raise ValueError(f"{path}: expected {description.name} beside it with its conditions; measure again") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f'{description}: expected JSON with "dc:description"; measure again') from error
+    return conditions, lines
 
 
 def write_table(output: Path, conditions: str, table: Sequence[Mapping[str, Any]]) -> None:
-    """A CSV under a line that says under which conditions its numbers hold."""
-    with replacing(output) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        file.write(f"# {conditions}\n")
-        writer = csv.DictWriter(file, list(table[0]))
-        writer.writeheader()
-        writer.writerows(table)
+    """Writes a table of results, and the conditions under which its numbers hold beside it."""
+    csvw.write_table(output, table, conditions)
     print(f"written to {output}", file=sys.stderr)

@@ -158,7 +158,7 @@ def load(scores: Path, data: Path) -> tuple[RunInfo, list[Entry]]:
 
 
 def computed_by(run: RunInfo) -> str:
-    """Models, precision, device and versions, for the line above a table."""
+    """Models, precision, device and versions, for the conditions of a table."""
     versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
     models = ", ".join(model.name for model in run.models)
     networks = f"{models} in {run.models[0].dtype}" if models else "no networks"

@@ -216,9 +216,7 @@ def measure(options: argparse.Namespace, device: torch.device) -> None:
     for line in MEASURES[options.step](device, amount):
         print(*line.values(), flush=True)
         table.append(line)
-        columns = dict.fromkeys(key for each in table for key in each)
-        complete = [{column: each.get(column, "") for column in columns} for each in table]
-        write_table(options.output / f"gpu-{options.step}-{device.type}.csv", conditions, complete)
+        write_table(options.output / f"gpu-{options.step}-{device.type}.csv", conditions, table)
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,8 +83,12 @@ class Result:
 
 
 def read_result(path: Path, data: Path | None) -> Result | None:
-    """A table of results, with its scores; None of a CSV that is something else."""
-    conditions, lines = read_table(path)
+    """A table of results, with its scores; None of a CSV that is something else, which is reported."""
+    try:
+        conditions, lines = read_table(path)
+    except ValueError as error:
+        print(f"left out: {error}", file=sys.stderr)
+        return None
     if not lines:
         return None
     kind = next((kind for kind, columns in KINDS.items() if set(columns) <= set(lines[0])), "")

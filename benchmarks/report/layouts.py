@@ -172,6 +172,19 @@ def plain(conditions: str, lines: Lines, title: str = "") -> Table:
     return Table(head, [list(line.values()) for line in lines], f"Conditions: {conditions}.", title)
 
 
+def audit(conditions: str, lines: Lines) -> Table:
+    """Shortcuts and combinations; measurements that are no shortcut are named below."""
+    shown = [line for line in lines if line["shortcut"] or line["group"] == "together"]
+    others = ", ".join(f"{line['measurement']} {figure(line, 'auroc')}" for line in lines if line not in shown)
+    rows = [
+        [line["measurement"], line["group"], f"{figure(line, 'auroc')} [{figure(line, 'low')}, {figure(line, 'high')}]",
+         line["photographs"], line["generated_images"], line["shortcut"] or "none"]
+        for line in shown
+    ]  # fmt: skip
+    head = ["measurement", "of", "AUROC [95 %]", "photographs", "generated images", "shortcut"]
+    return Table(head, rows, f"No shortcut: {others or 'none'}. Conditions: {conditions}.")
+
+
 def thresholds(conditions: str, lines: Lines) -> Table:
     """Rates that were promised, rates over all splits, and rates in the first alone."""
     rows = [

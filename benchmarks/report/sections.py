@@ -349,7 +349,7 @@ def _ours(line: dict[str, str] | None, column: str) -> str:
 def audits(results: Iterable[Result], folder: Path | None) -> list[Table]:
     """Audits of data sets, each with its verdict.
 
-    As ``recon-detect audit`` writes it: a table under a line that begins with the verdict, or ``audit*.json``.
+    As ``recon-detect audit`` writes it: a table whose conditions begin with the verdict, or ``audit*.json``.
     """
     tables = []
     for result in results:

@@ -21,7 +21,6 @@ import tempfile
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -73,7 +72,7 @@ def faults(options: argparse.Namespace) -> None:
         lines.append(full_disk(source, scratch, expected, options.images * 1.5e-4))
         lines.append(read_only(source, scratch))
         lines.append(sources(scratch / "sources", 500))
-    write_lines(options.output, f"{SIDE} px, {machine()}", lines)
+    write_table(options.output, f"{SIDE} px, {machine()}", lines)
 
 
 def ray(options: argparse.Namespace) -> None:
@@ -84,14 +83,14 @@ def ray(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as name, cluster.two_nodes() as nodes:
         scratch = Path(name)
         line = {"runner": "Ray, 2 actors"} | cluster.throughput(source, scratch, options.images)
-        write_lines(options.output, f"{options.images} JPEG images of {SIDE} px, {machine()}", [line])
+        write_table(options.output, f"{options.images} JPEG images of {SIDE} px, {machine()}", [line])
         cluster.score(small, scratch / "whole")
         expected = read_rows(scratch / "whole")
         lines = [
             cluster.disturbed(small, scratch / str(number), expected, fault, nodes)
             for number, fault in enumerate(("Ray worker killed", "Ray node stopped"))
         ]
-    write_lines(options.output.with_name(f"{options.output.stem}-faults.csv"), f"two nodes, {machine()}", lines)
+    write_table(options.output.with_name(f"{options.output.stem}-faults.csv"), f"two nodes, {machine()}", lines)
 
 
 def cost(options: argparse.Namespace) -> None:
@@ -122,13 +121,7 @@ def cost(options: argparse.Namespace) -> None:
         f"for GPUs, a failure per worker and {small.mean_life:.0f} h, 1 worker in 100 half as fast; $0.02 a core and "
         "hour, $2 a GPU and hour"
     )
-    write_lines(options.output, assumed, lines)
-
-
-def write_lines(output: Path, conditions: str, lines: list[dict[str, Any]]) -> None:
-    """Writes a table whose lines may lack columns."""
-    columns = dict.fromkeys(column for line in lines for column in line)
-    write_table(output, conditions, [{column: line.get(column, "") for column in columns} for line in lines])
+    write_table(options.output, assumed, lines)
 
 
 def main() -> None:

@@ -26,13 +26,14 @@ from recon_detect.calibration.strata import ALL, FACETS, UNLIKE, cell_of
 from recon_detect.errors import CalibrationError, UsageError
 from recon_detect.methods import METHODS, find_method
 from recon_detect.models.registry import same_weights
+from recon_detect.names import counted
 from recon_detect.results import INCONCLUSIVE, LIKELY_GENERATED, LIKELY_REAL, Row, RunInfo, Verdict
 
 # Calibrations that come with the package, by method (assets/calibration.py).
 SHIPPED = Path(__file__).parent / "shipped"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Stratum:
     """Photographs of one kind.
 
@@ -43,6 +44,9 @@ class Stratum:
 
     scores: tuple[float, ...]
     threshold: float | None
+
+    def __repr__(self) -> str:
+        return f"Stratum({counted(len(self.scores), 'photograph')}, threshold={self.threshold})"
 
     @classmethod
     def from_dict(cls, content: JsonObject) -> Stratum:
@@ -58,7 +62,7 @@ class Stratum:
         return stratum
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Calibration:
     """Thresholds for one detector, from photographs and perhaps generated images. Made by `fit.calibrate`.
 
@@ -100,7 +104,13 @@ class Calibration:
     data: str = ""
     made: str = ""
     version: str = __version__
-    read_digest: str = field(default="", compare=False, repr=False)
+    read_digest: str = field(default="", compare=False)
+
+    def __repr__(self) -> str:
+        judged = f"{self.combiner.kind} of all scores" if self.combiner else self.method
+        images = [counted(len(self.strata[ALL].scores), "photograph"), counted(len(self.generated), "generated image")]
+        bound = f"FPR {self.fpr:.2%} with {self.confidence:.0%} confidence"
+        return f"Calibration({judged}, {bound}; {', '.join(images)}; {self.run.in_short}; {self.digest})"
 
     @property
     def digest(self) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
@@ -78,7 +76,7 @@ class ConformalDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         """(N,) conformal p-values: (1 + number of photographs that score as high) / (1 + number of photographs)."""
         return np.array([conformal_p_value(self.scores_, score) for score in (-self.score_samples(X)).tolist()])
 
-    def _highest(self, X: ArrayLike, **options: Any) -> NDArray[np.float64]:
-        scores: NDArray[np.float64] = validate_data(self, X, dtype=np.float64, **{"reset": False} | options)
+    def _highest(self, X: ArrayLike, reset: bool = False) -> NDArray[np.float64]:
+        scores: NDArray[np.float64] = validate_data(self, X, dtype=np.float64, reset=reset)
         highest: NDArray[np.float64] = scores.max(axis=1)
         return highest

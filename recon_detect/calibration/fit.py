@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,21 +21,19 @@ from recon_detect.calibration.strata import ALL, FACETS, strata_of
 from recon_detect.errors import UnknownName, UsageError
 from recon_detect.images.augment import COPY
 from recon_detect.results import Row, RunInfo
-from recon_detect.settings import FITTING, Fitting
+from recon_detect.settings import FITTING, Fitting, FittingOptions, check_options
 
 Rows = list[Row]
 
 
-def fitting_of(**options: Any) -> Fitting:
+def fitting_of(**options: Unpack[FittingOptions]) -> Fitting:
     """The options of `calibrate`, checked as far as possible before anything is scored.
 
     Raises:
         UsageError: An unknown option, a share outside (0, 1), an unknown name, or options that exclude each other.
     """
-    try:
-        fitting = Fitting(**options)
-    except TypeError as error:
-        raise UsageError(f"unknown option: {error}; expected some of {', '.join(Fitting.__slots__)}") from error
+    check_options(options, FittingOptions)
+    fitting = Fitting(**options)
     for name in ("fpr", "confidence", "prior", "fit_share"):
         if not 0 < (value := getattr(fitting, name)) < 1:
             raise UsageError(f"{name} is {value}; expected more than 0 and less than 1")
@@ -73,7 +71,9 @@ def check_photographs(count: int, fitting: Fitting) -> int:
     return least
 
 
-def calibrate(rows: Iterable[Row], run: RunInfo, *, pixel_models: Collection[str] = (), **options: Any) -> Calibration:
+def calibrate(
+    rows: Iterable[Row], run: RunInfo, *, pixel_models: Collection[str] = (), **options: Unpack[FittingOptions]
+) -> Calibration:
     """Fits a calibration to scored images with labels.
 
     Args:

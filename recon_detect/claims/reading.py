@@ -79,10 +79,13 @@ def read_claims(
     )
 
 
-def claims_of(image: Any, **options: Any) -> Claims | None:
+def claims_of(
+    image: Any, *, pixels: np.ndarray[Any, np.dtype[np.uint8]] | None = None, settings: Settings = DEFAULTS
+) -> Claims | None:
     """The claims of any `ImageLike`, by `read_claims`; None of pixels, and of a file that cannot be read."""
     try:
-        return read_claims(image_of_dict(image) if isinstance(image, Mapping) else image, **options)
+        file = image_of_dict(image) if isinstance(image, Mapping) else image
+        return read_claims(file, pixels=pixels, settings=settings)
     except (InputError, UsageError):
         return None
     except Exception:  # metadata is hostile input: whatever a reader of it missed, no image loses its score

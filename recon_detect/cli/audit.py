@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import sys
@@ -55,7 +54,12 @@ def audit(
     real: OptionalReal = None,
     generated: Generated = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write the table to this .csv or .json file.")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Write the table to this .csv or .json file; beside NAME.csv, its verdict in NAME.csv-metadata.json.",
+        ),
     ] = None,
     measurements: Annotated[
         Path | None,
@@ -128,6 +132,7 @@ def _audit(
     from recon_detect.audit import Audit
     from recon_detect.audit.matching import match
     from recon_detect.output.checks import check_file, check_folder
+    from recon_detect.output.csvw import METADATA_SUFFIX
     from recon_detect.output.writers import json_line
 
     if fail_on not in (None, "shortcut"):
@@ -135,7 +140,7 @@ def _audit(
     if outputs.matched is None and (outputs.images or any(matching.values())):
         raise UsageError("--crop, --encoding, --balance and --write-images belong to --match FOLDER")
     hush(outputs.quiet)
-    check_file(outputs.table)
+    check_file(outputs.table, METADATA_SUFFIX)
     check_file(outputs.measurements)
     check_folder(outputs.matched)
     sources = _sources(dataset, real, generated)
@@ -225,16 +230,14 @@ def _name(given: str) -> str:
 
 def _write(path: Path, result: Audit, name: str) -> None:
     from recon_detect.atomic import replacing
+    from recon_detect.output.csvw import write_table
 
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        if path.suffix.lower() == ".json":
-            file.write(json.dumps(result.to_dict(), indent=2, ensure_ascii=False) + "\n")
-            return
+    if path.suffix.lower() == ".csv":
         rows = [finding.to_dict() for finding in (*result.findings, *result.together)]
-        about = {"about": f"{name}: {result.verdict} {result.conditions}"}
-        writer = csv.DictWriter(file, [*(rows[0] if rows else ()), *about])
-        writer.writeheader()
-        writer.writerows(row | about for row in rows)
+        write_table(path, rows, f"{name}: {result.verdict} {result.conditions}")
+        return
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(result.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _show(result: Audit) -> None:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,7 +26,7 @@ from recon_detect.cli.arguments import (
 )
 from recon_detect.methods import DEFAULT_METHOD
 from recon_detect.names import shown
-from recon_detect.settings import DEFAULTS, FITTING
+from recon_detect.settings import DEFAULTS, FITTING, DetectorOptions, FittingOptions
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -105,7 +105,7 @@ def calibrate(
       recon-detect calibrate --real photos/ --generated sd=a/ --generated flux=b/
       --method contrast,aedr --models tiny --combine logistic --output cal.json
     """
-    detector = {
+    detector: DetectorOptions = {
         "method": split(method) or DEFAULT_METHOD,
         "models": split(models),
         "distance": distance,
@@ -114,7 +114,7 @@ def calibrate(
         "effort": effort,
         "batch_size": batch_size,
     }
-    options = {
+    options: FittingOptions = {
         "fpr": fpr,
         "confidence": confidence,
         "strata": () if strata == "none" else tuple(strata.split(",")),
@@ -132,8 +132,8 @@ def calibrate(
 def _calibrate(
     real: list[str],
     generated: list[str],
-    detector_options: dict[str, Any],
-    options: dict[str, Any],
+    detector_options: DetectorOptions,
+    options: FittingOptions,
     output: Path,
     augment: int,
 ) -> int:

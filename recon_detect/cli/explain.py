@@ -25,7 +25,7 @@ from recon_detect.cli.arguments import (
 from recon_detect.errors import UsageError
 from recon_detect.methods import DEFAULT_METHOD
 from recon_detect.names import shown
-from recon_detect.settings import DEFAULTS
+from recon_detect.settings import DEFAULTS, DetectorOptions
 
 
 def explain(
@@ -61,7 +61,7 @@ def explain(
     if output.suffix.lower() not in (".html", ".png"):
         raise UsageError(f"{output}: expected a name that ends in .html or .png")
     check_file(output)
-    options = {
+    options: DetectorOptions = {
         "method": split(method) or DEFAULT_METHOD,
         "models": split(models),
         "device": device,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from recon_detect.cli import SOME_FAILED, advising, hush
 from recon_detect.cli.arguments import BatchSize, Device, Dtype, InversionSteps, Paths, Quiet, RealStep, flag
 from recon_detect.names import shown
-from recon_detect.settings import DEFAULTS, Inversion
+from recon_detect.settings import DEFAULTS, DetectorOptions, Inversion
 
 
 def reconstruct(
@@ -40,7 +40,8 @@ def reconstruct(
     Example:
       recon-detect reconstruct photos/ --models adm256/ --output maps/
     """
-    options = {
+    options: DetectorOptions = {
+        "method": "dire",
         "models": models,
         "device": device,
         "dtype": dtype,
@@ -51,7 +52,7 @@ def reconstruct(
 
 
 def run_reconstruct(
-    paths: list[str], options: dict[str, Any], output: Path, *, legacy: bool, floats: bool, quiet: bool
+    paths: list[str], options: DetectorOptions, output: Path, *, legacy: bool, floats: bool, quiet: bool
 ) -> int:
     """Writes what is not there yet; returns the exit code."""
     from tqdm.auto import tqdm
@@ -71,7 +72,7 @@ def run_reconstruct(
         print(f"{done} of {len(sources)} images are done already", file=sys.stderr)
     if not waiting:
         return 0
-    detector = load_detector("dire", **options)
+    detector = load_detector(**options)
     failed = 0
     bar = tqdm(total=len(sources), initial=done, unit="image", disable=True if quiet else None)
     with advising("the same command resumes"), bar, closing(detector.reconstruct(waiting)) as pairs:

@@ -9,7 +9,7 @@ from collections.abc import Generator
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
@@ -33,7 +33,7 @@ from recon_detect.cli.arguments import (
 from recon_detect.cli.score import Classifier, Compile, ExifOrientation, MiddleSquare, load
 from recon_detect.errors import UsageError
 from recon_detect.methods import DEFAULT_METHOD
-from recon_detect.settings import DEFAULTS, Inversion
+from recon_detect.settings import DEFAULTS, DetectorOptions, Inversion
 
 if TYPE_CHECKING:
     from recon_detect.detector import Detector
@@ -112,7 +112,7 @@ def run(
 
       recon-detect status results/
     """
-    options = {
+    options: DetectorOptions = {
         "method": split(method) or DEFAULT_METHOD,
         "models": split(models),
         "distance": distance,
@@ -146,7 +146,7 @@ def _run(
     paths: list[str],
     folder: Path,
     images_per_shard: int,
-    options: dict[str, Any],
+    options: DetectorOptions,
     calibration: str | None,
     runner: Runner,
     quiet: bool,

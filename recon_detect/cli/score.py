@@ -6,7 +6,7 @@ import sys
 from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
@@ -39,7 +39,7 @@ from recon_detect.cli.hits import ONLY, Hits
 from recon_detect.errors import UsageError
 from recon_detect.methods import DEFAULT_METHOD
 from recon_detect.names import counted
-from recon_detect.settings import DEFAULTS, Inversion
+from recon_detect.settings import DEFAULTS, DetectorOptions, Inversion
 
 if TYPE_CHECKING:
     from recon_detect.cli.sources import Sources
@@ -219,7 +219,7 @@ def score(
 
       recon-detect score dataset/ --models sd1,sd2 --output scores.parquet
     """
-    options = {
+    options: DetectorOptions = {
         "method": split(method) or DEFAULT_METHOD,
         "models": split(models),
         "distance": distance,
@@ -245,7 +245,7 @@ def score(
 
 
 def _score(
-    paths: list[str], options: dict[str, Any], outputs: Outputs, calibration: str | None, fail_on: str | None
+    paths: list[str], options: DetectorOptions, outputs: Outputs, calibration: str | None, fail_on: str | None
 ) -> int:
     """Scores, writes and prints; returns the exit code."""
     from recon_detect.cli.sources import Sources
@@ -256,7 +256,7 @@ def _score(
     if calibration and options["threshold"] is not None:
         raise UsageError("--threshold and --calibration both decide; leave one out")
     hush(outputs.quiet)
-    methods = check_names(options["method"], options["models"], options["mode"])
+    methods = check_names(options)
     if fail_on and calibration is None and options["threshold"] is None and not methods[0].data:
         raise UsageError(
             f"--fail-on generated needs a threshold, and {methods[0].name} ships none: add --threshold SCORE, or "
@@ -276,7 +276,7 @@ def _score(
         return _lead(detector, sources, outputs, team, fail_on)
 
 
-def _team(options: dict[str, Any], outputs: Outputs, stack: ExitStack) -> Team | None:
+def _team(options: DetectorOptions, outputs: Outputs, stack: ExitStack) -> Team | None:
     """The processes that torchrun started, each with a device of its own; None of a process alone.
 
     Raises:
@@ -332,8 +332,8 @@ def _lead(detector: Detector, sources: Sources, outputs: Outputs, team: Team | N
     return FOUND if fail_on and generated else SOME_FAILED if failed else 0
 
 
-def check_names(methods: list[str] | str, models: list[str] | None, mode: str) -> tuple[Method, ...]:
-    """The methods of some names, before anything else is said.
+def check_names(options: DetectorOptions) -> tuple[Method, ...]:
+    """The methods that are asked for, before anything else is said.
 
     Raises:
         UnknownName: No such method, model or mode.
@@ -344,11 +344,12 @@ def check_names(methods: list[str] | str, models: list[str] | None, mode: str) -
     from recon_detect.models.registry import expand
     from recon_detect.models.weights import check_name
 
-    threshold_of(mode)
-    for name in expand(tuple(models or ())):
+    threshold_of(options["mode"])
+    models = options["models"] or ()
+    for name in expand(tuple(map(str, [models] if isinstance(models, str | Path) else models))):
         if not name.endswith(DATA_SUFFIX):
             check_name(name)
-    return find_methods(methods)
+    return find_methods(options["method"])
 
 
 def _check_apart(paths: list[str], output: Path | None) -> None:
@@ -361,7 +362,7 @@ def _check_apart(paths: list[str], output: Path | None) -> None:
         raise UsageError(f"{output} is given as input too, and would be replaced; choose another output")
 
 
-def load(options: dict[str, Any], calibration: str | None) -> Detector:
+def load(options: DetectorOptions, calibration: str | None) -> Detector:
     """The detector, with the calibration of its first method."""
     from recon_detect.calibration import find_calibration
     from recon_detect.detector import load_detector

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
@@ -73,7 +73,7 @@ class Provenance:
 class Picture:
     """RGB pixels, shape (H, W, 3): uint8 in 0..255, or float32 in 0..1 where the source is deeper than 8 bits."""
 
-    pixels: np.ndarray[Any, Any]
+    pixels: np.ndarray[Any, Any] = field(repr=False)
     provenance: Provenance
 
     def middle_square(self, side: int) -> Picture:

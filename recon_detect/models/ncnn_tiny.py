@@ -96,7 +96,7 @@ class _Layers:
         convs = [self._conv(f"{name}.conv.{place}", relu=place < 4) for place in (0, 2, 4)]
         return Block(convs, self._conv(f"{name}.skip") if f"{name}.skip.weight" in self._tensors else None)
 
-    def _conv(self, name: str, **options: Any) -> Conv:
+    def _conv(self, name: str, *, stride: int = 1, relu: bool = False) -> Conv:
         names = [f"{name}.{kind}" for kind in ("weight", "bias") if f"{name}.{kind}" in self._tensors]
         self.unused -= set(names)
-        return Conv(*(self._tensors[part] for part in names), **options)
+        return Conv(*(self._tensors[part] for part in names), stride=stride, relu=relu)

@@ -11,21 +11,19 @@ from recon_detect.names import is_too_long
 
 # Enough that a full disk shows.
 _PROBE = bytes(65536)
-# What is put behind the name of an output.
-_LONGEST_SUFFIX = ".run.json"
 
 
-def check_file(path: Path | None) -> None:
-    """Checks that a file can be written; None is no file.
+def check_file(path: Path | None, description: str = ".run.json") -> None:
+    """Checks that a file can be written, and the description whose name is its own and a suffix; None is no file.
 
     Raises:
         UsageError: It is a folder, its name is too long, or its folder cannot be made or written.
     """
     if path is None:
         return
-    if is_too_long(path.name + _LONGEST_SUFFIX):  # first: Path raises on such names
-        raise UsageError(f"{path}: the name is too long; expected at most {255 - len(_LONGEST_SUFFIX)} bytes")
-    for written in (path, path.with_name(path.name + _LONGEST_SUFFIX)) if path.name else (path,):
+    if is_too_long(path.name + description):  # first: Path raises on such names
+        raise UsageError(f"{path}: the name is too long; expected at most {255 - len(description)} bytes")
+    for written in (path, path.with_name(path.name + description)) if path.name else (path,):
         if written.is_dir():
             raise UsageError(f"{written}: a folder; expected the name of a file")
     check_folder(path.parent)

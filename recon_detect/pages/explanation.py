@@ -6,7 +6,7 @@ import math
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 from PIL import Image
@@ -26,6 +26,7 @@ from recon_detect.pages import charts
 from recon_detect.pages.document import document
 from recon_detect.pages.evidence import EvidenceMap, GridEvidence, grid_of, tiles_of
 from recon_detect.pages.sheet import sheet
+from recon_detect.settings import DetectorOptions
 
 if TYPE_CHECKING:
     from recon_detect.images.picture import ImageLike, Picture
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 SHOWN_SIDE = 1024
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Explanation:
     """One picture, what was found in it, and why.
 
@@ -60,6 +61,9 @@ class Explanation:
     photographs: tuple[float, ...]
     claims: tuple[str, ...] | None
     command: str
+
+    def __repr__(self) -> str:
+        return f"Explanation({self.row!r})"
 
     def html(self, output: str | Path = "explanation.html") -> str:
         """The page: HTML in one file that loads nothing from elsewhere.
@@ -171,7 +175,11 @@ class Explanation:
 
 
 def explain(
-    image: ImageLike | Source, *, detector: Detector | None = None, claims: bool = True, **options: Any
+    image: ImageLike | Source,
+    *,
+    detector: Detector | None = None,
+    claims: bool = True,
+    **options: Unpack[DetectorOptions],
 ) -> Explanation:
     """Scores one picture, and explains the answer.
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 from recon_detect.detector import load_detector
 from recon_detect.images import Source
 from recon_detect.output.writers import table_of
+from recon_detect.settings import DetectorOptions
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,7 +32,7 @@ class BatchScorer:
         UsageError: See `load_detector`.
     """
 
-    def __init__(self, image: str = "bytes", path: str = "path", **options: Any) -> None:
+    def __init__(self, image: str = "bytes", path: str = "path", **options: Unpack[DetectorOptions]) -> None:
         self._image = image
         self._path = path
         self._detector = load_detector(**options)

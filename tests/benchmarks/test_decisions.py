@@ -1,6 +1,5 @@
 """The benchmarks that go on from stored scores, on scores that are made up."""
 
-import csv
 import dataclasses
 import json
 import sys
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks import attribution, calibration, classifiers
-from benchmarks.common.data import write_manifest
+from benchmarks.common.data import read_table, write_manifest
 from recon_detect import load_detector
 from recon_detect.results import RunInfo
 from tests.calibration.scored import rows
@@ -50,12 +49,6 @@ def data(tmp_path, run):
     return tmp_path
 
 
-def table(path):
-    with path.open(newline="") as file:
-        next(file)
-        return list(csv.DictReader(file))
-
-
 def start(monkeypatch, module, *arguments):
     monkeypatch.setattr(sys, "argv", ["benchmark", *map(str, arguments)])
     module.main()
@@ -70,7 +63,7 @@ def test_thresholds_on_halves(data, monkeypatch):
     monkeypatch.setattr(calibration, "SPLITS", 5)
     monkeypatch.setattr(calibration, "scores_of", lambda encoding, name: data / f"scores-{encoding}")
     start(monkeypatch, calibration, "--data", data, "--output", data / "out.csv")
-    found = {(line["score"], line["images"], line["strata"]): line for line in table(data / "out.csv")}
+    found = {(line["score"], line["images"], line["strata"]): line for line in read_table(data / "out.csv")[1]}
     assert len(found) == 3 * 4 * 2
     assert "jpeg-75, with strata" in (data / "out.html").read_text() and (data / "out.png").stat().st_size > 10_000
     clean = found["contrast", "png", "without"]
@@ -84,7 +77,7 @@ def test_classifiers_on_what_they_do_not_know(data, monkeypatch):
     quick = {name: classifiers.SCORERS[name] for name in ("cauchy (photographs alone)", "logistic", "tree")}
     monkeypatch.setattr(classifiers, "SCORERS", quick)
     start(monkeypatch, classifiers, "--data", data, "--scores", data / "scores-png", "--output", data)
-    found = {(line["features"], line["classifier"]): line for line in table(data / "classifiers-png.csv")}
+    found = {(line["features"], line["classifier"]): line for line in read_table(data / "classifiers-png.csv")[1]}
     assert len(found) == 6
     untrained, trained = (found["contrast", name] for name in ("cauchy (photographs alone)", "logistic"))
     # What is not trained has nothing to unlearn; of what is, a family that was left out is unknown.
@@ -92,7 +85,7 @@ def test_classifiers_on_what_they_do_not_know(data, monkeypatch):
     assert float(trained["trained on all"]) > 0.9
     assert "trained on one set" in (data / "classifiers-png.html").read_text()
     assert (data / "classifiers-png.png").stat().st_size > 10_000
-    crossed = table(data / "crossed-png.csv")
+    crossed = read_table(data / "crossed-png.csv")[1]
     assert [(line["trained on"], line["features"]) for line in crossed] == [
         (source, features) for features in ("contrast", "all methods") for source in ("a/a", "b/b")
     ]
@@ -101,7 +94,7 @@ def test_classifiers_on_what_they_do_not_know(data, monkeypatch):
 
 def test_whose_decoder(data, monkeypatch, capsys):
     start(monkeypatch, attribution, "--data", data, "--scores", data / "scores-png", "--output", data)
-    found = {(line["by"], line["true"]): line for line in table(data / "attribution-png.csv")}
+    found = {(line["by"], line["true"]): line for line in read_table(data / "attribution-png.csv")[1]}
     for family in FAMILIES.values():
         assert int(found["contrast, no labels", family][family]) >= 20
         assert int(found["nearest class, the true one not known", family]["none of the known"]) >= 18

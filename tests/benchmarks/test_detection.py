@@ -8,6 +8,7 @@ from PIL import Image
 
 from benchmarks import detection
 from benchmarks.common import sampling
+from benchmarks.common.data import read_table
 from benchmarks.common.scores import read_journal
 from benchmarks.report.report import accompany
 
@@ -54,20 +55,15 @@ def run(data, tiny_model, monkeypatch, tmp_path):
         monkeypatch.setattr(sys, "argv", ["detection", *fixed, *arguments])
         computed.clear()
         detection.main()
-        return output.read_bytes() if output else b"", sum(computed)
+        return read_table(output) if output else None, sum(computed)
 
     return benchmark
-
-
-def table(content):
-    conditions, *lines = content.decode().splitlines()
-    return conditions, list(csv.DictReader(lines))
 
 
 def test_a_run_to_the_end(run, tmp_path, monkeypatch):
     monkeypatch.setattr(detection, "accompany", accompany)
     content, computed = run("--encoding", "jpeg-75")
-    conditions, lines = table(content)
+    conditions, lines = content
     assert computed == 9
     assert "set, centre crop of 32 px" in conditions and "1 smaller images left out, 0 failed" in conditions
     assert "jpeg-75" in conditions and "5% false positives with 95% confidence" in conditions
@@ -126,7 +122,7 @@ def test_a_published_run_that_was_cut_starts_over(run, tmp_path, data, tiny_mode
     arguments = {"methods": "aeroblade"}
     whole, computed = run("--compat", "published", **arguments)
     assert computed == 9 and run("--compat", "published", **arguments) == (whole, 0)
-    assert b"aeroblade, as published" in whole
+    assert whole[1][0]["method"] == "aeroblade, as published"
     journal = tmp_path / "out.scores.jsonl.partial"
     journal.write_text("".join(journal.read_text().splitlines(keepends=True)[:-1]))
     assert run("--compat", "published", **arguments) == (whole, 9)
@@ -135,7 +131,7 @@ def test_a_published_run_that_was_cut_starts_over(run, tmp_path, data, tiny_mode
 def test_a_broken_file_is_left_out_and_counted(run, data, tmp_path):
     (data / "3.png").write_bytes(b"not an image")
     content, _ = run()
-    conditions, lines = table(content)
+    conditions, lines = content
     assert "1 failed" in conditions and lines[0]["generated"] == "3"
     (row,) = [row for row in read_journal(tmp_path / "out.scores.jsonl.partial")[1] if row["error"]]
     assert row["path"] == "3.png" and "UnreadableImage" in row["error"]
@@ -143,16 +139,16 @@ def test_a_broken_file_is_left_out_and_counted(run, data, tmp_path):
 
 def test_a_sample_is_named_as_one_and_grows(run, tmp_path, monkeypatch):
     few, computed = run("--images", "4")
-    conditions, lines = table(few)
-    assert computed == 4 and conditions.startswith("# set (a sample of 4 of 9 images), centre crop")
+    conditions, lines = few
+    assert computed == 4 and conditions.startswith("set (a sample of 4 of 9 images), centre crop")
     assert (lines[0]["real"], lines[0]["generated"]) == ("2", "2")
     grown, computed = run("--images", "all")
     assert computed == 5
     undisturbed, computed = run(output=tmp_path / "whole.csv")
-    assert computed == 9 and grown == undisturbed and "a sample" not in table(grown)[0]
+    assert computed == 9 and grown == undisturbed and "a sample" not in grown[0]
     monkeypatch.setattr(detection, "SEARCHING", ("contrast",))
     monkeypatch.setattr(sampling, "SAMPLE", 6)
-    assert b"a sample of 6 of 9 images" in run()[0]
+    assert "a sample of 6 of 9 images" in run()[0][0]
 
 
 def test_results_of_a_sample_have_a_name_of_their_own(run, tmp_path, monkeypatch):

@@ -1,10 +1,9 @@
 """The GPU's checks on a CPU: that each step runs to its end, and what becomes of one that does not."""
 
-import csv
-
 import pytest
 import torch
 
+from benchmarks.common.data import read_table
 from benchmarks.gpu import __main__ as gpu
 from benchmarks.gpu import steps
 from benchmarks.gpu.__main__ import Step
@@ -31,8 +30,6 @@ def test_steps_run_to_the_end_on_a_cpu_as_processes(shared_weights, tmp_path, mo
     arguments = ["gpu", "--tiny", "--device", "cpu", "--output", str(tmp_path), "--patience", "5"]
     monkeypatch.setattr("sys.argv", [*arguments, "--steps", "tests,aeroblade"])
     assert gpu.main() == 0
-    with (tmp_path / "gpu-check-cpu.csv").open() as file:
-        next(file)
-        outcomes = {line["step"]: line["outcome"] for line in csv.DictReader(file)}
+    outcomes = {line["step"]: line["outcome"] for line in read_table(tmp_path / "gpu-check-cpu.csv")[1]}
     assert outcomes == {"tests": "ok", "aeroblade": "ok"}
     assert (tmp_path / "speed-aeroblade-full-cpu.csv").is_file()

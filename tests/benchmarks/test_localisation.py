@@ -9,7 +9,7 @@ from PIL import Image
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from benchmarks import localisation
-from benchmarks.common.data import write_manifest
+from benchmarks.common.data import read_table, write_manifest
 from recon_detect import load_detector, open_picture
 from recon_detect.errors import UsageError
 from recon_detect.images.transform import Transform
@@ -37,8 +37,7 @@ def run(tmp_path, tiny_model, monkeypatch):
         fixed = ["--data", tmp_path / "planted", "--models", tiny_model, "--distance", "l2", "--output", output]
         monkeypatch.setattr(sys, "argv", ["localisation", *map(str, (*fixed, *arguments))])
         localisation.main()
-        head, *lines = output.read_text().splitlines()
-        return head, list(csv.DictReader(lines))
+        return read_table(output)
 
     return benchmark
 

@@ -1,4 +1,3 @@
-import csv
 import sys
 
 import numpy as np
@@ -6,7 +5,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import native
-from benchmarks.common.data import write_manifest
+from benchmarks.common.data import read_table, write_manifest
 from recon_detect.images.native import native_sizes
 
 
@@ -31,7 +30,7 @@ def test_ranks_of_the_true_size(data, monkeypatch):
     output = data / "native.csv"
     monkeypatch.setattr(sys, "argv", ["native", "--data", str(data), "--output", str(output)])
     native.main()
-    lines = list(csv.DictReader(output.read_text().splitlines()[1:]))
+    _, lines = read_table(output)
     # The second recipe scales nothing.
     assert [(line["recipe"], line["by"], line["n"]) for line in lines] == [
         ("resize-0.8", "size", "2"), ("resize-0.8", "size and blocks", "2")

@@ -220,6 +220,12 @@ def test_the_verdict_of_an_audit(table):
     assert "Audit, other: Nothing was found." in texts
 
 
+def test_other_files_are_left_out_and_named(tmp_path, capsys):
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    assert report.gather([tmp_path / "other.csv"], None) == []
+    assert "left out: " in capsys.readouterr().err
+
+
 def test_curves_of_robustness(tmp_path):
     lines = [
         {"method": m, "condition": c, "real": 9, "generated": 9, "auroc": a, "auroc_low": a - 0.1, "auroc_high": a,

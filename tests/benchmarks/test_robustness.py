@@ -1,4 +1,3 @@
-import csv
 import sys
 
 import numpy as np
@@ -7,7 +6,7 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from benchmarks import robustness
-from benchmarks.common.data import write_manifest
+from benchmarks.common.data import read_table, write_manifest
 
 
 @pytest.fixture
@@ -30,8 +29,7 @@ def run(data, monkeypatch):
         fixed = ["--data", str(data), "--models", "mini-sd", "--crop", "32", "--output", str(output)]
         monkeypatch.setattr(sys, "argv", ["robustness", *fixed, *arguments])
         robustness.main()
-        head, *lines = output.read_text().splitlines()
-        return head, list(csv.DictReader(lines))
+        return read_table(output)
 
     return benchmark
 

@@ -1,4 +1,3 @@
-import csv
 import sys
 from types import SimpleNamespace
 
@@ -7,6 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmarks.common.data import read_table
 from benchmarks.speed import __main__ as speed
 from benchmarks.speed import aeroblade as speed_aeroblade
 from benchmarks.speed import dire as speed_dire
@@ -34,8 +34,8 @@ def run(tmp_path, monkeypatch):
         output = tmp_path / "speed.csv"
         monkeypatch.setattr(sys, "argv", ["speed", *map(str, arguments), "--rounds", "1", "--output", str(output)])
         speed.main()
-        head, *lines = output.read_text().splitlines()
-        return head, {line["way"]: line for line in csv.DictReader(lines)}
+        conditions, lines = read_table(output)
+        return conditions, {line["way"]: line for line in lines}
 
     return benchmark
 

@@ -113,3 +113,15 @@ def test_pages_below_docs_are_filled(folder, monkeypatch):
     page.parent.mkdir()
     page.write_text("<!-- figure: robustness-x.csv; auroc; method=a -->?<!-- / -->")
     assert run(monkeypatch) == 0 and "0.910" in page.read_text()
+
+
+def test_an_audit_shows_its_shortcuts_and_names_the_rest():
+    line = {"group": "file", "low": "0.5", "high": "0.9", "photographs": "65%", "generated_images": "0%"}
+    areas = (("EXIF", "0.82", "strong"), ("XMP", "0.51", ""), ("all", "0.6", ""))
+    lines = [line | {"measurement": of, "auroc": area, "shortcut": grade} for of, area, grade in areas]
+    table = layouts.audit("set, n = 5", [*lines[:2], lines[2] | {"group": "together"}])
+    assert [(row[0], row[2], row[-1]) for row in table.rows] == [
+        ("EXIF", "0.82 [0.50, 0.90]", "strong"),
+        ("all", "0.60 [0.50, 0.90]", "none"),
+    ]
+    assert table.note == "No shortcut: XMP 0.51. Conditions: set, n = 5."

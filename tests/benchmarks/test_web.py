@@ -1,4 +1,3 @@
-import csv
 import sys
 
 import pytest
@@ -39,8 +38,7 @@ def run(data, monkeypatch):
         fixed = ["--data", str(data), "--recipes", recipes, "--device", "cpu", "--output", str(output)]
         monkeypatch.setattr(sys, "argv", ["web", *fixed, *arguments])
         web.main()
-        head, *lines = output.read_text().splitlines()
-        return head, list(csv.DictReader(lines))
+        return read_table(output)
 
     return benchmark
 

@@ -191,6 +191,11 @@ def test_written_and_read_back(run, tmp_path):
     found = calibrate(rows(np.arange(80.0).tolist()) + generated, run, fpr=0.05, data="eighty numbers")
     found.write(tmp_path / "cal.json")
     assert Calibration.read(tmp_path / "cal.json") == found
+    assert repr(found) == (
+        "Calibration(aeroblade, FPR 5.00% with 95% confidence; 80 photographs, 2 generated images; "
+        f"{run.in_short}; {found.digest})"
+    )
+    assert repr(found.strata[ALL]) == f"Stratum(80 photographs, threshold={found.strata[ALL].threshold})"
     content = json.loads((tmp_path / "cal.json").read_text())
     assert content["data"] == "eighty numbers" and content["schema"] == 3 and content["fpr"] == 0.05
     (tmp_path / "edited.json").write_text(json.dumps(content | {"fpr": 0.001}))

@@ -55,6 +55,7 @@ def test_tables_in_files(audit, tmp_path):
     for suffix in ("csv", "json"):
         audit(folder, "--output", tmp_path / f"out.{suffix}")
     conditions, lines = read_table(tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text().startswith("measurement,group,auroc")
     assert (
         conditions.startswith("data: This set can be solved") and "24 photographs and 24 generated images" in conditions
     )

@@ -205,6 +205,9 @@ def test_a_folder_in_the_place_of_the_description_is_found_before_anything_is_sc
     monkeypatch.setattr(Detector, "__init__", lambda *_: pytest.fail("loaded"))
     (photos / "out.csv.run.json").mkdir()
     assert "out.csv.run.json: a folder" in cli("score", photos, *options, "-o", photos / "out.csv", code=2).err
+    (photos / "out.csv-metadata.json").mkdir()
+    done = cli("audit", "--real", photos, "--generated", photos, "-o", photos / "out.csv", code=2)
+    assert "out.csv-metadata.json: a folder" in done.err
 
 
 def test_paths_and_models_that_cannot_be(score, cli, photos):

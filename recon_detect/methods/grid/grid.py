@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from recon_detect.evidence.texture import ENOUGH, most_textured, textured_blocks
 from recon_detect.methods.deviates import DECISIVE, REMARKABLE, corrected, pooled
 from recon_detect.methods.grid.null import LEAST_ENERGY, SMALL
-from recon_detect.methods.grid.statistic import PERIOD, least_side, tables
+from recon_detect.methods.grid.statistic import AFTER, BEFORE, PERIOD, cell_tables, least_side, tables
 from recon_detect.methods.grid.whitening import Whitening, energy, similarities
 from recon_detect.methods.method import MethodResult
 from recon_detect.results import NO_TEXTURE
@@ -190,21 +190,19 @@ def in_words(score: float, details: dict[str, Any]) -> str:
 def cells(x: Tensor, family: Family, whitening: Whitening, phase: tuple[int, int]) -> Tensor:
     """Map of how far the phase stands out among all 64 in each cell of a picture (3, H, W), in deviations.
 
-    The map has (rows, columns); the cells of 64 px overlap by what the statistic needs around each pixel.
+    The map has (rows, columns); of the cells, which begin every 64 px, neighbours overlap.
     """
+    height, width = x.shape[-2:]
+    # What the statistic needs around a cell is reflected at the borders, and a picture smaller than a cell fills one.
     margin = CELL // 2
-    x = F.pad(x[None], (margin, margin, margin, margin), mode="reflect")[0]
-    rows, columns = (max((side - 2 * margin) // CELL, 1) for side in x.shape[-2:])
-    pieces = [
-        x[:, row * CELL : row * CELL + 2 * CELL, column * CELL : column * CELL + 2 * CELL]
-        for row in range(rows)
-        for column in range(columns)
-    ]
-    whitened = torch.stack([whitening(tables(piece)) for piece in pieces])
+    right, below = (margin + max(CELL - side, 0) for side in (width, height))
+    x = F.pad(x[None], (margin, right, margin, below), mode="reflect")[0]
+    by_cell = cell_tables(x, 2 * CELL - BEFORE - AFTER, CELL)
+    whitened = whitening(by_cell.flatten(0, 1))
     # The margin is a multiple of the period: a cell has the phases of the picture.
     cosines = similarities(whitened, family.template.to(x)[None])[:, 0]
     deviation, mean = torch.std_mean(cosines, dim=(1, 2))
-    return ((cosines[:, phase[0], phase[1]] - mean) / deviation.clamp_min(1e-8)).view(rows, columns)
+    return ((cosines[:, phase[0], phase[1]] - mean) / deviation.clamp_min(1e-8)).view(by_cell.shape[:2])
 
 
 def draw(score: Score, size: tuple[int, int]) -> NDArray[np.float32]:

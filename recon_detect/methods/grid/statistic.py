@@ -63,22 +63,24 @@ def tables(x: Tensor, period: int = PERIOD) -> Tensor:
     return means - means.mean((1, 2), keepdim=True)
 
 
-def cell_tables(x: Tensor, side: int) -> Tensor:
+def cell_tables(x: Tensor, side: int, step: int | None = None) -> Tensor:
     """The tables of each cell of a picture (3, H, W), in one pass: (rows, columns, FEATURES, 8, 8).
 
-    The cells are squares of a `side` that is a multiple of 8; the first begins at `BEFORE` pixels from the left and
-    top, and a picture has at least one.
+    The cells are squares of a `side` that begin every `step` pixels, both multiples of 8; None lays them side by side.
+    The first begins at `BEFORE` pixels from the left and top, and a picture has at least one.
     """
-    rows, columns = (max((length - BEFORE - AFTER) // side, 1) for length in x.shape[-2:])
+    step = step or side
+    rows, columns = (max((length - BEFORE - AFTER - side) // step + 1, 1) for length in x.shape[-2:])
+    at_once = (TILE[1] - side) // step + 1
     x = torch.tensordot(x.new_tensor(CHANNELS) * 127.5, x, 1)
     means = x.new_empty(rows, columns, FEATURES, PERIOD, PERIOD)
     for row in range(rows):
-        for first in range(0, columns, TILE[1] // side):
-            count = min(columns - first, TILE[1] // side)
-            left, width = first * side, count * side
-            piece = x[:, row * side : (row + 1) * side + BEFORE + AFTER, left : left + width + BEFORE + AFTER]
+        for first in range(0, columns, at_once):
+            count = min(columns - first, at_once)
+            top, left, width = row * step, first * step, (count - 1) * step + side
+            piece = x[:, top : top + side + BEFORE + AFTER, left : left + width + BEFORE + AFTER]
             for number, maps in enumerate(_products(piece, side, width)):
-                folded = torch.stack([_fold(maps[..., x0 : x0 + side], PERIOD) for x0 in range(0, width, side)])
+                folded = torch.stack([_fold(maps[..., x0 : x0 + side], PERIOD) for x0 in range(0, count * step, step)])
                 means[row, first : first + count, 9 * number : 9 * number + 9] = folded / (side // PERIOD) ** 2
     return means - means.mean((-2, -1), keepdim=True)
 

@@ -28,6 +28,16 @@ def test_a_cell_is_what_lies_there():
     assert not torch.allclose(one[:, 1], other[:, 1], atol=1e-3)
 
 
+def test_cells_that_overlap_are_the_tables_of_their_parts():
+    x, side, step = photograph(0, 200)[:, :168], 88, 24
+    by_cell = cell_tables(x, side, step)
+    assert by_cell.shape[:2] == ((168 - 40 - 88) // 24 + 1, (200 - 40 - 88) // 24 + 1)
+    for row in range(by_cell.shape[0]):
+        for column in range(by_cell.shape[1]):
+            part = x[:, row * step :, column * step :][:, : side + BEFORE + AFTER, : side + BEFORE + AFTER]
+            torch.testing.assert_close(by_cell[row, column], tables(part), atol=1e-6, rtol=1e-4)
+
+
 def test_cells_with_the_grid_are_clear_at_its_phase_and_those_of_a_photograph_are_not():
     from dataclasses import replace
 
