@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from statistics import NormalDist
-from typing import Any
+from typing import Any, TypedDict
 
 from recon_detect.errors import UnknownName
 from recon_detect.methods import METHODS
@@ -68,6 +68,25 @@ class Answer:
     def to_dict(self) -> dict[str, Any]:
         """JSON values of the answer."""
         return asdict(self)
+
+
+class Details(TypedDict, total=False):
+    """What answers read of the details of methods of the package; those of other methods may be anything."""
+
+    decoder: str
+    family: str
+    native_size: tuple[int, int]
+    scale: float
+    offset: tuple[int, int]
+    place: str
+    symmetry: str
+    mirrored: bool
+    sizes: list[str]
+    scales: int
+    places: int
+    area: float
+    passes: float
+    detectable: dict[str, dict[str, float]]
 
 
 def threshold_of(mode: str) -> float:
