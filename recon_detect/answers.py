@@ -78,6 +78,7 @@ class Details(TypedDict, total=False):
     native_size: tuple[int, int]
     scale: float
     offset: tuple[int, int]
+    cropped: bool
     place: str
     symmetry: str
     mirrored: bool
@@ -271,7 +272,8 @@ def _too_little(row: Row) -> str:
 def _since(row: Row) -> Iterator[str]:
     """Changes of an image since a decoder wrote it, as the likeliest hypothesis has it."""
     details, file = row.details, row.provenance
-    cropped = any(details.get("offset", ())) or str(details.get("place", "")).startswith("shift")
+    # Rows of earlier versions have no such detail.
+    cropped = details.get("cropped", any(details.get("offset", ())) or details.get("place", "").startswith("shift"))
     size = details.get("native_size")
     if size and file:
         width, height = size
