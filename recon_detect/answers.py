@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from statistics import NormalDist
-from typing import Any
+from typing import Any, TypedDict
 
 from recon_detect.errors import UnknownName
 from recon_detect.methods import METHODS
@@ -78,6 +78,26 @@ class Answer:
     def to_dict(self) -> dict[str, Any]:
         """JSON values of the answer."""
         return asdict(self)
+
+
+class Details(TypedDict, total=False):
+    """What answers read of the details of methods of the package; those of other methods may be anything."""
+
+    decoder: str
+    family: str
+    native_size: tuple[int, int]
+    scale: float
+    offset: tuple[int, int]
+    cropped: bool
+    place: str
+    symmetry: str
+    mirrored: bool
+    sizes: list[str]
+    scales: int
+    places: int
+    area: float
+    passes: float
+    detectable: dict[str, dict[str, float]]
 
 
 def threshold_of(mode: str) -> float:
@@ -284,7 +304,8 @@ def _too_little(row: Row) -> str:
 def _since(row: Row) -> Iterator[str]:
     """Changes of an image since a decoder wrote it, as the likeliest hypothesis has it."""
     details, file = row.details, row.provenance
-    cropped = any(details.get("offset", ())) or str(details.get("place", "")).startswith("shift")
+    # Rows of earlier versions have no such detail.
+    cropped = details.get("cropped", any(details.get("offset", ())) or details.get("place", "").startswith("shift"))
     size = details.get("native_size")
     if size and file:
         width, height = size

@@ -362,7 +362,7 @@ class Row:
             content.get("texture"),
             content["error"],
             tuple(content["notes"]),
-            verdict=_verdict(content) if "verdict" in content else None,
+            verdict=_verdict(content) if content.get("verdict") is not None else None,
             claims=content.get("claims"),
         )
 

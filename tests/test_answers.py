@@ -69,6 +69,8 @@ def test_a_trace_is_named_with_its_size_and_what_was_done_since():
     ({"scale": 1.0, "native_size": [800, 800]}, "SDXL, at the size it was written"),
     ({"scale": 0.64, "native_size": [512, 512]}, "SDXL, written at 512 x 512, enlarged to 800 x 800 since"),
     ({"offset": [3, 0]}, "SDXL, this part written at 1024 x 1024, reduced to 800 x 800 since, cropped"),
+    ({"offset": [3, 0], "cropped": False}, "SDXL, written at 1024 x 1024, reduced to 800 x 800 since"),
+    ({"scale": 1.0, "offset": [3, 0], "cropped": True}, "SDXL, at the size it was written, cropped"),
     ({"scale": 1.0, "symmetry": "hflip"}, "SDXL, at the size it was written, mirrored"),
     ({"scale": 1.0, "symmetry": "rot90"}, "SDXL, at the size it was written, turned by 90 degrees"),
     ({"scale": 1.0, "decoder": "new-vae"}, "new-vae, at the size it was written"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
@@ -46,8 +48,9 @@ class ConformalDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             ValueError: Scores that are not finite; rows with an error have none.
         """
         for name in ("fpr", "confidence"):
-            if not 0 < getattr(self, name) < 1:
-                raise UsageError(f"{name} is {getattr(self, name)}; expected more than 0 and less than 1")
+            value = getattr(self, name)
+            if not isinstance(value, Real) or not 0 < float(value) < 1:
+                raise UsageError(f"{name} is {value!r}; expected a number above 0 and below 1, such as 0.05")
         self.scores_ = np.sort(self._highest(X, reset=True))
         threshold = upper_threshold(self.scores_, self.fpr, self.confidence)
         if threshold is None:

@@ -21,6 +21,7 @@ from recon_detect.cli.arguments import (
     Device,
     Distance,
     Dtype,
+    Effort,
     InversionSteps,
     MaxPixels,
     Methods,
@@ -89,6 +90,7 @@ def run(
     gpus_per_worker: Gpus = 0.0,
     device: Device = DEFAULTS.device,
     dtype: Dtype = DEFAULTS.dtype,
+    effort: Effort = str(DEFAULTS.effort),
     inversion_steps: InversionSteps = DEFAULTS.inversion.steps,
     real_step: RealStep = DEFAULTS.inversion.real_step,
     batch_size: BatchSize = DEFAULTS.batch_size,
@@ -112,12 +114,15 @@ def run(
 
       recon-detect status results/
     """
+    from recon_detect.output.checks import check_apart
+
     options: DetectorOptions = {
         "method": split(method) or DEFAULT_METHOD,
         "models": split(models),
         "distance": distance,
         "device": device,
         "dtype": dtype,
+        "effort": effort,
         "batch_size": batch_size,
         "max_pixels": max_pixels,
         "exif_orientation": exif_orientation,
@@ -127,7 +132,7 @@ def run(
         "compile": compile,
     }
     hush(quiet)
-    _check_apart(paths, destination)
+    check_apart(paths, destination)
     runner = Runner(workers, ray, gpus_per_worker)
     with advising("the same command resumes"):
         status = _run(paths, destination, images_per_shard, options, calibration, runner, quiet)
@@ -195,17 +200,6 @@ def _score(
             destination.log(rank.number, "stop", error=f"{type(error).__name__}: {error}".rstrip(": "))
         raise
     destination.log(rank.number, "end", seconds=round(time.monotonic() - begun, 3))
-
-
-def _check_apart(paths: list[str], destination: Path) -> None:
-    """Checks that results do not become images of the next start.
-
-    Raises:
-        UsageError: The destination is in a folder of images.
-    """
-    for path in paths:
-        if path and destination.resolve().is_relative_to(Path(path).resolve()) and Path(path).is_dir():
-            raise UsageError(f"{destination} is inside of {path}, whose images are scored; choose another destination")
 
 
 def _line(status: Status) -> str:

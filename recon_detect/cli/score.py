@@ -265,7 +265,7 @@ def _score(
     check_file(outputs.file)
     _check_apart(paths, outputs.file)
     check_folder(outputs.maps)
-    outputs.hits.check()
+    outputs.hits.check(paths)
     sources = Sources(paths)
     with ExitStack() as stack:
         team = _team(options, outputs, stack)
@@ -376,7 +376,7 @@ def load(options: DetectorOptions, calibration: str | None) -> Detector:
 def _run(detector: Detector, sources: Sources, journal: Journal | None, outputs: Outputs) -> Tally:
     """Scores into files, or as lines of JSON."""
     from recon_detect.answers import answer_in
-    from recon_detect.cli.tables import Tally
+    from recon_detect.cli.tables import Tally, print_table
     from recon_detect.output import save_heatmap
     from recon_detect.output.writers import entry_of, json_line
 
@@ -388,11 +388,16 @@ def _run(detector: Detector, sources: Sources, journal: Journal | None, outputs:
             with naming(row.path):
                 kind = answer_in(row, run).kind
                 tally.add(row, kind, show=hits.shows(kind))
-                hits.take(row.path, kind)
-                if outputs.maps:
-                    save_heatmap(row, outputs.maps)
                 if outputs.as_json and not journal and hits.shows(kind):
                     print(json_line(entry_of(row, run, fingerprint)), end="", flush=True)
+                try:
+                    hits.take(row.path, kind)
+                    if outputs.maps:
+                        save_heatmap(row, outputs.maps)
+                except OSError:  # of a full disk
+                    if not outputs.as_json:
+                        print_table(tally.shown, run, more=tally.more)
+                    raise
     if journal:
         journal.finish()
     return tally

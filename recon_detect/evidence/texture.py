@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import torch
 import torch.nn.functional as F
 
+from recon_detect.errors import ImageTooSmall
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -69,8 +71,14 @@ def textured_share(x: Tensor) -> Tensor:
 
 
 def most_textured(x: Tensor, side: int) -> list[Box]:
-    """The box of at most `side` squared with the most texture in each image (8 px or larger), on the grid of `STEP`."""
+    """The box of at most `side` squared with the most texture in each image, on the grid of `STEP`.
+
+    Raises:
+        ImageTooSmall: A side has no period of the grid.
+    """
     height, width = x.shape[-2:]
+    if min(height, width) < DECODER_GRID:
+        raise ImageTooSmall(f"{width}x{height} is too small; expected {DECODER_GRID} pixels at each side, or more")
     tall, wide = (min(length, side) // DECODER_GRID * DECODER_GRID for length in (height, width))
     # A hard edge counts no more than fine texture.
     blocks = texture(x).clamp_(max=8 * FLAT)

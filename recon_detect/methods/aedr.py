@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from recon_detect.errors import ImageTooSmall
 from recon_detect.methods.method import Method
 
 if TYPE_CHECKING:
@@ -27,7 +28,12 @@ def homogeneity(x: Tensor) -> Tensor:
 
     The sum of p(i, j) / (1 + |i - j|) is the mean of 1 / (1 + |i - j|) over all pairs of neighbours. (The authors' code
     squares the difference; their paper does not.) Grey is ITU-R 601 luma rounded to 8 bits, as OpenCV's.
+
+    Raises:
+        ImageTooSmall: No pixel has a neighbour.
     """
+    if x.shape[-1] < 2:
+        raise ImageTooSmall(f"{x.shape[-1]}x{x.shape[-2]} is too small; expected a width of 2 pixels, or more")
     red, green, blue = ((x + 1) * 127.5).unbind(dim=1)
     level = ((0.299 * red + 0.587 * green + 0.114 * blue).round() / 8).floor()
     return (1 / (1 + (level[..., 1:] - level[..., :-1]).abs())).mean(dim=(1, 2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,6 +28,19 @@ def check_file(path: Path | None, description: str = ".run.json") -> None:
         if written.is_dir():
             raise UsageError(f"{written}: a folder; expected the name of a file")
     check_folder(path.parent)
+
+
+def check_apart(paths: Iterable[str], folder: Path | None) -> None:
+    """Checks that what is written into a folder does not become images of the next start; None is no folder.
+
+    Raises:
+        UsageError: It is one of the folders of images, or inside of one.
+    """
+    if folder is None:
+        return
+    for path in paths:
+        if path and folder.resolve().is_relative_to(Path(path).resolve()) and Path(path).is_dir():
+            raise UsageError(f"{folder} is inside of {path}, whose images are scored; choose another destination")
 
 
 def check_folder(path: Path | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -31,6 +32,8 @@ COLUMNS = ("name", "kind", "headline", "score", "one_in", "family", "size", "for
 # The kinds of answers in the head and the filter.
 LABELS = {"found": "found", "nothing": "nothing found", "undecided": "undecided", "error": "not scored"}
 _BINS = 36
+# Scores beyond are drawn here: whole numbers as large are still exact.
+_FARTHEST = 1e15
 
 
 class _Texts:
@@ -86,7 +89,7 @@ def report_html(
         total=len(answered),
         labels=LABELS,
         numbers={kind: number for number, kind in enumerate(KINDS)},
-        families=sorted({answer.family for _, answer in answered if answer.family}),
+        families=sorted({shown(answer.family) for _, answer in answered if answer.family}),
         histogram=histogram([row.score for row, _ in answered], has_threshold(run.methods[0])),
         run=run,
         methods=", ".join(method.name for method in run.methods),
@@ -98,7 +101,7 @@ def report_html(
 
 def histogram(scores: Iterable[float], is_deviate: bool) -> dict[str, Any] | None:
     """Bars (x, y, width, height), ticks and levels of the scores in the drawing of the page; None without any."""
-    finite = sorted(score for score in scores if math.isfinite(score))
+    finite = sorted(min(max(score, -_FARTHEST), _FARTHEST) for score in scores if math.isfinite(score))
     if not finite:
         return None
     low, high = math.floor(finite[0]), max(math.ceil(finite[-1]), math.floor(finite[0]) + 1)
@@ -117,7 +120,7 @@ def histogram(scores: Iterable[float], is_deviate: bool) -> dict[str, Any] | Non
              f"{low + place * (high - low) / _BINS:.2f}")
             for place, count in sorted(counts.items())
         ],
-        "ticks": [(across(value), f"{value}") for value in range(low, high + 1, step)],
+        "ticks": [(across(value), f"{value:g}") for value in range(low, high + 1, step)],
         "levels": [
             (across(value), name) for name, value in charts.LEVELS.items() if is_deviate and low < value < high
         ],
@@ -137,9 +140,9 @@ def _values(row: Row, answer: Answer, texts: _Texts, thumbnail: str | None) -> l
         texts.number(shown(answer.headline)),
         round(row.score, 4) if math.isfinite(row.score) else None,
         answer.one_in,
-        texts.number(answer.family or ""),
+        texts.number(shown(answer.family or "")),
         f"{file.width} x {file.height}" if file else "",
-        (f"{file.format} q{file.jpeg_quality}" if file.jpeg_quality else file.format) if file else "",
+        shown(f"{file.format} q{file.jpeg_quality}" if file.jpeg_quality else file.format) if file else "",
         path,
         details,
         thumbnail,
@@ -162,7 +165,8 @@ def _thumbnails(rows: Sequence[Row], folder: Path, count: int) -> dict[int, str]
 
 def _thumbnail(path: str, folder: Path) -> str | None:
     """A small picture as a URL; None where no file of this name can be read, from here or from the folder."""
-    file = next((place for place in (Path(path), folder / path) if place.is_file()), None)
+    # Path raises on names that are too long or have a null character.
+    file = next((place for place in (Path(path), folder / path) if os.path.isfile(place)), None)  # noqa: PTH113
     if file is None:
         return None
     try:

@@ -56,11 +56,13 @@ class Limits:
         max_bytes: Most bytes of a request.
         queue: Most requests that wait for the detector.
         timeout: Seconds from the beginning of a request to its answer.
+        patience: Seconds without a byte of a body, after which it is not waited for; see `body.read_uploads`.
     """
 
     max_bytes: int = 20_000_000
     queue: int = 32
     timeout: float = 60
+    patience: float = 20
 
 
 def make_app(detector: Detector, limits: Limits = Limits(), names: Iterable[str] = ()) -> FastAPI:
@@ -110,7 +112,8 @@ InLine: TypeAlias = Annotated[Place, Depends(_place)]
 
 def _add_routes(app: FastAPI) -> None:
     """Adds the routes for programs, with what OpenAPI says of them."""
-    problems = {400: "A broken request", 403: "A request of another site", 413: "Too many bytes", 415: "Another type"}
+    problems = {400: "A broken request", 403: "A request of another site", 408: "A body that stalls"}
+    problems |= {413: "Too many bytes", 415: "Another type"}
     problems |= {422: "No picture, or one that cannot be scored", 429: "The line is full", 504: "The time is over"}
     responses: dict[int | str, dict[str, Any]] = {
         code: {"model": Problem, "description": text} for code, text in problems.items()
@@ -159,6 +162,7 @@ async def health(request: Request) -> dict[str, Any]:
         "run": state.detector.run_info.fingerprint,
         "waiting": state.line.waiting,
         "running": state.line.running,
+        "abandoned": state.line.abandoned,
         "max_pixels": state.detector.settings.max_pixels,
         **asdict(state.limits),
     }
@@ -179,8 +183,9 @@ async def example(request: Request, name: Literal["photograph", "decoded"], plac
 
 async def _uploads(request: Request, place: Place, name: str) -> list[Upload]:
     """The pictures of a request, within its time."""
+    limits: Limits = request.app.state.limits
     async with asyncio.timeout_at(place.deadline):
-        return await read_uploads(request, request.app.state.limits.max_bytes, name)
+        return await read_uploads(request, limits.max_bytes, limits.patience, name)
 
 
 async def _answer(request: Request, place: Place, task: Work) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ _FORM = "multipart/form-data"
 # What curl --data-binary sends; a form of pairs holds no picture.
 _RAW = ("", "application/octet-stream", "application/x-www-form-urlencoded")
 _LONGEST_NAME = 255
+# Bytes a second that a body has to come with in the long run, as those of a phone at the edge of its network do.
+_LEAST_RATE = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,19 +28,21 @@ class Upload:
     data: bytes
 
 
-async def read_uploads(request: Request, max_bytes: int, name: str) -> list[Upload]:
+async def read_uploads(request: Request, max_bytes: int, patience: float, name: str) -> list[Upload]:
     """Reads the pictures of a request: the files of a form, or else the body.
 
     Args:
         request: The request, whose body is not read yet.
         max_bytes: Most bytes of the body; reading stops there.
+        patience: Most seconds without a byte, and those that all bytes together may be late, at `_LEAST_RATE`.
         name: Name of the picture where the body is one.
 
     Raises:
-        HTTPException: 400 for a broken form, 413 above the limit, 415 for another type, 422 without a picture.
+        HTTPException: 400 for a broken form, 408 for a body that stalls, 413 above the limit, 415 for another type,
+            422 without a picture.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    stream = _limited(request, max_bytes)
+    stream = _limited(request, max_bytes, patience)
     if kind == _FORM:
         uploads = await _form(request, stream, max_bytes)
     elif kind in _RAW or kind.startswith("image/"):
@@ -50,13 +55,13 @@ async def read_uploads(request: Request, max_bytes: int, name: str) -> list[Uplo
     return uploads
 
 
-async def _limited(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
+async def _limited(request: Request, max_bytes: int, patience: float) -> AsyncGenerator[bytes, None]:
     """The chunks of a body, until they are more than the limit."""
     declared = request.headers.get("content-length", "")
     received = int(declared) if declared.isdecimal() else 0
     if received <= max_bytes:
         received = 0
-        async for chunk in request.stream():
+        async for chunk in _awaited(request.stream(), patience):
             received += len(chunk)
             if received > max_bytes:
                 break
@@ -65,6 +70,27 @@ async def _limited(request: Request, max_bytes: int) -> AsyncGenerator[bytes, No
         raise HTTPException(
             413, f"more than {max_bytes:,} bytes; send fewer or smaller pictures, or start with a larger --max-bytes"
         )
+
+
+async def _awaited(chunks: AsyncGenerator[bytes, None], patience: float) -> AsyncGenerator[bytes, None]:
+    """The chunks of a body, until they stall: a body that is not sent must not keep its place in the line."""
+    clock = asyncio.get_running_loop().time
+    begun, received = clock(), 0
+    while True:
+        try:
+            async with asyncio.timeout_at(min(clock(), begun + received / _LEAST_RATE) + patience):
+                chunk = await anext(chunks)
+        except StopAsyncIteration:
+            return
+        except TimeoutError as error:
+            raise HTTPException(
+                408,
+                f"{received:,} bytes came in {clock() - begun:.0f} s and no more; send the body without a pause of "
+                f"{patience:g} s, and {_LEAST_RATE // 1000} kB a second",
+                {"Connection": "close"},
+            ) from error
+        received += len(chunk)
+        yield chunk
 
 
 async def _form(request: Request, stream: AsyncGenerator[bytes, None], max_bytes: int) -> list[Upload]:

@@ -59,6 +59,7 @@ class Line:
         self._members: set[Place] = set()
         self._numbers = itertools.count()
         self._mean = 0.0
+        self._current: Place | None = None
         self._thread = ThreadPoolExecutor(1, "detector")
 
     @property
@@ -70,6 +71,12 @@ class Line:
     def running(self) -> int:
         """Number of requests whose work has begun and whose answer is not sent."""
         return len(self._members) - self.waiting
+
+    @property
+    def abandoned(self) -> int:
+        """1 while the thread works on a request that nobody waits for any more, else 0."""
+        current = self._current
+        return int(current is not None and current.abandoned)
 
     @contextmanager
     def place(self) -> Iterator[Place]:
@@ -106,8 +113,12 @@ class Line:
         if place.abandoned:  # before its cancellation has come to the thread
             return None
         place.begun = True
+        self._current = place
         start = time.monotonic()
-        result = work(lambda: place.abandoned)
+        try:
+            result = work(lambda: place.abandoned)
+        finally:
+            self._current = None
         seconds = time.monotonic() - start
         self._mean = seconds if not self._mean else (1 - _SHARE) * self._mean + _SHARE * seconds
         return result

@@ -30,6 +30,10 @@ class Meters:
         waiting.set_function(lambda: line.waiting)
         running = Gauge("recon_detect_running", "Requests that are being scored.", registry=self.registry)
         running.set_function(lambda: line.running)
+        abandoned = Gauge(
+            "recon_detect_abandoned", "Requests that are being scored and nobody waits for.", registry=self.registry
+        )
+        abandoned.set_function(lambda: line.abandoned)
 
     def text(self) -> bytes:
         """The numbers in Prometheus' format of text."""

@@ -78,7 +78,9 @@ class HealthModel(BaseModel):
     run: str = Field(description="Fingerprint of the settings.")
     waiting: int = Field(description="Requests that wait for the detector.")
     running: int
+    abandoned: int = Field(description="Requests that are being scored and nobody waits for any more: 0 or 1.")
     max_bytes: int = Field(description="Most bytes of a request.")
     max_pixels: int = Field(description="Most pixels of a picture.")
     queue: int = Field(description="Most requests that wait.")
     timeout: float = Field(description="Seconds from the beginning of a request to its answer.")
+    patience: float = Field(description="Seconds without a byte of a body, after which it is not waited for.")

@@ -60,8 +60,13 @@ def test_it_works_in_a_pipeline_and_is_cloned():
     ("options", "scores", "message"),
     [
         ({}, PHOTOGRAPHS[:20], "20 photographs: .* needs 299"),
-        ({"fpr": 1.0}, PHOTOGRAPHS, "fpr is 1.0; expected more than 0"),
-        ({"confidence": 0}, PHOTOGRAPHS, "confidence is 0; expected more than 0"),
+        ({"fpr": 1.0}, PHOTOGRAPHS, "fpr is 1.0; expected a number above 0"),
+        ({"confidence": 0}, PHOTOGRAPHS, "confidence is 0; expected a number above 0"),
+        ({"fpr": "a"}, PHOTOGRAPHS, "fpr is 'a'; expected a number above 0"),
+        ({"fpr": True}, PHOTOGRAPHS, "fpr is True; expected a number above 0"),
+        ({"fpr": float("nan")}, PHOTOGRAPHS, "fpr is nan; expected a number above 0"),
+        ({"confidence": None}, PHOTOGRAPHS, "confidence is None; expected a number above 0"),
+        ({"confidence": [0.9]}, PHOTOGRAPHS, r"confidence is \[0.9\]; expected a number above 0"),
         ({}, np.full((300, 1), np.nan), "NaN"),
     ],
 )

@@ -60,6 +60,17 @@ def test_a_run_has_shards_a_log_and_a_manifest(run, cli, photos, tmp_path):
     }  # fmt: skip
 
 
+def test_the_effort_is_that_of_score(cli, photos, tmp_path):
+    nulls = {}
+    for effort in ("quick", "thorough"):
+        cli("run", photos, tmp_path / effort, "--method", "trace", "--effort", effort, "--device", "cpu")
+        nulls[effort] = json.loads((tmp_path / effort / "manifest.json").read_text())["detector"]["methods"][0]["null"]
+        score = cli("score", photos / "0.png", "--method", "trace", "--effort", effort, "--device", "cpu")
+        assert json.loads(score.out)["run"] == pq.read_table(tmp_path / effort / "000000.parquet")["run"][0].as_py()
+    assert nulls["quick"] != nulls["thorough"]
+    assert "effort" in cli("run", photos, tmp_path / "x", "--method", "trace", "--effort", "much", code=2).err
+
+
 def test_a_complete_run_is_left_as_it_is(run, tmp_path):
     run()
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.parquet*")}

@@ -53,6 +53,13 @@ def test_the_run_is_described_beside_in_or_not_at_all(tmp_path):
         assert read_results(path)[0] == RUN
 
 
+def test_methods_are_those_of_the_first_row_that_has_scores(tmp_path):
+    WRITERS[".jsonl"](tmp_path / "rows.jsonl", [failed(0), failed(1), *rows()], RUN, False)
+    run, read = read_results(tmp_path / "rows.jsonl")
+    assert [method.name for method in run.methods] == ["trace"]
+    assert [each.index for each in read] == list(range(6))
+
+
 def test_the_shards_of_a_folder_are_one_run(tmp_path):
     for number in range(2):
         WRITERS[".parquet"](tmp_path / f"{number}.parquet", [row(number, 1.0)], RUN, False)
@@ -66,10 +73,10 @@ def test_the_shards_of_a_folder_are_one_run(tmp_path):
 
 @pytest.mark.parametrize(("name", "content", "message"), [
     ("rows.txt", "", "ends in .jsonl"),
-    ("rows.jsonl", '{"path": 3}\n', "row 1 is none of 'recon-detect score'"),
-    ("rows.jsonl", "no json\n", "row 1 is none of"),
-    ("rows.csv", "path,label\na.png,real\n", "row 1 is none of"),
-    ("rows.parquet", "no parquet", "row 1 is none of"),
+    ("rows.jsonl", '{"path": 3}\n', "line 1: not a row of 'recon-detect score'"),
+    ("rows.jsonl", "no json\n", "line 1: not a row of"),
+    ("rows.csv", "path,label\na.png,real\n", "line 2: not a row of .*expected columns score and answer"),
+    ("rows.parquet", "no parquet", "row 1: not a row of"),
 ])  # fmt: skip
 def test_other_files_are_refused(name, content, message, tmp_path):
     (tmp_path / name).write_text(content)

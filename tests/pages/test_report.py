@@ -94,6 +94,6 @@ def test_a_stricter_mode_finds_less(tmp_path):
 
 def test_a_file_of_something_else_leaves_no_page(tmp_path):
     (tmp_path / "rows.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(UsageError, match="is none of"):
+    with pytest.raises(UsageError, match="not a row of"):
         write_report(tmp_path / "rows.csv", tmp_path / "report.html")
     assert not (tmp_path / "report.html").exists()

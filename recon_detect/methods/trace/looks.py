@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 GRID_EFFECTS = (0.0, 1.0, 2.0, 4.0, 8.0)
 # Deviates among the phases of one picture are trusted this far: beyond, other periods of 8 pixels are met too.
 TRUSTED = 3.0
+# Deviates by which the phase of a crop exceeds that of the origin (docs/methods/trace.md, the details of a row).
+STANDS_OUT = 1.5
 # Side of the squares whose contrast is one look.
 TILE = 160
 # Of fewer cells than this side has, a deviation cannot be estimated.
@@ -60,6 +62,11 @@ class GridLook:
     anywhere: NDArray[np.float64]
     places: list[tuple[int, int]]
     compressed: NDArray[np.float64] | None = None
+
+    def shows_crop(self, family: int) -> bool:
+        """True where the grid of a family begins elsewhere than at the origin, beyond doubt."""
+        left, top = self.places[family]
+        return bool(self.phases[family, top * PERIOD + left] - self.phases[family, 0] >= STANDS_OUT)
 
     def log_factor(self, family: int, place: tuple[int, int]) -> float:
         """Logarithm of the Bayes factor of a family whose grid begins at a place (left, top)."""

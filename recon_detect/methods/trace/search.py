@@ -54,6 +54,7 @@ class Hypothesis:
         frame: Number of the frame.
         place: (left, top), where the grid begins.
         prior: Its share.
+        known: Whether the place is expected or stands out; else the period of the grid is there, and its place is not.
         grid: Logarithm of the Bayes factor of the grid.
         deviates: Of the tiles that were looked at.
         corners: Their (left, top) in the frame.
@@ -65,6 +66,7 @@ class Hypothesis:
     frame: int
     place: tuple[int, int]
     prior: float
+    known: bool = True
     grid: float = 0.0
     deviates: list[float] = field(default_factory=list)
     corners: list[tuple[int, int]] = field(default_factory=list)
@@ -219,15 +221,16 @@ class Search:
             prior, models = frame.families.get(name, 0.0), self._models[name] or NO_MODEL
             visible = look if k < len(nulls.families) else None
             expected = [
-                (place, share, visible.log_factor(k, place) if visible else 0.0) for place, share in shares.items()
+                (place, share, True, visible.log_factor(k, place) if visible else 0.0)
+                for place, share in shares.items()
             ]
             if visible:
                 factor = float(log_factor(visible.anywhere[k], GRID_EFFECTS))
-                expected.append((visible.places[k], elsewhere, factor))
+                expected.append((visible.places[k], elsewhere, visible.shows_crop(k), factor))
             for model in models if prior else ():
                 self.hypotheses += [
-                    Hypothesis(name, model, number, place, prior * share / len(models), factor)
-                    for place, share, factor in expected
+                    Hypothesis(name, model, number, place, prior * share / len(models), known, factor)
+                    for place, share, known, factor in expected
                 ]
 
     def _weighed(self, hypotheses: Sequence[Hypothesis]) -> tuple[list[float], list[float]]:

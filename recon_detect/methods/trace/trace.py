@@ -80,6 +80,7 @@ def describe(one: Search, score: float) -> dict[str, Any]:
         "native_size": [frame.width, frame.height],
         "scale": round(frame.scale, 4),
         "offset": [-left % PERIOD, -top % PERIOD],
+        "cropped": best.known and best.place != (0, 0),
         "symmetry": frame.symmetry,
     }
 
@@ -92,7 +93,7 @@ def in_words(score: float, details: dict[str, Any]) -> str:
         return ""
     size = "" if details["scale"] == 1 else f" at {'x'.join(map(str, details['native_size']))}"
     turned = {"identity": "", "hflip": ", mirrored"}.get(details["symmetry"], ", turned")
-    moved = ", cropped off its grid" if any(details["offset"]) else ""
+    moved = ", cropped off its grid" if details["cropped"] else ""
     return f"trace of {details['decoder'].removeprefix('images:')}{size}{turned}{moved}"
 
 
