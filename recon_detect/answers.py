@@ -6,34 +6,17 @@ The only place where a verdict becomes a sentence: terminal, JSON, tables and HT
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from statistics import NormalDist
 from typing import Any, TypedDict
 
 from recon_detect.errors import UnknownName
-from recon_detect.methods import METHODS
-from recon_detect.models.registry import family_of
-from recon_detect.results import LIKELY_GENERATED, LIKELY_REAL, UNNAMED, MethodInfo, Row, RunInfo, Score, Verdict
+from recon_detect.results import LIKELY_GENERATED, LIKELY_REAL, UNNAMED, Row, RunInfo, Score, Verdict
 from recon_detect.settings import MODES
+from recon_detect.tried import family_name, has_threshold, limits_of, limits_of_nothing, tried_of
 
 FOUND, NOTHING, UNDECIDED, ERROR = KINDS = ("found", "nothing", "undecided", "error")
-
-# Decoder families as people know them, in the order in which they are listed; one decoder serves several generators.
-FAMILY_NAMES = {
-    "sd": "Stable Diffusion 1 or 2",
-    "sdxl": "SDXL",
-    "sd3": "Stable Diffusion 3",
-    "flux1": "FLUX.1",
-    "images:gpt-4o": "GPT-4o",
-    "qwen": "Qwen-Image",
-    "flux2": "FLUX.2",
-    "kandinsky": "Kandinsky",
-}
-
-# Deviates that the grain leaves in a tile of a generated picture that was reduced to 800 px and stored as JPEG 85: the
-# means of benchmarks/results/trace-effects.csv.
-WEAKENED_GRAIN = {"sd": 1.84, "sdxl": 1.17, "sd3": 0.4, "flux1": 0.35}
 
 # What the words of an answer mean, for people who have read nothing else.
 TERMS = (
@@ -44,8 +27,6 @@ TERMS = (
 # An answer of nothing is not given on less: a shorter side in pixels, and a JPEG quality (docs/results/robustness.md:
 # at 50 most generated images are missed).
 LEAST_SIDE, LEAST_QUALITY = 128, 50
-# Below these an answer says that the image limits it.
-SMALL_SIDE, LOW_QUALITY, SMOOTH_SHARE = 256, 70, 0.4
 # Estimates of what is rarer among photographs are not stated: no set of so many has been scored.
 RAREST = 10_000
 
@@ -111,11 +92,6 @@ def threshold_of(mode: str) -> float:
     return NormalDist().inv_cdf(1 - MODES[mode])
 
 
-def has_threshold(method: MethodInfo) -> bool:
-    """True for methods whose scores are deviates of photographs: those of the package that are held against nulls."""
-    return method.null is not None and method.name in METHODS
-
-
 def answer_of(row: Row, run: RunInfo, mode: str | None = None) -> Answer:
     """Puts the result of one image in words.
 
@@ -133,8 +109,8 @@ def answer_of(row: Row, run: RunInfo, mode: str | None = None) -> Answer:
     if not has_threshold(run.methods[0]):  # details of other methods may be anything
         row = replace(row, scores={name: Score(score.value) for name, score in row.scores.items()})
     answer = _decided(row, run, threshold)
-    limits = (*_limits(row, run), *(_limits_of_nothing(row, run) if answer.kind == NOTHING else ()))
-    return replace(answer, tried="" if row.undecidable else _tried(row, run), limits=limits)
+    limits = (*limits_of(row, run), *(limits_of_nothing(row, run) if answer.kind == NOTHING else ()))
+    return replace(answer, tried="" if row.undecidable else tried_of(row, run), limits=limits)
 
 
 def answer_in(row: Row, run: RunInfo) -> Answer:
@@ -170,19 +146,6 @@ def without_type(error: str) -> str:
     """The message of an error that is written as ``Type: message``; the type where it has none."""
     kind, _, message = error.partition(": ")
     return (message or kind) if kind.isidentifier() else error
-
-
-def family_name(family: str) -> str:
-    """The name of a family of decoders for people; of one without such a name, its own."""
-    return FAMILY_NAMES.get(family, family.removeprefix("images:"))
-
-
-def families_of(columns: Iterable[str]) -> tuple[str, ...]:
-    """Names for people of the families of models or of columns of a method, in the order of `FAMILY_NAMES`."""
-    order = list(FAMILY_NAMES)
-    families = dict.fromkeys(map(family_of, columns))
-    ranked = sorted(families, key=lambda family: order.index(family) if family in order else len(order))
-    return tuple(map(family_name, ranked))
 
 
 def _decided(row: Row, run: RunInfo, threshold: float) -> Answer:
@@ -324,84 +287,5 @@ def _since(row: Row) -> Iterator[str]:
         yield f"turned by {place.removeprefix('rot')} degrees"
 
 
-def _tried(row: Row, run: RunInfo) -> str:
-    """A sentence on what was looked for, and where; empty where that is not known."""
-    method, details = run.methods[0], row.details
-    if not method.models:
-        return ""
-    if not has_threshold(method):
-        return f"Scored by {method.name} with {_listed(method.models)}."
-    sentence = f"Looked for traces of the decoders of {_families_tried(method, details)}"
-    if sizes := sorted(details.get("sizes", ()), key=lambda size: math.prod(map(int, size.split("x")))):
-        least, largest = (size.replace("x", " x ") for size in (sizes[0], sizes[-1]))
-        which = f"any of {len(sizes)} sizes from {least} to {largest}" if len(sizes) > 1 else least
-        sentence += f", as if the picture had been written at {which}"
-    if _grain_of(details):
-        area = details.get("area", 0)
-        share = f"{area:.0%}" if area >= 0.005 else "less than 1%"
-        sentence += f"; networks looked at {share} of the picture" if area else "; no network had to look at it"
-    return f"{sentence}."
-
-
-def _families_tried(method: MethodInfo, details: dict[str, Any]) -> str:
-    """Families by the part of the trace that was looked for: ``SDXL (grid and grain) and of GPT-4o (grid alone)``."""
-    if method.name != "grid" and "detectable" not in details:  # rows of earlier versions
-        return _listed(families_of(method.models))
-    grid, grain = dict.fromkeys(map(family_of, method.models)), _grain_of(details)
-    parts = {
-        "grid and grain": [family for family in grid if family in grain],
-        "grain alone": [family for family in grain if family not in grid],
-        "grid alone": [family for family in grid if family not in grain],
-    }
-    return _listed([f"{_listed(families_of(part))} ({how})" for how, part in parts.items() if part], "of ")
-
-
-def _grain_of(details: dict[str, Any]) -> dict[str, float]:
-    """Deviates in a tile that would have been detected, by family whose grain an autoencoder could look for."""
-    effects: dict[str, float] = details.get("detectable", {}).get("grain", {})
-    return effects
-
-
-def _limits(row: Row, run: RunInfo) -> Iterator[str]:
-    """Limits of the answer for this image, whatever it is."""
-    file = row.provenance
-    if file:
-        if min(file.width, file.height) < SMALL_SIDE:
-            yield f"small: {file.width} x {file.height} pixels carry little evidence"
-        if file.jpeg_quality is not None and file.jpeg_quality < LOW_QUALITY:
-            yield f"JPEG quality {file.jpeg_quality}: compression removes much of the trace"
-        if file.format in ("WEBP", "AVIF", "HEIF"):
-            yield f"stored as {file.format}: how strongly it was compressed is not known"
-    if row.texture is not None and row.texture < SMOOTH_SHARE:
-        yield f"{1 - row.texture:.0%} of the picture is flat and carries no evidence"
-    if run.middle_square:
-        yield f"resized to {run.middle_square} pixels before it was looked at, which removes most of the trace"
-
-
-def _limits_of_nothing(row: Row, run: RunInfo) -> Iterator[str]:
-    """Further limits where no trace was found."""
-    if not has_threshold(run.methods[0]):
-        return
-    file = row.provenance
-    if file and file.format in ("JPEG", "MPO") and (file.jpeg_quality or LOW_QUALITY) >= LOW_QUALITY:
-        quality = f" (quality {file.jpeg_quality})" if file.jpeg_quality else ""
-        yield (
-            f"compressed as JPEG{quality}: compression and resizing weaken traces, and most pictures that went through "
-            "both are missed"
-        )
-    needed = _grain_of(row.details)
-    if missed := [family for family, effect in WEAKENED_GRAIN.items() if needed.get(family, 0) > effect]:
-        yield (
-            f"a trace of {_listed(families_of(missed), last='or')} weakened as by reducing the picture to 800 pixels "
-            "and storing it as JPEG 85 would often be missed here"
-        )
-
-
 def _two_digits(one_in: float) -> str:
     return f"{round(one_in, 1 - math.floor(math.log10(one_in))):,.0f}"
-
-
-def _listed(names: Sequence[str], before: str = "", last: str = "and") -> str:
-    """Names as ``A, B and C``; all but the first with a word before them."""
-    *others, final = [names[0], *(f"{before}{name}" for name in names[1:])]
-    return f" {last} ".join(filter(None, (", ".join(others), final)))

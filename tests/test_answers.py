@@ -13,15 +13,12 @@ from hypothesis import strategies as st
 from recon_detect import Provenance, Row, RunInfo
 from recon_detect.answers import (
     ERROR,
-    FAMILY_NAMES,
     FOUND,
     KINDS,
     NOTHING,
     RAREST,
     UNDECIDED,
-    WEAKENED_GRAIN,
     answer_of,
-    families_of,
     one_in_of,
     rarity,
     rarity_in_calibration,
@@ -32,6 +29,7 @@ from recon_detect.methods import METHODS, find_method
 from recon_detect.methods.grid.families import read_families
 from recon_detect.models.registry import MODEL_SETS, family_of
 from recon_detect.results import INCONCLUSIVE, LIKELY_GENERATED, LIKELY_REAL, MethodInfo, Score, Verdict
+from recon_detect.tried import FAMILY_NAMES, WEAKENED_GRAIN, families_of
 
 TRACE = MethodInfo("trace", "encoder_features", ("sd", "sdxl", "images:gpt-4o"), "0123456789ab:normal")
 GRID = MethodInfo("grid", "cosine", ("sd", "sdxl"), "0123456789ab")

@@ -12,8 +12,8 @@ PACKAGE = Path(recon_detect.__file__).parent
 # From the lowest room to the highest.
 ROOMS = (
     "_version", "errors", "atomic", "names", "settings", "tensors", "images", "engine", "card", "results", "models",
-    "evidence", "methods", "claims", "answers", "calibration", "rows", "pickling", "output", "score_result", "audit",
-    "detector", "examples", "pages", "scale", "web", "cli", "__init__", "__main__",
+    "evidence", "methods", "claims", "tried", "answers", "calibration", "rows", "pickling", "output", "score_result",
+    "audit", "detector", "examples", "pages", "scale", "web", "cli", "__init__", "__main__",
 )  # fmt: skip
 
 

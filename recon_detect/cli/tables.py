@@ -14,10 +14,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from recon_detect.answers import ERROR, FOUND, NOTHING, TERMS, UNDECIDED, answer_in, has_threshold
+from recon_detect.answers import ERROR, FOUND, NOTHING, TERMS, UNDECIDED, answer_in
 from recon_detect.names import counted, shown
 from recon_detect.results import Row, RunInfo
 from recon_detect.settings import MODES
+from recon_detect.tried import has_threshold
 
 # A table is for reading; beyond this the file or the pipe is.
 _TABLE_ROWS = 200

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from recon_detect._version import __version__
-from recon_detect.answers import TERMS, Answer, answer_in, family_name, has_threshold
+from recon_detect.answers import TERMS, Answer, answer_in
 from recon_detect.atomic import replacing
 from recon_detect.calibration import find_calibration
 from recon_detect.claims.reading import claims_of
@@ -27,6 +27,7 @@ from recon_detect.pages.document import document
 from recon_detect.pages.evidence import EvidenceMap, GridEvidence, grid_of, tiles_of
 from recon_detect.pages.sheet import sheet
 from recon_detect.settings import DetectorOptions
+from recon_detect.tried import family_name, has_threshold
 
 if TYPE_CHECKING:
     from recon_detect.images.picture import ImageLike, Picture

@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 from recon_detect._version import __version__
-from recon_detect.answers import KINDS, Answer, answer_of, has_threshold
+from recon_detect.answers import KINDS, Answer, answer_of
 from recon_detect.atomic import replacing
 from recon_detect.errors import ReconDetectError
 from recon_detect.images import open_picture
@@ -22,6 +22,7 @@ from recon_detect.output.readers import read_results
 from recon_detect.pages import charts
 from recon_detect.pages.document import document, embedded
 from recon_detect.results import Row, RunInfo
+from recon_detect.tried import has_threshold
 
 # Longer side of a thumbnail in pixels, and how many there are at most: each takes about 2 kB of the page.
 THUMBNAIL, THUMBNAILS = 96, 500
