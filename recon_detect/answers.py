@@ -62,7 +62,7 @@ class Answer:
 
 
 class Details(TypedDict, total=False):
-    """What answers read of the details of methods of the package; those of other methods may be anything."""
+    """Details of methods of the package, as far as answers read them; those of other methods may be anything."""
 
     decoder: str
     family: str

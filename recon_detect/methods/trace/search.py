@@ -54,7 +54,7 @@ class Hypothesis:
         frame: Number of the frame.
         place: (left, top), where the grid begins.
         prior: Its share.
-        known: Whether the place is expected or stands out; else the period of the grid is there, and its place is not.
+        certain: Whether the place is expected or stands out; else only the period of the grid is shown.
         grid: Logarithm of the Bayes factor of the grid.
         deviates: Of the tiles that were looked at.
         corners: Their (left, top) in the frame.
@@ -66,7 +66,7 @@ class Hypothesis:
     frame: int
     place: tuple[int, int]
     prior: float
-    known: bool = True
+    certain: bool = True
     grid: float = 0.0
     deviates: list[float] = field(default_factory=list)
     corners: list[tuple[int, int]] = field(default_factory=list)
@@ -229,8 +229,8 @@ class Search:
                 expected.append((visible.places[k], elsewhere, visible.shows_crop(k), factor))
             for model in models if prior else ():
                 self.hypotheses += [
-                    Hypothesis(name, model, number, place, prior * share / len(models), known, factor)
-                    for place, share, known, factor in expected
+                    Hypothesis(name, model, number, place, prior * share / len(models), certain, factor)
+                    for place, share, certain, factor in expected
                 ]
 
     def _weighed(self, hypotheses: Sequence[Hypothesis]) -> tuple[list[float], list[float]]:

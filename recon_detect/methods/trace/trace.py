@@ -80,7 +80,7 @@ def describe(one: Search, score: float) -> dict[str, Any]:
         "native_size": [frame.width, frame.height],
         "scale": round(frame.scale, 4),
         "offset": [-left % PERIOD, -top % PERIOD],
-        "cropped": best.known and best.place != (0, 0),
+        "cropped": best.certain and best.place != (0, 0),
         "symmetry": frame.symmetry,
     }
 
