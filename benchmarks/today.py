@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,8 @@ def expected_of(row: ManifestRow) -> str:
 
 
 def answers_of(scored: Scored, run: RunInfo) -> list[str]:
-    """The kind of each answer in words (`recon_detect.answers`)."""
+    """The kind of each answer in words (`recon_detect.answers`); a method without a fold answers as the whole one."""
+    run = replace(run, methods=(replace(run.methods[0], name=scored.trial.method), *run.methods[1:]))
     return [answer_of(Row.from_dict(entry), run).kind for entry in scored.entries]
 
 
