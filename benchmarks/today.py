@@ -93,20 +93,22 @@ def lines_of(scored: Scored, run: RunInfo, recipe: str, groups: dict[str, str]) 
                 )
             }
         )
-    for kind in sorted({kind_of(row) for row in scored.rows if row["label"] == "real"}):
-        places = [n for n, row in enumerate(scored.rows) if row["label"] == "real" and kind_of(row) == kind]
+    kinds = {n: kind_of(row) for n, row in enumerate(scored.rows) if row["label"] == "real"}
+    for kind in ("all", *sorted(set(kinds.values()))):
+        places = [n for n, kind_of_this in kinds.items() if kind in ("all", kind_of_this)]
         line = {"group": f"photographs, {kind}", "real": str(len(places))}
         yield about | line | shares([answers[place] for place in places]) | nominal(scores[places])
 
 
 def nominal(scores: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, float]:
-    """The share of photographs above each nominal threshold, and the upper end of its 95 % interval."""
+    """The share of photographs above nominal thresholds, its upper 95 % limit, and the scores that few exceed."""
     line = {}
     for rate in RATES:
         share = float((scores > norm.isf(rate)).mean())
         line[f"fpr_at_nominal_{rate:g}"] = round(share, 4)
         line[f"fpr_at_nominal_{rate:g}_high"] = round(score_interval("fpr", share, 0, len(scores))[1], 4)
-    return line
+        line[f"score_of_{rate:g}"] = round(float(np.quantile(scores, 1 - rate)), 3)
+    return line | {"score_highest": round(float(scores.max()), 3)}
 
 
 def shortcut_line(rows: Sequence[ManifestRow], recipe: str, data: Path) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def area(line: dict[str, str] | None) -> str:
 
 
 def summary() -> Table:
-    """The default and published methods: clean, compressed and resized; and their speed, once it is measured for all of them."""
+    """The default and published methods: clean, compressed and resized; and their speed, once all have one."""
     rows = []
     speeds = [lookup(SPEED, method=method, size="320") for method in SUMMARY]
     for method in SUMMARY:

@@ -42,9 +42,11 @@ def photographs(conditions: str, lines: Lines, name: str) -> Table:
                 f"{figure(line, f'fpr_at_nominal_{rate}', 3)} [{figure(line, f'fpr_at_nominal_{rate}_high', 3)}]"
                 for rate in ("0.05", "0.01")
             ),
+            *(figure(line, f"score_{name}") for name in ("of_0.05", "of_0.01", "highest")),
         ]
         for line in lines
         if line["group"].startswith("photographs") and name_of(line) == name
     ]
-    head = ["photographs", "recipe", "n", *COUNTS, "above nominal 5 % [at most]", "above nominal 1 % [at most]"]
+    head = ["photographs", "recipe", "n", *COUNTS, "above nominal 5 % [at most]", "above nominal 1 % [at most]",
+            "5 % exceed", "1 % exceed", "highest"]  # fmt: skip
     return Table(head, rows, f"Conditions: {conditions}.", f"Photographs by `{name}`")

@@ -39,7 +39,7 @@ def test_generators_kinds_of_photographs_and_what_an_audit_sees(data, monkeypatc
             "every known decoder": ("yes", "5"),
         }
         photographs = {name: int(line["real"]) for name, line in lines.items() if name.startswith("photographs")}
-        assert photographs == {"photographs, camera": 2, "photographs, lossless": 6}
+        assert photographs == {"photographs, all": 8, "photographs, camera": 2, "photographs, lossless": 6}
         for name, line in lines.items():
             number = int(line["generated"] or line["real"])
             assert sum(int(line[kind]) for kind in ("found", "undecided", "nothing")) == number, name
@@ -58,6 +58,7 @@ def test_tables_of_generators_and_of_photographs():
     about = {"method": "trace", "effort": "quick", "recipe": "file", "found": "4", "undecided": "1", "nothing": "0"}
     numbers = {"auroc": "0.9", "auroc_low": "0.8", "auroc_high": "1.0", "tpr_at_5_fpr": "0.75", "generated": "5"}
     rates = {f"fpr_at_nominal_{rate}{end}": "0.02" for rate in ("0.05", "0.01") for end in ("", "_high")}
+    rates |= {"score_of_0.05": "0.3", "score_of_0.01": "0.5", "score_highest": "0.9"}
     lines = [
         about | numbers | {"group": "new", "expected": "no", "family_right": "0"},
         about | numbers | {"group": "sd-1.5", "expected": "yes", "family_right": "4"},
@@ -70,4 +71,6 @@ def test_tables_of_generators_and_of_photographs():
     ]
     assert table.rows[0][4:] == ["0.900 [0.80, 1.00]", "0.75", "4", "1", "0", "4"]
     table = report.photographs("n photographs", lines, "trace-quick")
-    assert list(table.rows) == [["camera", "file", "5", "4", "1", "0", "0.020 [0.020]", "0.020 [0.020]"]]
+    assert list(table.rows) == [
+        ["camera", "file", "5", "4", "1", "0", "0.020 [0.020]", "0.020 [0.020]", "0.30", "0.50", "0.90"]
+    ]
