@@ -78,7 +78,7 @@ def test_reconstructions_are_those_of_the_evidence(tiny_model, picture):
 def test_a_killed_run_goes_on_and_a_broken_file_is_named(tiny_model, image_folder, tmp_path, monkeypatch, capsys):
     from recon_detect.cli.reconstruct import run_reconstruct
 
-    options = {"models": str(tiny_model), "device": "cpu"}
+    options = {"method": "dire", "models": str(tiny_model), "device": "cpu"}
 
     def run():
         return run_reconstruct([str(image_folder)], options, tmp_path, legacy=False, floats=False, quiet=True)
