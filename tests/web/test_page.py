@@ -155,7 +155,7 @@ def test_keyboard_alone(visit, files):
     page = visit()
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.id") == "choose"
-    with page.expect_file_chooser() as chooser:
+    with page.expect_file_chooser(timeout=90_000) as chooser:
         page.keyboard.press("Enter")
     chooser.value.set_files(files / "photo.png")
     headline(page, "photo.png")
