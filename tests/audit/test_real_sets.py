@@ -1,6 +1,7 @@
 """The audit on photographs and generated images."""
 
 import csv
+import os
 
 import numpy as np
 import pytest
@@ -49,6 +50,7 @@ def test_what_is_planted_is_found_and_removed(photographs, plant):
     assert not after.shortcuts, after.verdict
 
 
+@pytest.mark.skipif("RECON_DETECT_WALKS" not in os.environ, reason="a minute: set RECON_DETECT_WALKS")
 @pytest.mark.slow
 def test_the_development_set_has_shortcuts_and_its_matched_version_has_none(shared):
     sources = find_sources([shared / "eval" / "manifest.csv"])
