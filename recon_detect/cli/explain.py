@@ -53,7 +53,7 @@ def explain(
 
       recon-detect explain picture.png --effort thorough --output picture.html
     """
-    from recon_detect.cli.score import load
+    from recon_detect.cli.loading import load
     from recon_detect.output.checks import check_file
     from recon_detect.pages import explain
 

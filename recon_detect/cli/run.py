@@ -31,7 +31,8 @@ from recon_detect.cli.arguments import (
     RealStep,
     split,
 )
-from recon_detect.cli.score import Classifier, Compile, ExifOrientation, MiddleSquare, load
+from recon_detect.cli.loading import load
+from recon_detect.cli.score import Classifier, Compile, ExifOrientation, MiddleSquare
 from recon_detect.errors import UsageError
 from recon_detect.methods import DEFAULT_METHOD
 from recon_detect.settings import DEFAULTS, DetectorOptions, Inversion

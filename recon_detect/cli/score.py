@@ -36,6 +36,7 @@ from recon_detect.cli.arguments import (
     split,
 )
 from recon_detect.cli.hits import ONLY, Hits
+from recon_detect.cli.loading import check_names, load
 from recon_detect.errors import UsageError
 from recon_detect.methods import DEFAULT_METHOD
 from recon_detect.names import counted
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from recon_detect.cli.tables import Tally
     from recon_detect.cli.team import Team
     from recon_detect.detector import Detector
-    from recon_detect.methods import Method
     from recon_detect.output import Journal
 
 # As many images, or fewer, are explained in full below the table.
@@ -332,26 +332,6 @@ def _lead(detector: Detector, sources: Sources, outputs: Outputs, team: Team | N
     return FOUND if fail_on and generated else SOME_FAILED if failed else 0
 
 
-def check_names(options: DetectorOptions) -> tuple[Method, ...]:
-    """The methods that are asked for, before anything else is said.
-
-    Raises:
-        UnknownName: No such method, model or mode.
-    """
-    from recon_detect.answers import threshold_of
-    from recon_detect.methods import find_methods
-    from recon_detect.methods.bound import DATA_SUFFIX
-    from recon_detect.models.registry import expand
-    from recon_detect.models.weights import check_name
-
-    threshold_of(options["mode"])
-    models = options["models"] or ()
-    for name in expand(tuple(map(str, [models] if isinstance(models, str | Path) else models))):
-        if not name.endswith(DATA_SUFFIX):
-            check_name(name)
-    return find_methods(options["method"])
-
-
 def _check_apart(paths: list[str], output: Path | None) -> None:
     """Checks that the output is none of the inputs.
 
@@ -360,17 +340,6 @@ def _check_apart(paths: list[str], output: Path | None) -> None:
     """
     if output and output.exists() and any(Path(path).exists() and output.samefile(path) for path in paths):
         raise UsageError(f"{output} is given as input too, and would be replaced; choose another output")
-
-
-def load(options: DetectorOptions, calibration: str | None) -> Detector:
-    """The detector, with the calibration of its first method."""
-    from recon_detect.calibration import find_calibration
-    from recon_detect.detector import load_detector
-
-    detector = load_detector(**options)
-    if calibration is None:
-        return detector
-    return detector.with_calibration(find_calibration(calibration, detector.run_info.methods[0].name))
 
 
 def _run(detector: Detector, sources: Sources, journal: Journal | None, outputs: Outputs) -> Tally:

@@ -1,0 +1,43 @@
+"""Detectors by the options of commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recon_detect.settings import DetectorOptions
+
+if TYPE_CHECKING:
+    from recon_detect.detector import Detector
+    from recon_detect.methods import Method
+
+
+def check_names(options: DetectorOptions) -> tuple[Method, ...]:
+    """The methods that are asked for, before anything else is said.
+
+    Raises:
+        UnknownName: No such method, model or mode.
+    """
+    from recon_detect.answers import threshold_of
+    from recon_detect.methods import find_methods
+    from recon_detect.methods.bound import DATA_SUFFIX
+    from recon_detect.models.registry import expand
+    from recon_detect.models.weights import check_name
+
+    threshold_of(options["mode"])
+    models = options["models"] or ()
+    for name in expand(tuple(map(str, [models] if isinstance(models, str | Path) else models))):
+        if not name.endswith(DATA_SUFFIX):
+            check_name(name)
+    return find_methods(options["method"])
+
+
+def load(options: DetectorOptions, calibration: str | None) -> Detector:
+    """The detector, with the calibration of its first method."""
+    from recon_detect.calibration import find_calibration
+    from recon_detect.detector import load_detector
+
+    detector = load_detector(**options)
+    if calibration is None:
+        return detector
+    return detector.with_calibration(find_calibration(calibration, detector.run_info.methods[0].name))
