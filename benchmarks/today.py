@@ -24,10 +24,10 @@ from scipy.stats import norm
 from assets.grid import FAMILIES, kind_of
 from benchmarks.common.conditions import FILE, expand
 from benchmarks.common.data import RESULTS, ManifestRow, large_enough, read_manifest, write_table
-from benchmarks.common.metrics import RATES, RESAMPLES, score_interval
+from benchmarks.common.metrics import RATES, score_interval
 from benchmarks.common.sampling import ALL, add_argument, in_turn
 from benchmarks.common.scores import Input, computed_by
-from benchmarks.web import Scored, add_trials, of_method, scored_under, scores_of, separation, trials_of
+from benchmarks.web import Scored, add_trials, conditions_of, of_method, scored_under, scores_of, separation, trials_of
 from recon_detect.answers import FOUND, NOTHING, UNDECIDED, answer_of
 from recon_detect.audit import audit
 from recon_detect.results import Row, RunInfo
@@ -149,14 +149,7 @@ def main() -> None:
         table += [shortcut_line(rows, recipe, options.data) for recipe in recipes]
     if not table:
         raise SystemExit("no recipe has scores of both classes: expected photographs and generated images")
-    columns = dict.fromkeys(name for line in table for name in line)
-    write_table(
-        options.output,
-        f"{options.data.resolve().name}, pictures of at least {CROP} px, both classes alike; "
-        f"{'templates made without the half that is scored' if options.folds else 'templates as shipped'}; "
-        f"intervals by {RESAMPLES} bootstrap resamples; {' / '.join(runs)}",
-        [dict.fromkeys(columns, "") | line for line in table],
-    )
+    write_table(options.output, conditions_of(options, f"pictures of at least {CROP} px", runs), table)
 
 
 if __name__ == "__main__":

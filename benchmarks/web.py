@@ -298,6 +298,15 @@ def scores_of(
     return score(detector_of(trial, options), inputs, output)
 
 
+def conditions_of(options: argparse.Namespace, pictures: str, runs: Sequence[str]) -> str:
+    """Conditions of a table: which pictures of the data, which templates, and what computed the scores."""
+    return (
+        f"{options.data.resolve().name}, {pictures}, both classes alike; "
+        f"{'templates made without the half that is scored' if options.folds else 'templates as shipped'}; "
+        f"intervals by {RESAMPLES} bootstrap resamples; {' / '.join(runs)}"
+    )
+
+
 def main() -> None:
     options = arguments()
     recipes = expand(options.recipes.split(","))
@@ -312,9 +321,7 @@ def main() -> None:
         raise SystemExit("no recipe has scores of both classes: expected photographs and generated images")
     write_table(
         options.output,
-        f"{options.data.resolve().name}, whole pictures, both classes alike; "
-        f"{'templates made without the half that is scored' if options.folds else 'templates as shipped'}; "
-        f"intervals by {RESAMPLES} bootstrap resamples; {' / '.join(runs)}",
+        conditions_of(options, "whole pictures", runs),
         table,
     )
     draw(table, options.output)
