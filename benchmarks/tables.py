@@ -35,7 +35,7 @@ from benchmarks.report.layouts import (
 )
 from benchmarks.report.layouts import thresholds as calibration
 from benchmarks.report.overview import methods, summary
-from benchmarks.report.today import photographs, today
+from benchmarks.report.today import photographs, today, wrong
 from benchmarks.report.web import web, web_of
 
 ROOT = Path(__file__).parents[1]
@@ -55,6 +55,7 @@ LAYOUTS: dict[str, Callable[[str, Lines], Table]] = {
     "robustness": robustness_of_all,
     "today": today,
     "web": web,
+    "wrong": wrong,
 }
 DETAILS = {"robustness": robustness, "today": photographs, "web": web_of}
 

@@ -21,6 +21,7 @@ from benchmarks.report import figures, layouts, ranges, sections
 from benchmarks.report.gathered import Result, read_result
 from benchmarks.report.parts import Chart, Gallery, Matrix, Part, Section
 from benchmarks.report.today import today as today_table
+from benchmarks.report.today import wrong as wrong_table
 from benchmarks.report.web import web as web_table
 from recon_detect import __version__
 from recon_detect.atomic import replacing
@@ -43,6 +44,7 @@ def chapters(results: Sequence[Result], folder: Path | None, data: Path | None) 
         *detection(results, data),
         robustness(results),
         today(results),
+        wrong(results),
         web(results),
         decisions(results),
         attribution(results),
@@ -93,6 +95,11 @@ def robustness(results: Sequence[Result]) -> Section:
 def today(results: Sequence[Result]) -> Section:
     parts: list[Part] = [today_table(result.conditions, result.lines) for result in results if result.kind == "today"]
     return Section("Generators one by one", "Whole files as they are, by what made them.", parts)
+
+
+def wrong(results: Sequence[Result]) -> Section:
+    parts: list[Part] = [wrong_table(result.conditions, result.lines) for result in results if result.kind == "wrong"]
+    return Section("The cost of being wrong", "How often pictures that no known decoder wrote are called found.", parts)
 
 
 def web(results: Sequence[Result]) -> Section:
