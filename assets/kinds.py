@@ -196,8 +196,9 @@ def upscaled(sources: Sources) -> Iterator[Picture]:
 
     def make(path: Path) -> bytes:
         small = np.array(Image.open(io.BytesIO(prepare(path, None, "resize-0.25"))).convert("RGB"), np.float32)
+        planes = np.ascontiguousarray(small.transpose(2, 0, 1) / 255)
         extractor = net.create_extractor()
-        extractor.input("data", ncnn.Mat(np.ascontiguousarray(small.transpose(2, 0, 1) / 255)))
+        extractor.input("data", ncnn.Mat(planes))  # which refers to the array
         large = np.array(extractor.extract("output")[1]).transpose(1, 2, 0)
         return encode(Image.fromarray((large * 255).round().clip(0, 255).astype(np.uint8)), "png")
 
@@ -205,13 +206,13 @@ def upscaled(sources: Sources) -> Iterator[Picture]:
         yield sources.evaluated(row, make, ".png")
 
 
-def page(number: int) -> Image.Image:
-    """A page of text of the documentation, dark on light or light on dark."""
+def page(number: int, dark: float = 0.3) -> Image.Image:
+    """A page of text of the documentation; a share of the pages is dark."""
     generator = np.random.default_rng(number)
     files = sorted(DOCS.glob("guide/*.md"))
     lines = files[number % len(files)].read_text(encoding="utf-8").splitlines()
     size, width = int(generator.integers(12, 29)), int(generator.integers(640, 1281))
-    ink, paper = ((24, 24, 24), (252, 252, 250)) if generator.random() < 0.7 else ((222, 222, 222), (30, 32, 36))
+    ink, paper = ((24, 24, 24), (252, 252, 250)) if generator.random() >= dark else ((222, 222, 222), (30, 32, 36))
     image = Image.new("RGB", (width, int(width * generator.uniform(0.7, 1.4))), paper)
     pen, font = ImageDraw.Draw(image), ImageFont.load_default(size)
     rows = (image.height - 2 * size) // (size * 3 // 2)
@@ -229,7 +230,9 @@ def drawn(number: int) -> bytes:
 def scanned(number: int) -> bytes:
     """A page of text as of a scanner: a little askew, soft, unevenly lit, with noise, as JPEG."""
     generator = np.random.default_rng(number)
-    image = page(number).rotate(generator.uniform(-1.5, 1.5), Image.Resampling.BICUBIC, fillcolor=(236, 234, 228))
+    image = page(number, dark=0).rotate(
+        generator.uniform(-1.5, 1.5), Image.Resampling.BICUBIC, fillcolor=(236, 234, 228)
+    )
     pixels = np.asarray(image.filter(ImageFilter.GaussianBlur(generator.uniform(0.5, 1))), np.float64)
     light = np.linspace(1, generator.uniform(0.85, 1), image.width)[None, :, None]
     noisy = pixels * light + generator.normal(0, generator.uniform(1, 4), pixels.shape)

@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,19 @@ def test_a_decoder_of_the_package_changes_the_pixels(sources, tmp_path):
     decoded = np.array(Image.open(tmp_path / "out" / row["path"]).convert("RGB"), float)
     original = np.array(Image.open(sources.data / "cid22_train__041_1.png"), float)
     assert 0 < np.abs(decoded - original).mean() < 60
+
+
+def test_an_upscaler_enlarges_the_reduced_picture(sources, tmp_path):
+    pytest.importorskip("ncnn")
+    network = "7767517\n2 2\nInput in 0 1 data\nInterp up 1 1 data output 0=1 1=4.0 2=4.0\n"  # nearest
+    (tmp_path / "REALESRGAN_X4PLUS_UP4X.param").write_text(network)
+    (tmp_path / "REALESRGAN_X4PLUS_UP4X.bin").touch()
+    sources = replace(sources, upscaler=tmp_path)
+    for row, name in zip(kinds.collect("upscaled by a network", sources, tmp_path / "out", 2),
+                         ("cid22_train__041_1.png", "cid22_train__042_2.png"), strict=True):  # fmt: skip
+        small = Image.open(sources.data / name).resize((24, 16), Image.Resampling.LANCZOS)
+        enlarged = np.array(small).repeat(4, axis=0).repeat(4, axis=1)
+        assert np.array_equal(np.array(Image.open(tmp_path / "out" / row["path"])), enlarged)
 
 
 def test_pages_differ_and_are_the_same_each_time():
