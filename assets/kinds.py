@@ -38,7 +38,7 @@ from recon_detect.models.weights import find_weights
 
 NUMBER = 100
 # Of pictures that are made, which takes seconds each, and by a network, minutes.
-PAGES, FEW = 60, 30
+PAGES, FEW = 60, 20
 LEAST_SIDE = 320
 DOCS = Path(__file__).parents[1] / "docs"
 QUALITIES = (10, 20, 30)

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from benchmarks.common.data import RESULTS, read_table
-from benchmarks.report.layouts import Lines, Table, figure, spread
+from benchmarks.report.layouts import Lines, Table, figure, plain, spread
 from benchmarks.report.overview import CLEAN, CROPS, TRACE, after, area, clean, lookup
 from benchmarks.report.today import COUNTS, RATES, above
 from benchmarks.report.today import wrong as wrong_table
 from benchmarks.report.web import name_of
+from benchmarks.report.web import web as web_table
 from recon_detect.calibration import Calibration
 from recon_detect.calibration.calibration import SHIPPED as FOLDER
 from recon_detect.settings import DEFAULTS, MODES
 
-TODAY, WEB, WRONG = "today.csv", "web.csv", "wrong.csv"
+TODAY, WEB, WRONG, SPEED = "today.csv", "web.csv", "wrong.csv", "speed-methods-cpu.csv"
 CALIBRATED, SHIPPED = "calibration-evidence.csv", "shipped-contrast.csv"
 # Nothing is claimed of fewer pictures.
 FEWEST = 5
@@ -70,7 +72,7 @@ def photographs(group: str = "all") -> dict[str, str] | None:
 
 
 def summary() -> Table:
-    """What the default method detects: whole files, pictures from the web, crops."""
+    """Detection by the default method: whole files, pictures from the web, crops."""
     rows = [
         [what, f"`{line['effort']}`", counts(line), spread(line, digits=2), figure(line, "tpr_at_5_fpr"),
          figure(line, "tpr_at_1_fpr")]
@@ -120,6 +122,16 @@ def methods() -> Table:
     return Table(["crops", *(f"`{method}`" for method in METHODS)], rows, note, "Methods by condition")
 
 
+def web() -> Table:
+    """Pictures from the web by recipe, for each method and effort."""
+    return replace(web_table(*read_table(RESULTS / WEB)), title="Pictures from the web")
+
+
+def speed() -> Table:
+    """CPU time of each method."""
+    return plain(*read_table(RESULTS / SPEED), title="Seconds per picture")
+
+
 def thresholds() -> Table:
     """False positives that thresholds promise, and those on other photographs."""
     rows: Lines = [*_nominal(), *_calibrated(), *_shipped()]
@@ -135,12 +147,12 @@ def _row(threshold: str, pictures: str, promised: str, n: str, false: str, true:
 
 def _nominal() -> Iterator[dict[str, str]]:
     """The thresholds of the answers, without a calibration."""
-    line, known = photographs(), lookup(TODAY, method=TRACE, recipe="file", group=KNOWN)
+    line, generated = photographs(), lookup(TODAY, method=TRACE, recipe="file", group=KNOWN)
     if line:
         for rate in RATES:
             true = ""
-            if known and float(rate) == MODES[DEFAULTS.mode]:  # which is what `found` counts
-                true = f"{int(known['found']) / int(known['generated']):.2f} of {known['generated']}"
+            if generated and float(rate) == MODES[DEFAULTS.mode]:  # which is what `found` counts
+                true = f"{int(generated['found']) / int(generated['generated']):.2f} of {generated['generated']}"
             name = f"`{name_of(line)}`, nominal"
             yield _row(name, "files as they are", percent(float(rate)), line["real"], above(line, rate), true)
 
@@ -171,7 +183,7 @@ def wrong() -> Table:
 
 
 def published() -> Table:
-    """What papers report, and what was measured here, of other pictures and smaller models."""
+    """Figures of papers, and those measured here, which are of other pictures and smaller models."""
     from benchmarks.report.gathered import read_result
     from benchmarks.report.sections import published as beside
 
@@ -182,8 +194,10 @@ def published() -> Table:
 PAGE = {
     "summary": summary,
     "generators": generators,
+    "web": web,
     "crops": methods,
     "thresholds": thresholds,
     "wrong": wrong,
+    "speed": speed,
     "published": published,
 }

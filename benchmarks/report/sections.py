@@ -335,8 +335,8 @@ def published(results: Sequence[Result]) -> Table:
         for line in lines
     ]  # fmt: skip
     note = (
-        "Other images, other models, often other formats for the two classes; most published figures were read in notes "
-        "and surveys. What papers report and what is measured here cannot be subtracted from each other. Ours "
+        "Other images, other models, often other formats for the two classes; most published figures were read in "
+        "notes and surveys. What papers report and what is measured here cannot be subtracted from each other. Ours "
         "(photographs + generated images): the best of the models that were tried, tiny autoencoders where the papers "
         "have full ones; for accuracy the balanced one at a calibrated threshold. "
         f"{conditions_of(results)}"
