@@ -114,8 +114,9 @@ def methods() -> Table:
         [what, *(area(after(method, condition) if condition else clean(method)) for method in METHODS)]
         for what, condition in CONDITIONS.items()
     ]
+    effort = line["effort"] if (line := clean(TRACE)) else ""
     note = (
-        "AUROC (photographs + generated images) of crops of 320 px; `trace` at `normal` with the embedded models in "
+        f"AUROC (photographs + generated images) of crops of 320 px; `trace` at `{effort}` with the embedded models in "
         "float32, on a sample that has pictures by GPT-4o and Qwen-Image too; the others with the four tiny "
         "autoencoders in bfloat16, on all images or on a sample of their own."
     )
