@@ -20,14 +20,14 @@ def check_names(options: DetectorOptions) -> tuple[Method, ...]:
     """
     from recon_detect.answers import threshold_of
     from recon_detect.methods import find_methods
-    from recon_detect.methods.bound import DATA_SUFFIX
+    from recon_detect.methods.bound import DATA_SUFFIXES
     from recon_detect.models.registry import expand
     from recon_detect.models.weights import check_name
 
     threshold_of(options["mode"])
     models = options["models"] or ()
     for name in expand(tuple(map(str, [models] if isinstance(models, str | Path) else models))):
-        if not name.endswith(DATA_SUFFIX):
+        if not name.endswith(DATA_SUFFIXES):
             check_name(name)
     return find_methods(options["method"])
 

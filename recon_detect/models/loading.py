@@ -202,6 +202,11 @@ def _from_diffusers(class_name: str, weights: Weights, dtype: torch.dtype) -> An
     return module
 
 
+def has_features(weights: Weights) -> bool:
+    """True of a model whose encoder has features to compare images by (`Reconstructor.feature_map`)."""
+    return _class_name(weights) == TINY
+
+
 def _class_name(weights: Weights) -> str:
     if not weights.configs:
         return TINY
