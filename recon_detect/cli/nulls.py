@@ -52,7 +52,7 @@ def fit(
     """
     hush(quiet)
     names = split(models) or []
-    options: DetectorOptions = {"models": names, "device": device, "dtype": dtype}
+    options: DetectorOptions = {"models": names, "device": device, "dtype": dtype, "mode": DEFAULTS.mode}
     content = _fit(real, options, output, family, distance, quiet)
     _report(content, output, names)
 
