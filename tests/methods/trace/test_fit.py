@@ -6,8 +6,8 @@ import shutil
 
 import numpy as np
 import pytest
-import torch
 from methods.grid.pictures import photograph
+from methods.test_own_models import OF_A_FILE
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -92,6 +92,18 @@ def test_a_family_has_its_sizes_and_its_grid(photographs, tiny_model, tmp_path):
     options = ["--real", str(photographs), "--models", str(tiny_model), "--family", "sdxl", "-o", str(output)]
     assert CliRunner().invoke(app, ["nulls", "fit", *options]).exit_code == 0
     assert bind(TRACE, (str(tiny_model), str(output))).nulls.of_models == ("sdxl",)
+
+
+def test_a_module_of_a_file_by_a_distance_that_needs_no_weights(photographs, tmp_path):
+    (tmp_path / "mine.py").write_text(OF_A_FILE)
+    place, output = f"{tmp_path / 'mine.py'}:MINE", tmp_path / "n.json"
+    options = ["--real", str(photographs), "--models", place, "--distance", "l2", "-o", str(output)]
+    done = CliRunner().invoke(app, ["nulls", "fit", *options])
+    assert done.exit_code == 0 and "mine by l2" in done.output, (done.output, done.exception)
+    detector = load_detector(models=[place, output], effort="quick", device="cpu")
+    assert detector.methods[0].distances == ("l2",)
+    row = detector.score(photographs / "01.png")[0]
+    assert row.error is None and "mine" in row.details["detectable"]["grain"]
 
 
 def test_a_photograph_without_two_tiles_is_left_out(tiny_model, textured):
