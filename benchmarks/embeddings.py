@@ -6,7 +6,8 @@ r"""Classifiers of the embeddings of frozen backbones, within data sets and from
 Every backbone with every classifier, of the embedding as it is, of its principal components and of the middle layer of
 a small autoencoder, trained on images as they are or with blurred and jittered copies as well. A line has the AUROC on
 each data set of what was trained on one; on that itself by cross-validation. Of one folder, the data sets are the
-sources of its manifest. With ``--crops 5`` an image is judged by the mean decision of five parts.
+sources of its manifest. With ``--crops 5`` an image is judged by the mean decision of five parts. A classifier that
+cannot be fitted to so few images has empty cells.
 
 Writes the table (CSV), and for each backbone images and decision of the polynomial SVM of the principal components, in
 the plane of the first two (PNG). Embeddings are computed once: a run that was killed goes on where it stopped.
@@ -117,12 +118,26 @@ def lines(backbone: str, sets: Sequence[DataSet], options: argparse.Namespace) -
         line: dict[str, Any] = {"backbone": backbone, "augmentation": augmentation, "reduction": reduction}
         line |= {"kind": kind, "fitted to": source.name}
         line |= {"photographs": int((~source.generated).sum()), "generated": int(source.generated.sum())}
-        fitted = trained(source, *how)
-        for target in sets:
-            values = decisions(fitted, target)
-            area = auroc(values[~target.generated], values[target.generated])
-            line[target.name] = within(source, *how) if target is source else area
-        yield {name: round(value, 4) if isinstance(value, float) else value for name, value in line.items()}
+        try:
+            areas = from_one_to_all(source, sets, *how)
+        except np.linalg.LinAlgError:  # of qda, with fewer images of a class than features
+            areas = dict.fromkeys((target.name for target in sets), "")
+        yield line | {name: round(area, 4) if isinstance(area, float) else area for name, area in areas.items()}
+
+
+def from_one_to_all(source: DataSet, sets: Sequence[DataSet], *how: Any) -> dict[str, float | str]:
+    """AUROC on each data set of what was trained on one, by name; on that itself see `within`.
+
+    Raises:
+        numpy.linalg.LinAlgError: Too few images for this classifier.
+    """
+    fitted = trained(source, *how)
+    areas: dict[str, float | str] = {}
+    for target in sets:
+        values = decisions(fitted, target)
+        area = auroc(values[~target.generated], values[target.generated])
+        areas[target.name] = within(source, *how) if target is source else area
+    return areas
 
 
 def draw(by_backbone: dict[str, list[DataSet]], components: int, path: Path) -> None:

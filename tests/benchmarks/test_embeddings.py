@@ -89,6 +89,7 @@ def test_all_classifiers_by_the_sources_of_one_folder(backbones, sets, tmp_path,
     _, lines = run(monkeypatch, tmp_path / "x.csv", sets[:1], [backbones["resnet"]], *way)
     assert len(CLASSIFIERS) == 12 and {line["kind"] for line in lines} == set(CLASSIFIERS)
     assert {line["fitted to"] for line in lines} == {"others"}  # both sources are small
+    assert [line["kind"] for line in lines if line["others"] == ""] == ["qda"]  # 6 images of a class, 16 features
 
 
 @pytest.mark.slow
