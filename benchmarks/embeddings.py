@@ -118,6 +118,7 @@ def lines(backbone: str, sets: Sequence[DataSet], options: argparse.Namespace) -
         line: dict[str, Any] = {"backbone": backbone, "augmentation": augmentation, "reduction": reduction}
         line |= {"kind": kind, "fitted to": source.name}
         line |= {"photographs": int((~source.generated).sum()), "generated": int(source.generated.sum())}
+        areas: dict[str, float | str]
         try:
             areas = from_one_to_all(source, sets, *how)
         except np.linalg.LinAlgError:  # of qda, with fewer images of a class than features

@@ -77,6 +77,8 @@ def made(command):
         "Ramos-Ramos/dino-resnet-50": "resnet",
         "openai/clip-vit-base-patch16": "clip",
         "--methods contrast,aedr,hfi --models tiny": "--methods contrast,aedr --models tiny --distance l2",
+        "--pca 50": "--pca 8",
+        "--fpr 0.2": "--fpr 0.3",
         "results/embeddings.csv": "results/embeddings.csv --classifiers logistic --augmentations jitter",
     }
     for name, small in networks.items():
