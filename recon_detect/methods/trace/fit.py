@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -36,9 +37,11 @@ if TYPE_CHECKING:
     from recon_detect.evidence import Evidence
     from recon_detect.results import ModelInfo, Row
 
+log = logging.getLogger("recon_detect")
+
 # Raised where the contrasts of the same tiles change.
 VERSION = 1
-# Of fewer photographs the deviation is known to no better than a fifth.
+# Of fewer photographs the deviation is known to no better than a sixth.
 LEAST_PHOTOGRAPHS = 20
 # Side of the part of a photograph that is looked at, and what is cut off before, so that it is off any grid of JPEG.
 SIDE, OFF_GRID = 512, (3, 5)
@@ -51,7 +54,7 @@ CONDITIONS: dict[str, tuple[float, str]] = {
 }
 # Tiles of a photograph, the most textured.
 TILES = 2
-# Photographs have a mean between -0.1 and 0.4 by the models of the package; above, pictures may be of the decoder.
+# Photographs have a mean between -0.1 and 0.4 by the models of the package.
 LARGEST_MEAN = 1.5
 
 
@@ -200,14 +203,20 @@ def fitted(
     """
     details = [row.details["t"] for row in rows if row.error is None]
     if len(details) < LEAST_PHOTOGRAPHS:
+        first = next(f"; the first of the others: {row.path}: {row.error}" for row in rows if row.error)
         raise UsageError(
             f"expected at least {LEAST_PHOTOGRAPHS} photographs with two textured tiles, got {len(details)} of "
-            f"{len(rows)}: name more with --real"
+            f"{len(rows)}: name more with --real{first}"
         )
     contrast, shared = {}, []
     for model, distance in zip(models, distances, strict=True):
         t = np.array([tiles for by_model in details for tiles in by_model[model.name].values()])
         shared.append(np.corrcoef(t.T)[0, 1])
+        if t.mean() > LARGEST_MEAN:
+            log.warning(
+                "%s: the mean contrast is %.1f, as if it had written these pictures; expected photographs that no "
+                "decoder has written", model.name, t.mean(),
+            )  # fmt: skip
         contrast[model.sha256] = {
             "name": model.name,
             "distance": distance,

@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from recon_detect import load_detector
 from recon_detect.cli.app import app
 from recon_detect.errors import CalibrationError, UnknownName, UsageError
 from recon_detect.methods.bound import bind
-from recon_detect.methods.trace.fit import CONDITIONS, LEAST_PHOTOGRAPHS, TILES, read_fitted, tiles_method
+from recon_detect.methods.trace.fit import CONDITIONS, LEAST_PHOTOGRAPHS, TILES, fitted, read_fitted, tiles_method
 from recon_detect.methods.trace.nulls import find_nulls
 from recon_detect.methods.trace.trace import GLANCE, TRACE
 
@@ -48,11 +49,11 @@ def test_the_distribution_is_that_of_the_tiles(nulls, photographs, tiny_model):
     rows = load_detector(tiles_method(), models=str(tiny_model), device="cpu").score(photographs).rows
     t = np.array([tiles for row in rows for tiles in row.details["t"][str(tiny_model)].values()])
     assert t.shape == (len(rows) * len(CONDITIONS), TILES) and t.std() > 0
-    fitted = read_fitted(nulls)
-    (row,) = fitted.contrast.values()
+    of_file = read_fitted(nulls)
+    (row,) = of_file.contrast.values()
     assert (row["mean"], row["deviation"]) == pytest.approx((t.mean(), t.std(ddof=1)), abs=1e-3)
-    assert fitted.common == pytest.approx(max(np.corrcoef(t.T)[0, 1], 0), abs=1e-3)
-    assert fitted.photographs == LEAST_PHOTOGRAPHS
+    assert of_file.common == pytest.approx(max(np.corrcoef(t.T)[0, 1], 0), abs=1e-3)
+    assert of_file.photographs == LEAST_PHOTOGRAPHS
 
 
 def test_a_search_takes_the_distribution_and_the_run_is_another(nulls, tiny_model, caplog):
@@ -110,6 +111,22 @@ def test_a_photograph_without_two_tiles_is_left_out(tiny_model, textured):
     flat, small = np.full((101, 200, 3), 128, np.uint8), textured(60, 60)
     rows = load_detector(tiles_method("l2"), models=str(tiny_model), device="cpu").score([flat, small]).rows
     assert all(row.error and "no finite score" in row.error for row in rows)
+
+
+def test_pictures_that_the_model_wrote_are_no_photographs(caplog):
+    model = SimpleNamespace(name="mine", sha256="a" * 64)
+
+    def rows(mean, count):
+        t = np.random.default_rng(0).normal(mean, 1, (count, TILES)).tolist()
+        return [SimpleNamespace(error=None, details={"t": {"mine": {"png": of_one}}}) for of_one in t]
+
+    fitted(rows(0, LEAST_PHOTOGRAPHS), [model], ["l2"])
+    assert not caplog.records
+    fitted(rows(4, LEAST_PHOTOGRAPHS), [model], ["l2"])
+    assert "as if it had written these pictures" in caplog.text
+    few = [*rows(0, 3), SimpleNamespace(error="damaged", path="a.png")]
+    with pytest.raises(UsageError, match=r"got 3 of 4: .* a\.png: damaged"):
+        fitted(few, [model], ["l2"])
 
 
 @pytest.mark.parametrize(
