@@ -203,7 +203,7 @@ def fitted(
     """
     details = [row.details["t"] for row in rows if row.error is None]
     if len(details) < LEAST_PHOTOGRAPHS:
-        first = next(f"; the first of the others: {row.path}: {row.error}" for row in rows if row.error)
+        first = next((f"; the first of the others: {row.path}: {row.error}" for row in rows if row.error), "")
         raise UsageError(
             f"expected at least {LEAST_PHOTOGRAPHS} photographs with two textured tiles, got {len(details)} of "
             f"{len(rows)}: name more with --real{first}"
