@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from recon_detect.evidence import Evidence
     from recon_detect.images import Picture, Provenance, Source, find_sources, open_picture
     from recon_detect.methods import Method
+    from recon_detect.models.own import EncoderDecoder
     from recon_detect.pages import Explanation, explain
     from recon_detect.results import Row, RunInfo
     from recon_detect.score_result import ScoreResult
@@ -31,6 +32,7 @@ _HOMES = {
     "Calibration": "calibration",
     "Claims": "claims",
     "Detector": "detector",
+    "EncoderDecoder": "models.own",
     "Evidence": "evidence",
     "Explanation": "pages",
     "Method": "methods",
@@ -54,6 +56,7 @@ __all__ = [
     "Calibration",
     "Claims",
     "Detector",
+    "EncoderDecoder",
     "Evidence",
     "Explanation",
     "Method",

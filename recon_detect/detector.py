@@ -30,8 +30,9 @@ from recon_detect.images import Source, as_sources
 from recon_detect.images.augment import augmented
 from recon_detect.methods import DEFAULT_METHOD, Method, Need, find_methods
 from recon_detect.methods.bound import BoundMethod, bind
+from recon_detect.methods.loading import find_models
 from recon_detect.models.loading import load_models
-from recon_detect.models.weights import current_lookup
+from recon_detect.models.weights import current_lookup, looking_among
 from recon_detect.output.copies import Seen
 from recon_detect.pickling import Recipe
 from recon_detect.results import Reconstruction, Row, RunInfo
@@ -44,9 +45,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from recon_detect.images.picture import ImageLike
+    from recon_detect.models.own import EncoderDecoder
     from recon_detect.output import Journal
 
     Images: TypeAlias = ImageLike | Source | Iterable[ImageLike | Source]
+    Model: TypeAlias = str | Path | EncoderDecoder
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +57,7 @@ log = logging.getLogger(__name__)
 def load_detector(
     method: str | Method | Sequence[str | Method] = DEFAULT_METHOD,
     *,
-    models: str | Path | Sequence[str | Path] | None = None,
+    models: Model | Sequence[Model] | None = None,
     distance: str | None = None,
     device: str | None = DEFAULTS.device,
     dtype: str = DEFAULTS.dtype,
@@ -68,7 +71,8 @@ def load_detector(
             `Method`, ``"module:NAME"`` or ``"path/to/file.py:NAME"``, whose code is then run. Several share one pass:
             what two of them need is computed once; the first decides `ScoreResult.scores`.
         models: Names from the registry or of its sets (``"embedded"``, ``"tiny"``), folders in diffusers' format, or
-            hub ids ``owner/name[:subfolder][@revision]``. None takes each method's own.
+            hub ids ``owner/name[:subfolder][@revision]``; an `EncoderDecoder` of your own, or the place of one,
+            ``"path/to/file.py:NAME"``; and a file of ``nulls fit`` or ``grid fit``. None takes each method's own.
         distance: How image and reconstruction are compared, such as ``"lpips_vgg_2"`` or ``"l2"``. None takes each
             method's own.
         device: ``"cuda"``, ``"mps"``, ``"cpu"``; None takes the first that is there. A device that is named and
@@ -85,15 +89,15 @@ def load_detector(
     """
     check_options(options, DetectorOptions)
     settings = Settings(device=device, dtype=dtype, **options)
-    listed = [models] if isinstance(models, str | Path) else models
-    names = tuple(map(str, listed)) if listed else None
+    names, modules = find_models(models)
     methods = find_methods(method)
     _check(methods, distance, compat)
     if compat:
         # The scripts open images with convert("RGB"), and process one at a time because the noise depends on the order.
         settings = replace(settings, batch_size=1, alpha="drop", exif_orientation=False)
-    bound = [bind(chosen, names, distance, compat, settings.effort) for chosen in methods]
-    return Detector(bound, compat, settings)
+    with looking_among(modules):
+        bound = [bind(chosen, names, distance, compat, settings.effort) for chosen in methods]
+        return Detector(bound, compat, settings)
 
 
 def _check(methods: Sequence[Method], distance: str | None, compat: str | None) -> None:

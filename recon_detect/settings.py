@@ -12,6 +12,7 @@ from recon_detect.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
     from recon_detect.methods import Method
+    from recon_detect.models.own import EncoderDecoder
 
 # At least 1, where they are given.
 _LARGEST_SQUARE = 8192  # the pixels of the largest image that is read by default
@@ -169,7 +170,7 @@ class DetectorOptions(SettingsOptions, total=False):
     """The arguments of `load_detector` as keywords."""
 
     method: str | Method | Sequence[str | Method]
-    models: str | Path | Sequence[str | Path] | None
+    models: str | Path | EncoderDecoder | Sequence[str | Path | EncoderDecoder] | None
     distance: str | None
     device: str | None
     dtype: str

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
 from recon_detect.images.transform import Transform, encode
 
@@ -53,6 +53,22 @@ def _off_grid(image: Image.Image, margin: float, seed: int) -> Image.Image:
     """Drops up to `margin` columns at the left and rows at the top, never none of both; different for every image."""
     left, top = np.random.default_rng(seed).integers(1, int(margin) + 1, 2).tolist()
     return image.crop((left, top, *image.size))
+
+
+def _part(image: Image.Image, number: float, seed: int) -> Image.Image:
+    """One of five overlapping parts of 3/4 of each side: the centre (0), or a corner (1 to 4)."""
+    width, height = _scaled(image, 0.75)
+    right, bottom = image.width - width, image.height - height
+    left, top = [(right // 2, bottom // 2), (0, 0), (right, 0), (0, bottom), (right, bottom)][int(number)]
+    return image.crop((left, top, left + width, top + height))
+
+
+def _jitter(image: Image.Image, share: float, seed: int) -> Image.Image:
+    """Brightness, contrast and colour changed by up to a share each, at random."""
+    generator = np.random.default_rng(seed)
+    for enhance in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
+        image = enhance(image).enhance(generator.uniform(1 - share, 1 + share))
+    return image
 
 
 def _noise(image: Image.Image, deviation: float, seed: int) -> Image.Image:
@@ -113,11 +129,13 @@ STEPS: dict[str, Step] = {
     "resize": _resize,
     "bicubic": _bicubic,
     "crop": _crop,
+    "part": _part,
     "offgrid": _off_grid,
     "mirror": lambda image, value, seed: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
     "turn": lambda image, value, seed: image.transpose(Image.Transpose.ROTATE_90),
     "blur": lambda image, value, seed: image.filter(ImageFilter.GaussianBlur(value)),
     "noise": _noise,
+    "jitter": _jitter,
     "screenshot": _screenshot,
     "longest": _longest,
     "aspect": _aspect,

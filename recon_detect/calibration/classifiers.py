@@ -81,6 +81,11 @@ CLASSIFIERS: dict[str, Kind] = {
     "qda": Kind(
         "discriminant_analysis:QuadraticDiscriminantAnalysis", {"reg_param": 0.3}, {"reg_param": [0.1, 0.3, 0.6]}
     ),
+    "mlp": Kind(
+        "neural_network:MLPClassifier",
+        _SEEDED | {"hidden_layer_sizes": (32,), "solver": "lbfgs", "alpha": 1.0, "max_iter": 1000},
+        {"alpha": [0.1, 1.0, 10.0]},
+    ),
 }
 
 

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from recon_detect._version import __version__
-from recon_detect.cli import DEBUG_VARIABLE, convert, debug, ending, grid, methods, models
+from recon_detect.cli import DEBUG_VARIABLE, convert, debug, ending, grid, methods, models, nulls
 from recon_detect.cli.arguments import flag
 from recon_detect.cli.audit import audit
 from recon_detect.cli.calibrate import calibrate
@@ -99,5 +99,11 @@ def _options(
 
 for command in (score, explain, report, serve, run, status, calibrate, audit, reconstruct, demo, doctor):
     app.command(cls=_Command)(command)
-for group, name in ((methods.app, "methods"), (models.app, "models"), (convert.app, "convert"), (grid.app, "grid")):
+for group, name in (
+    (methods.app, "methods"),
+    (models.app, "models"),
+    (convert.app, "convert"),
+    (grid.app, "grid"),
+    (nulls.app, "nulls"),
+):
     app.add_typer(group, name=name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from recon_detect.calibration import Calibration
-    from recon_detect.results import Row
 
 
 def calibrate(
@@ -140,6 +138,7 @@ def _calibrate(
     """Scores, fits, writes; returns the exit code."""
     from recon_detect.calibration import ALL
     from recon_detect.calibration.fit import check_photographs, fitting_of
+    from recon_detect.cli.resume import unchanged_since
     from recon_detect.cli.sources import labelled
     from recon_detect.detector import load_detector
     from recon_detect.output import Journal
@@ -156,7 +155,7 @@ def _calibrate(
         Journal(scores, detector.run_info, limits=detector.settings.limits) as journal,
         advising(f"the same command resumes after {journal.path}"),
     ):
-        journal.reuse(_unchanged_since(scores))
+        journal.reuse(unchanged_since(scores))
         calibration = detector.calibrate(photographs, others, augment=augment, journal=journal, **options)
         # How many could be read, and how many fell to the part that is fitted to, is known only now.
         check_photographs(len(calibration.strata[ALL].scores), replace(fitting, combine=None))
@@ -165,23 +164,6 @@ def _calibrate(
         journal.finish(others=True)  # copies that another --combine asked for, and will again
     _report(calibration, failed, output)
     return 0
-
-
-def _unchanged_since(scores: Path) -> Callable[[Row], bool]:
-    """True where the image of a row is the file that it was when its scores were written."""
-    from recon_detect.images.augment import COPY
-
-    written = scores.stat().st_mtime if scores.exists() else 0.0
-
-    def unchanged(row: Row) -> bool:
-        original, copy, _ = row.path.rpartition(COPY)
-        path = Path(original if copy else row.path)
-        if not path.is_file() or row.provenance is None:
-            return False
-        now = path.stat()
-        return max(now.st_mtime, now.st_ctime) <= written and bool(copy or now.st_size == row.provenance.file_bytes)
-
-    return unchanged
 
 
 def _report(calibration: Calibration, failed: int, output: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from recon_detect.settings import DetectorOptions
@@ -20,14 +20,16 @@ def check_names(options: DetectorOptions) -> tuple[Method, ...]:
     """
     from recon_detect.answers import threshold_of
     from recon_detect.methods import find_methods
-    from recon_detect.methods.bound import DATA_SUFFIX
+    from recon_detect.methods.bound import DATA_SUFFIXES
+    from recon_detect.methods.loading import is_place
     from recon_detect.models.registry import expand
     from recon_detect.models.weights import check_name
 
     threshold_of(options["mode"])
     models = options["models"] or ()
-    for name in expand(tuple(map(str, [models] if isinstance(models, str | Path) else models))):
-        if not name.endswith(DATA_SUFFIX):
+    listed = models if isinstance(models, Sequence) and not isinstance(models, str) else [models]
+    for name in expand(tuple(model for model in listed if isinstance(model, str))):
+        if not (name.endswith(DATA_SUFFIXES) or is_place(name)):
             check_name(name)
     return find_methods(options["method"])
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recon_detect.errors import UsageError
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from recon_detect.cli.score import Outputs
     from recon_detect.cli.sources import Sources
     from recon_detect.output import Journal
+    from recon_detect.results import Row
 
 
 def complete_before(journal: Journal, sources: Sources, outputs: Outputs) -> dict[str, Any] | None:
@@ -61,3 +64,20 @@ def _check_maps(before: dict[str, Any], sources: Sources, outputs: Outputs) -> N
         made = sum(heatmap_path(source.id, outputs.maps).exists() for source in sources)
         if missing := max(before["images"] - before["failed"] - made, 0):
             raise UsageError(f"{outputs.file}: complete, but {missing} maps are missing; score again with --overwrite")
+
+
+def unchanged_since(scores: Path) -> Callable[[Row], bool]:
+    """True where the image of a row is the file that it was when its scores were written."""
+    from recon_detect.images.augment import COPY
+
+    written = scores.stat().st_mtime if scores.exists() else 0.0
+
+    def unchanged(row: Row) -> bool:
+        original, copy, _ = row.path.rpartition(COPY)
+        path = Path(original if copy else row.path)
+        if not path.is_file() or row.provenance is None:
+            return False
+        now = path.stat()
+        return max(now.st_mtime, now.st_ctime) <= written and bool(copy or now.st_size == row.provenance.file_bytes)
+
+    return unchanged

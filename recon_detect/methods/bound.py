@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from recon_detect.evidence import Evidence
 
 
-# Ends the names of files of data among models, which are names, folders and hub ids.
-DATA_SUFFIX = ".safetensors"
+# Ends the names of files of data among models, which are names, folders and hub ids: families of decoders for methods
+# without networks, and null distributions for those that need them.
+FAMILIES_SUFFIX, NULLS_SUFFIX = DATA_SUFFIXES = (".safetensors", ".json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ def bind(
         UsageError: The method has no model of its own, an effort that is none, or no distributions of the models.
         UnknownName: No such distance.
     """
-    files = [name for name in models or () if name.endswith(DATA_SUFFIX)]
+    files = [name for name in models or () if name.endswith(DATA_SUFFIXES)]
     if not method.has_networks:
         return BoundMethod(_with_data(method, files), (), method.distance)
     # Folders and hub ids may be of any kind.
@@ -143,7 +144,7 @@ def bind(
     for name in names:
         check_name(name)
     if method.nulls:
-        nulls = method.nulls(names, effort)
+        nulls = method.nulls(names, effort, _only_file(method, files, NULLS_SUFFIX))
         return BoundMethod(method, names, nulls.distances[0][0], nulls)
     if Need.AUTOENCODERS not in method.needs:
         return BoundMethod(method, names, method.distance)
@@ -152,8 +153,13 @@ def bind(
 
 def _with_data(method: Method, files: Sequence[str]) -> Method:
     """A method without networks, with the file that was named among the models if there is one."""
-    if not files or not method.with_data:
-        return method
-    if len(files) > 1:
-        raise UsageError(f"{method.name}: expected one file of data, got {', '.join(files)}")
-    return method.with_data(Path(files[0]))
+    file = _only_file(method, files, FAMILIES_SUFFIX)
+    return method.with_data(file) if file and method.with_data else method
+
+
+def _only_file(method: Method, files: Sequence[str], suffix: str) -> Path | None:
+    """The file with a suffix among some; None if there is none."""
+    chosen = [Path(name).expanduser() for name in files if name.endswith(suffix)]
+    if len(chosen) > 1:
+        raise UsageError(f"{method.name}: expected one file of data, got {', '.join(map(str, chosen))}")
+    return chosen[0] if chosen else None

@@ -81,7 +81,8 @@ class Method:
         needs: Inputs besides the images.
         cost: Computation for each image and model, such as ``"2 reconstructions"``.
         columns: Names of the columns, where they are not the models; of a method without models its own name if empty.
-        nulls: Finds the distributions over photographs for its models and an effort, of a method that needs them.
+        nulls: Finds the distributions over photographs for its models, an effort and perhaps a file that a user fitted,
+            of a method that needs them.
         data: A file that decides its scores, besides networks.
         with_data: The method with another such file, where users may name one among the models.
         shown: What `Evidence.error_map` is asked for as the heat map of an image.
@@ -99,7 +100,7 @@ class Method:
     needs: frozenset[Need] = frozenset({Need.AUTOENCODERS})
     cost: str = ""
     columns: tuple[str, ...] = ()
-    nulls: Callable[[tuple[str, ...], str | float], Nulls] | None = None
+    nulls: Callable[[tuple[str, ...], str | float, Path | None], Nulls] | None = None
     data: Path | None = None
     with_data: Callable[[Path], Method] | None = None
     shown: Mapping[str, Any] = field(default_factory=dict)

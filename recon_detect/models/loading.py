@@ -23,6 +23,7 @@ from recon_detect.models.dire_classifier import DireClassifier
 from recon_detect.models.engines import NCNN
 from recon_detect.models.lpips import LPIPS, load_lpips
 from recon_detect.models.needs import Need
+from recon_detect.models.own import OwnReconstructor
 from recon_detect.models.pixel_diffusion import DiffusionReconstructor, PixelDiffusion
 from recon_detect.models.registry import AUTOENCODERS, MODELS
 from recon_detect.models.sharing import share_equal_parts
@@ -168,6 +169,8 @@ def load_reconstructor(
         WeightsError: A class that is not an image autoencoder, or tensors that do not fit the configuration.
         UsageError: float16 for weights that overflow in it.
     """
+    if weights.module:
+        return OwnReconstructor(weights, weights.module, device, DTYPES.get(dtype, torch.float32))
     class_name = _class_name(weights)
     chosen = choose_dtype(weights.name, device, dtype, pure=pure)
     dtype_of_weights = chosen if pure else torch.float32
@@ -200,6 +203,11 @@ def _from_diffusers(class_name: str, weights: Weights, dtype: torch.dtype) -> An
     if lacking := [name for name, weight in module.named_parameters() if weight.is_meta]:
         raise ValueError(f"{len(lacking)} weights are not in the file, such as {lacking[0]}")
     return module
+
+
+def has_features(weights: Weights) -> bool:
+    """True of a model whose encoder has features to compare images by (`Reconstructor.feature_map`)."""
+    return not weights.module and _class_name(weights) == TINY
 
 
 def _class_name(weights: Weights) -> str:

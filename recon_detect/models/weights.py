@@ -5,16 +5,20 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recon_detect.errors import HubUnreachable, UnknownName, WeightsCorrupt, WeightsMissing
 from recon_detect.models import hub
 from recon_detect.models.checkpoints import check_safetensors
 from recon_detect.models.registry import MODEL_SETS, MODELS, AutoencoderRow, BackboneRow, HubFile, is_embedded
+
+if TYPE_CHECKING:
+    from recon_detect.models.own import EncoderDecoder
 
 log = logging.getLogger("recon_detect")
 
@@ -44,10 +48,11 @@ class Weights:
         name: Name of the row, or the folder or hub id as the user wrote it.
         folder: Folder with ``config.json`` and the weights.
         filename: The safetensors file in it; the encoder's where the decoder has a file of its own (`RELEASE`).
-        origin: ``"package"``, ``"folder"``, ``"cache"`` or ``"hub"`` (fetched just now).
-        sha256: Of the safetensors file; of two, of the one after the other.
+        origin: ``"package"``, ``"folder"``, ``"cache"``, ``"hub"`` (fetched just now) or ``"module"``.
+        sha256: Of the safetensors file; of two, of the one after the other; of a module, see there.
         repo: Hub repository, where it came from one.
         revision: Commit in that repository.
+        module: The network itself, where a user gave one; then there are no files.
     """
 
     name: str
@@ -57,24 +62,27 @@ class Weights:
     sha256: str
     repo: str | None = None
     revision: str | None = None
+    module: EncoderDecoder | None = None
 
     @property
     def configs(self) -> tuple[Path, ...]:
         """The configuration; none where the tensors alone decide what is computed."""
-        return () if self.filename == RELEASE[0] else (self.folder / "config.json",)
+        return () if self.filename == RELEASE[0] or self.module else (self.folder / "config.json",)
 
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """The folders that names of models lead to, for a process that works elsewhere.
+    """Folders and networks that names of models lead to, for a process that works elsewhere.
 
     Attributes:
         start: Folder that relative ones begin at.
         folders: `search_folders`, as absolute paths.
+        modules: Networks that a user gave, by name.
     """
 
     start: Path
     folders: tuple[Path, ...]
+    modules: Mapping[str, EncoderDecoder] = field(default_factory=dict)
 
 
 _lookup: ContextVar[Lookup | None] = ContextVar("lookup", default=None)
@@ -93,6 +101,22 @@ def looking_in(lookup: Lookup) -> Iterator[None]:
         yield
     finally:
         _lookup.reset(token)
+
+
+@contextmanager
+def looking_among(modules: Mapping[str, EncoderDecoder]) -> Iterator[None]:
+    """Finds networks that a user gave by their names inside the block."""
+    if not modules:
+        yield
+        return
+    with looking_in(replace(current_lookup(), modules=modules)):
+        yield
+
+
+def module_of(model: str) -> EncoderDecoder | None:
+    """The network that a user gave under a name; None if there is none."""
+    lookup = _lookup.get()
+    return lookup.modules.get(model) if lookup else None
 
 
 def folder_of(model: str) -> Path:
@@ -129,6 +153,8 @@ def find_weights(model: str, *, fetch: bool = True) -> Weights:
     """
     if model in MODELS:
         return _find_row(MODELS[model], fetch)
+    if module := module_of(model):
+        return Weights(model, Path(), "", "module", module.sha256, module=module)
     if (folder := folder_of(model)).is_dir():
         return _in_folder(model, folder)
     if match := _hub_id(model):
@@ -142,7 +168,7 @@ def check_name(model: str) -> None:
     Raises:
         UnknownName: It is none of these.
     """
-    if not (model in MODELS or folder_of(model).is_dir() or _hub_id(model)):
+    if not (model in MODELS or module_of(model) or folder_of(model).is_dir() or _hub_id(model)):
         raise _unknown_model(model)
 
 

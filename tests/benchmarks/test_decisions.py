@@ -7,8 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks import attribution, calibration, classifiers
-from benchmarks.common.data import read_table, write_manifest
+from benchmarks import attribution, calibration, classifiers, levels
+from benchmarks.common.data import read_manifest, read_table, write_manifest
 from recon_detect import load_detector
 from recon_detect.results import RunInfo
 from tests.calibration.scored import rows
@@ -115,3 +115,24 @@ def test_missing_scores_are_told_how_to_come_by(module, table, data, monkeypatch
     scores = ["--scores", data / "x.scores.jsonl.partial"] if table == "x.csv" else []
     with pytest.raises(SystemExit, match=f"benchmarks.detection .*--output .*{table} leaves them"):
         start(monkeypatch, module, "--data", data, *scores)
+
+
+def test_three_levels_of_what_is_known_and_what_is_not(data, monkeypatch, capsys):
+    manifest = read_manifest(data)
+    gan = [row | {"generator": "stylegan2"} for row in manifest if row["generator"] == "SD3 16ch VAE"]
+    rows_of_gan = {row["path"]: row for row in gan}
+    write_manifest(data, [rows_of_gan.get(row["path"], row) for row in manifest])
+    start(monkeypatch, levels, "--data", data, "--scores", data / "scores-png", "--methods", "contrast",
+          "--output", data)  # fmt: skip
+    lines = {line["generator"]: line for line in read_table(data / "levels-png.csv")[1]}
+    assert set(lines) == {"real", "stylegan2", "SD kl-f8", "SDXL VAE", "Flux.1 16ch VAE"}
+    assert lines["stylegan2"]["of"] == "GAN" and lines["SDXL VAE"]["of"] == "latent diffusion"
+    known = [float(line[f"known: {level}"]) for line in lines.values() for level in levels.LEVELS]
+    assert min(known) > 0.6 and np.mean(known) > 0.85
+    # Of a family without another generator in the training, nothing can be known; of a generator that was left out,
+    # its name cannot be right, and a classifier takes it for a photograph more often.
+    assert lines["stylegan2"]["left out: family"] == "" and lines["real"]["left out: AUROC"] == ""
+    assert all(float(lines[name]["left out: AUROC"]) < 0.9 for name in ("SD kl-f8", "SDXL VAE", "stylegan2"))
+    text = (data / "levels-png.txt").read_text()
+    assert "precision" in text and "stylegan2" in text and text in capsys.readouterr().out
+    assert (data / "levels-png.png").stat().st_size > 10_000

@@ -19,6 +19,7 @@ from recon_detect.evidence.distances import FEATURES
 from recon_detect.methods.grid.families import SHIPPED, read_families, read_whitening
 from recon_detect.methods.trace.effort import find_effort, kind_of
 from recon_detect.methods.trace.factors import OfPhotographs
+from recon_detect.methods.trace.fit import read_fitted
 from recon_detect.models.registry import TINY, family_of
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Nulls:
         setting: Its name, which decides the score too.
         searches: What searches of that effort give on photographs.
         compressed: (K, F, 8, 8), templates of the families' pictures that were reduced, then compressed.
+        distances: Of each model: by the features of its encoder, or where it has none of half the size, LPIPS.
     """
 
     models: tuple[str, ...]
@@ -63,11 +65,7 @@ class Nulls:
     setting: str
     searches: OfPhotographs
     compressed: Tensor
-
-    @property
-    def distances(self) -> tuple[tuple[str, ...], ...]:
-        """The distance of each model: by the features of its encoder, or where it has none of half the size, LPIPS."""
-        return tuple((FEATURES if model in TINY else "lpips_vgg_2",) for model in self.models)
+    distances: tuple[tuple[str, ...], ...]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -87,7 +85,12 @@ def _read() -> dict[str, Any]:
 
 
 def find_nulls(
-    models: tuple[str, ...], effort: str | float, grid: Path = SHIPPED, compressed: Path = COMPRESSED
+    models: tuple[str, ...],
+    effort: str | float,
+    fitted: Path | None = None,
+    *,
+    grid: Path = SHIPPED,
+    compressed: Path = COMPRESSED,
 ) -> Nulls:
     """The distributions for some models and an effort.
 
@@ -97,29 +100,39 @@ def find_nulls(
     Args:
         models: Names of autoencoders.
         effort: See `find_effort`.
+        fitted: File of ``recon-detect nulls fit`` for some of the models.
         grid: File of the families whose grid is looked for, and of the whitening.
         compressed: File of the templates of the same families that were reduced, then compressed.
 
     Raises:
         UnknownName: No such effort.
-        UsageError: Seconds that are not positive.
+        UsageError: Seconds that are not positive, or a file that is none of these models'.
+        CalibrationError: A file that holds something else.
     """
     measured, families, templates = _read(), read_families(grid), load_file(compressed)
+    of_user = read_fitted(fitted) if fitted else None
+    rows = of_user.of_models(models) if of_user else {}
     return Nulls(
         models,
-        tuple(map(family_of, models)),
+        tuple(rows.get(model, {}).get("family") or family_of(model) for model in models),
         families,
         read_whitening(grid),
-        tuple(_contrast(model, measured["contrast"]) for model in models),
-        measured["common"],
+        tuple(_contrast(model, rows if model in rows else measured["contrast"]) for model in models),
+        max(measured["common"], of_user.common if of_user else 0.0),
         find_effort(effort),
-        str(effort),
+        f"{effort}:{of_user.digest}" if of_user else str(effort),
         OfPhotographs(tuple(measured["searches"][SEARCHED_AS.get(kind_of(effort), kind_of(effort))])),
         torch.stack([templates[family.name].float() for family in families]),
+        tuple((rows[model]["distance"] if model in rows else _distance(model),) for model in models),
     )
 
 
-def _contrast(model: str, measured: Mapping[str, Mapping[str, float]]) -> tuple[float, float]:
+def _distance(model: str) -> str:
+    """The distance of a model whose contrasts a file of the package knows."""
+    return FEATURES if model in TINY else "lpips_vgg_2"
+
+
+def _contrast(model: str, measured: Mapping[str, Mapping[str, Any]]) -> tuple[float, float]:
     """Mean and deviation of the t of a tile by a model."""
     rows = [measured[model]] if model in measured else []
     rows = rows or [row for name, row in measured.items() if family_of(name) == family_of(model)]

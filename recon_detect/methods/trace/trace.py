@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -120,9 +121,9 @@ TRACE = Method(
 )
 
 
-def at_effort(effort: str, models: tuple[str, ...], _: str | float) -> Nulls:
+def at_effort(effort: str, models: tuple[str, ...], _: str | float, fitted: Path | None = None) -> Nulls:
     """The distributions at an effort that belongs to the name of a method, whatever the effort of the run."""
-    return find_nulls(models, effort)
+    return find_nulls(models, effort, fitted)
 
 
 def _former(name: str, effort: str, models: str) -> Method:
