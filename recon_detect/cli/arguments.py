@@ -41,8 +41,8 @@ Models: TypeAlias = Annotated[
     typer.Option(
         "--models",
         rich_help_panel=METHOD,
-        help="Models: names or sets from 'recon-detect models list', folders, or hub ids. Separate several by commas, "
-        "or repeat the option. Default: the method's own; the default method uses those of the package and downloads "
+        help="Models: names or sets from 'recon-detect models list', folders, hub ids, or FILE.py:NAME; and a file of "
+        "'nulls fit' or 'grid fit'. Separate several by commas, or repeat the option. Default: the method's own; the default method uses those of the package and downloads "
         "nothing.",
     ),
 ]
