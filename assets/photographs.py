@@ -6,7 +6,7 @@ r"""The photographs that the shipped null distributions come from: crops of open
     python -m assets.photographs --packages . --output photographs/
 
 Chosen by eye: photographs only, none that is in a benchmark's data set. Each is reduced to a longer side of 1024, 1280
-or 1600 px and cropped at random on the 32-px grid.
+or 1600 px and cropped at random on the 32-px grid; or with `--whole`, reduced and not cropped.
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--packages", type=Path, required=True, help="folder with one folder a package, unpacked")
     parser.add_argument("--output", type=Path, required=True, help="folder for the crops and their manifest.csv")
+    parser.add_argument("--whole", action="store_true", help="whole pictures, not crops")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     Image.MAX_IMAGE_PIXELS = None  # known files
@@ -82,11 +83,14 @@ def main() -> None:
                 [int(generator.integers(0, (side - CROP) // 32 + 1)) * 32 for side in image.size] for _ in range(2)
             )
             path = options.output / f"{package}-{len(rows):02}.png"
-            image.crop((left, top, left + CROP, top + CROP)).save(path)
+            part = image if options.whole else image.crop((left, top, left + CROP, top + CROP))
+            part.save(path)
             sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-            rows.append({"path": path.name, "label": "real", "width": CROP, "height": CROP, "sha256": sha256})
+            rows.append(
+                {"path": path.name, "label": "real", "width": part.width, "height": part.height, "sha256": sha256}
+            )
     write_manifest(options.output, rows)
-    print(f"{len(rows)} crops in {options.output}")
+    print(f"{len(rows)} pictures in {options.output}")
 
 
 if __name__ == "__main__":

@@ -2,9 +2,10 @@ r"""The data of the method `trace`: templates of compressed pictures, and what p
 
     python -m assets.trace templates --data ../shared/eval --tables tables/
     python -m assets.trace tiles --photographs photographs/ --journal tiles.jsonl
+    python -m assets.trace searches --photographs whole/ --journal searches.jsonl --efforts quick
 
-`--photographs` is the folder that `assets.photographs` wrote. What is computed is kept in `--tables` and `--journal`: a
-run that was killed goes on where it stopped.
+`--photographs` is a folder that `assets.photographs` wrote, for `searches` with `--whole`; fewer will do for slower
+efforts. What is computed is kept in `--tables` and `--journal`: a run that was killed goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -23,20 +24,21 @@ import torch.nn.functional as F
 from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
+from tqdm import tqdm
 
 from assets.grid import family_of
 from benchmarks.common.data import read_manifest
 from benchmarks.common.folds import FOLDS, folds_of
-from recon_detect import load_detector
+from recon_detect import Detector, load_detector
 from recon_detect.atomic import replacing
 from recon_detect.methods.grid.families import SHIPPED, read_families, read_whitening
 from recon_detect.methods.grid.statistic import PERIOD, tables
 from recon_detect.methods.grid.whitening import unit
+from recon_detect.methods.trace.factors import SHARES
 from recon_detect.methods.trace.looks import MOVED, contrasts, tile_side, tiles_of
 from recon_detect.methods.trace.nulls import COMPRESSED, FILE
 from recon_detect.methods.trace.trace import TRACE
 from recon_detect.models.registry import MODEL_SETS
-from recon_detect.models.registry import family_of as family_of_model
 
 # What the pictures of the templates are reduced by, and their JPEG quality after it: no grid of JPEG is left at 8 px.
 REDUCED = ((0.78125, 85), (0.625, 80), (0.88, 85))
@@ -50,7 +52,7 @@ CONDITIONS: dict[str, tuple[float, int | None]] = {
     "down85": (0.78125, 85),
 }
 # Raised where the search computes other scores from the same data: the run id covers it.
-REVISION = 3
+REVISION = 4
 MODELS = MODEL_SETS["embedded"]
 TILES = 2
 
@@ -125,18 +127,18 @@ def templates(options: argparse.Namespace) -> None:
 
 
 def journal(
-    path: Path, compute: Callable[[Image.Image, str], dict[str, Any]], folder: Path
+    path: Path, compute: Callable[[Image.Image, str], dict[str, Any]], folder: Path, kind: str = "tiles"
 ) -> Iterator[dict[str, Any]]:
-    """One line for each photograph and condition; those that are there are not computed again."""
+    """One line of a kind for each photograph and condition; those that are there are not computed again."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    done = {(row["path"], row["condition"]): row for row in map(json.loads, lines)}
+    done = {(row["kind"], row["path"], row["condition"]): row for row in map(json.loads, lines)}
     with path.open("a", encoding="utf-8") as file:
-        for picture in read_manifest(folder):
+        for picture in tqdm(list(read_manifest(folder)), desc=kind):
             for condition in CONDITIONS:
-                key = (picture["path"], condition)
+                key = (kind, picture["path"], condition)
                 if key not in done:
                     image = Image.open(folder / picture["path"]).convert("RGB")
-                    done[key] = {"path": key[0], "condition": condition, **compute(image, condition)}
+                    done[key] = dict(zip(("kind", "path", "condition"), key, strict=True)) | compute(image, condition)
                     file.write(json.dumps(done[key]) + "\n")
                     file.flush()
                 yield done[key]
@@ -153,25 +155,46 @@ def tiles(options: argparse.Namespace) -> None:
         with torch.inference_mode():
             e = detector.evidence(x[None]).using(TRACE.distance, MODELS)
             values = {
-                family_of_model(name): contrasts(e.only(number), parts, [0] * len(parts)).tolist() if parts else []
+                name: contrasts(e.only(number), parts, [0] * len(parts)).tolist() if parts else []
                 for number, name in enumerate(MODELS)
             }
         return {"t": values}
 
     rows = list(journal(options.journal, compute, options.photographs))
-    families = [family_of_model(name) for name in MODELS]
-    by_family = {name: np.array([row["t"][name] for row in rows if len(row["t"][name]) == TILES]) for name in families}
+    by_model = {name: np.array([row["t"][name] for row in rows if len(row["t"][name]) == TILES]) for name in MODELS}
     fitted = {
-        MODELS[families.index(name)]: {"mean": round(float(t.mean()), 3), "deviation": round(float(t.std()), 3)}
-        for name, t in by_family.items()
+        name: {"mean": round(float(t.mean()), 3), "deviation": round(float(t.std()), 3)} for name, t in by_model.items()
     }
-    shared = np.mean([np.corrcoef(t.T)[0, 1] for t in by_family.values()])
-    write({"contrast": fitted, "common": round(max(float(shared), 0.0), 3), "photographs": len(by_family["sd"])})
+    shared = np.mean([np.corrcoef(t.T)[0, 1] for t in by_model.values()])
+    write({"contrast": fitted, "common": round(max(float(shared), 0.0), 3), "photographs": len(by_model[MODELS[0]])})
 
 
-def write(content: dict[str, Any]) -> None:
-    """Writes the file of the package, with the sums of those it belongs to: the run id covers these too."""
-    content["revision"] = REVISION
+def searches(options: argparse.Namespace) -> None:
+    """Logarithms of the Bayes factors that shares of photographs exceed, by effort."""
+    measured: dict[str, list[float]] = {}
+    for effort in options.efforts.split(","):
+        detector = load_detector(TRACE, models=MODELS, device="cpu", effort=effort)
+
+        def compute(image: Image.Image, condition: str, detector: Detector = detector) -> dict[str, Any]:
+            row = detector.score([changed(image, *CONDITIONS[condition])], progress=False)[0]
+            return {"bayes_factor": row.details.get("bayes_factor")}  # None of one without texture
+
+        rows = [row for row in journal(options.journal, compute, options.photographs, effort) if row["bayes_factor"]]
+        by_condition = {
+            condition: np.log([row["bayes_factor"] for row in rows if row["condition"] == condition])
+            for condition in CONDITIONS
+        }
+        together = np.quantile(np.concatenate(list(by_condition.values())), [1 - share for share in SHARES])
+        # The bound holds in every condition.
+        together[-1] = max(np.quantile(of_one, 1 - SHARES[-1]) for of_one in by_condition.values())
+        measured[effort] = [round(float(value), 3) for value in together]
+        print(effort, measured[effort], {name: np.quantile(v, 0.95).round(2) for name, v in by_condition.items()})
+    write({"searches": json.loads(FILE.read_text(encoding="utf-8")).get("searches", {}) | measured})
+
+
+def write(measured: dict[str, Any]) -> None:
+    """Updates the file of the package, with the sums of those it belongs to: the run id covers these too."""
+    content = json.loads(FILE.read_text(encoding="utf-8")) | measured | {"revision": REVISION}
     content["files"] = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in (SHIPPED, COMPRESSED)}
     with replacing(FILE) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
@@ -179,15 +202,16 @@ def write(content: dict[str, Any]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("step", choices=("templates", "tiles"))
+    parser.add_argument("step", choices=("templates", "tiles", "searches"))
     parser.add_argument("--data", type=Path, help="folder with manifest.csv")
     parser.add_argument("--tables", type=Path, help="folder of what templates are computed from")
     parser.add_argument("--output", type=Path, help="of the templates; default: the file of the package")
     parser.add_argument("--without-fold", type=int, choices=range(FOLDS), help="for benchmarks: leaves a half out")
     parser.add_argument("--photographs", type=Path, help="folder that assets.photographs wrote")
     parser.add_argument("--journal", type=Path, help="file of what is computed for photographs")
+    parser.add_argument("--efforts", default="quick,normal", help="of the searches")
     options = parser.parse_args()
-    {"templates": templates, "tiles": tiles}[options.step](options)
+    {"templates": templates, "tiles": tiles, "searches": searches}[options.step](options)
 
 
 if __name__ == "__main__":

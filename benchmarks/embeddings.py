@@ -222,8 +222,8 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders with manifest.csv")
     parser.add_argument("--models", required=True, help="folders or hub ids of backbones, separated by commas")
-    for name, known in (("classifiers", CLASSIFIERS), ("reductions", REDUCTIONS), ("augmentations", AUGMENTATIONS)):
-        parser.add_argument(f"--{name}", type=_some_of(known), default=list(known), help=f"of {', '.join(known)}")
+    for name, choices in (("classifiers", CLASSIFIERS), ("reductions", REDUCTIONS), ("augmentations", AUGMENTATIONS)):
+        parser.add_argument(f"--{name}", type=_some_of(choices), default=list(choices), help=f"of {', '.join(choices)}")
     parser.add_argument("--components", type=int, default=50, help="of PCA, and units of the autoencoder")
     parser.add_argument("--crop", type=int, default=320, help="side of the centre crop; 0 keeps images whole")
     parser.add_argument("--crops", type=int, choices=(1, 5), default=1, help="parts that an image is judged by")
@@ -232,11 +232,11 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _some_of(known: Any) -> Any:
+def _some_of(choices: Any) -> Any:
     def chosen(text: str) -> list[str]:
         names = text.split(",")
-        if unknown := [name for name in names if name not in known]:
-            raise argparse.ArgumentTypeError(f"{unknown[0]!r}: expected some of {', '.join(known)}")
+        if unknown := [name for name in names if name not in choices]:
+            raise argparse.ArgumentTypeError(f"{unknown[0]!r}: expected some of {', '.join(choices)}")
         return names
 
     return chosen

@@ -130,7 +130,7 @@ def right(answers: Sequence[Answer], truth: Answer, level: int) -> float:
 
 def table(kind: str, x: NDArray[np.float64], truth: list[Answer], answers: list[Answer]) -> list[dict[str, Any]]:
     """A line for photographs and each generator."""
-    unknown = {generator: (found, area) for generator, found, area in left_out(kind, x, truth)}
+    unknown = {generator: (predicted, area) for generator, predicted, area in left_out(kind, x, truth)}
     families = Counter(answer[1] for answer in set(truth))
     lines = []
     for generator in (REAL, *unknown):
@@ -139,10 +139,10 @@ def table(kind: str, x: NDArray[np.float64], truth: list[Answer], answers: list[
         line: dict[str, Any] = {"generator": generator, "of": true[1], "n": len(chosen)}
         line |= {f"known: {level}": right(chosen, true, place) for place, level in enumerate(LEVELS)}
         if generator in unknown:
-            found, area = unknown[generator]
-            line |= {"left out: AUROC": round(area, 4), f"left out: {LEVELS[0]}": right(found, true, 0)}
+            predicted, area = unknown[generator]
+            line |= {"left out: AUROC": round(area, 4), f"left out: {LEVELS[0]}": right(predicted, true, 0)}
             # A family of which no other generator was seen cannot be named.
-            line["left out: family"] = right(found, true, 1) if families[true[1]] > 1 else ""
+            line["left out: family"] = right(predicted, true, 1) if families[true[1]] > 1 else ""
         lines.append(line)
     columns = list(lines[-1])
     return [{column: line.get(column, "") for column in columns} for line in lines]

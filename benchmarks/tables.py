@@ -6,8 +6,9 @@
 A block ``<!-- table: FILE -->`` to ``<!-- /table -->`` is filled from benchmarks/results/FILE; a pattern with ``*``
 puts one line per file into one table; ``<!-- table: FILE METHOD -->`` shows one method of a file in detail, of
 `benchmarks.web` at one effort, as in ``grain-normal``.
-``<!-- models -->`` to ``<!-- /models -->`` is filled from the registry of models, ``methods`` from that of methods, and
-``summary`` is the table of README. Within a sentence,
+``<!-- models -->`` to ``<!-- /models -->`` is filled from the registry of models, ``methods`` from that of methods; the
+other names are the tables of the page of results (`benchmarks.report.page`), of which README has ``summary``. Within a
+sentence,
 ``<!-- figure: FILE; COLUMN; COLUMN=VALUE; ... -->`` to ``<!-- / -->`` is one number of the first line that has these
 values; ``COLUMN:.2f`` writes it so.
 """
@@ -34,16 +35,17 @@ from benchmarks.report.layouts import (
     robustness_of_all,
 )
 from benchmarks.report.layouts import thresholds as calibration
-from benchmarks.report.overview import methods, summary
-from benchmarks.report.today import photographs, today
+from benchmarks.report.overview import methods
+from benchmarks.report.page import PAGE
+from benchmarks.report.today import photographs, today, wrong
 from benchmarks.report.web import web, web_of
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "docs/**/*.md", "recon_detect/models/embedded/*/README.md")
-OVERVIEWS = {"models": models, "methods": methods, "summary": summary}
+OVERVIEWS = {"models": models, "methods": methods, **PAGE}
 BLOCK = re.compile(
-    r"<!-- (table: (?P<file>\S+)( (?P<method>\S+))?|(?P<overview>models|methods|summary)) -->\n"
-    r".*?<!-- /(table|models|methods|summary) -->",
+    rf"<!-- (table: (?P<file>\S+)( (?P<method>\S+))?|(?P<overview>{'|'.join(OVERVIEWS)})) -->\n"
+    rf".*?<!-- /(table|{'|'.join(OVERVIEWS)}) -->",
     re.DOTALL,
 )
 FIGURE = re.compile(r"<!-- figure: (?P<what>[^>]+) -->.*?<!-- / -->", re.DOTALL)
@@ -55,6 +57,7 @@ LAYOUTS: dict[str, Callable[[str, Lines], Table]] = {
     "robustness": robustness_of_all,
     "today": today,
     "web": web,
+    "wrong": wrong,
 }
 DETAILS = {"robustness": robustness, "today": photographs, "web": web_of}
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recon_detect.answers import answer_in
+from recon_detect.answers import answer_in, without_type
 from recon_detect.errors import InputError, UnknownName, UsageError
 from recon_detect.names import counted
 from recon_detect.output.writers import table_of
@@ -102,7 +102,7 @@ class ScoreResult(Sequence[Row]):
         if self.errors:
             index, message = next(iter(self.errors.items()))
             more = f" (and {len(self.errors) - 1} more)" if len(self.errors) > 1 else ""
-            raise InputError(f"{self.rows[index].path}: {message}{more}")
+            raise InputError(f"{self.rows[index].path}: {without_type(message)}{more}")
         return self
 
     def __getitem__(self, index: Any) -> Any:

@@ -21,6 +21,7 @@ PHOTOGRAPHS = "photographs"
 # Kinds of tables, by columns that no other kind has; the first that fits.
 KINDS = {
     "today": ("method", "recipe", "expected", "found"),
+    "wrong": ("kind", "found", "decoders"),
     "web": ("method", "recipe", "auroc"),
     "detection": ("method", "group", "auroc"),
     "robustness": ("method", "condition", "auroc"),

@@ -1,4 +1,4 @@
-"""Overviews across result files: the table of README, and the table of all methods."""
+"""The table of all methods, and what was measured of each across result files."""
 
 from __future__ import annotations
 
@@ -13,13 +13,9 @@ CLEAN = "detection-all-tiny-bfloat16-crop320-png-cpu.csv"
 DIRE = "detection-dire-l1-mini-ddpm-float32-crop0-png-cpu.csv"
 JPEG = "detection-all-tiny-bfloat16-crop320-jpeg-75-cpu.csv"
 SAMPLES = ("robustness-default-crop320.csv", "robustness-glance-crop320.csv", "robustness-published-crop320.csv")
-SPEED = "speed-methods-cpu.csv"
 
 TRACE = "trace"
 CROPS = "web-crop320.csv"
-
-# The rows of README: the default, the contrast that it uses, and the published methods that separate best.
-SUMMARY = (TRACE, "contrast", "rdd", "hfi", "aeroblade")
 
 
 def lookup(file: str, **values: str) -> dict[str, str] | None:
@@ -47,28 +43,6 @@ def after(method: str, condition: str) -> dict[str, str] | None:
 def area(line: dict[str, str] | None) -> str:
     """An AUROC and the number of images of both classes."""
     return f"{float(line['auroc']):.2f} ({line['real']} + {line['generated']})" if line else "not measured"
-
-
-def summary() -> Table:
-    """The default and published methods: clean, compressed and resized; and their speed, once all have one."""
-    rows = []
-    speeds = [lookup(SPEED, method=method, size="320") for method in SUMMARY]
-    for method in SUMMARY:
-        line = clean(method)
-        recall = f"{float(line['tpr_at_5_fpr']):.2f}" if line else ""
-        rows.append(
-            [f"`{method}`", area(line), recall, area(after(method, "jpeg-75")), area(after(method, "resize-0.75"))]
-        )
-    head = ["method", "clean", "TPR at 5 % FPR", "JPEG 75", "resized to 3/4"]
-    note = (
-        "AUROC (photographs + generated images) on crops of 320 px; the four tiny autoencoders in bfloat16; `trace` at "
-        "`normal` with the embedded models in float32, on a sample that has pictures by GPT-4o and Qwen-Image too."
-    )
-    if all(speeds):
-        head.append("seconds per image")
-        rows = [[*row, f"{float(speed['seconds']):.1f}"] for row, speed in zip(rows, speeds, strict=True) if speed]
-        note += " Seconds: a photograph of 320 px on one core, float32."
-    return Table(head, rows, note)
 
 
 def year(paper: str) -> str:

@@ -19,8 +19,10 @@ from pathlib import Path
 from benchmarks.common.data import RESULTS
 from benchmarks.report import figures, layouts, ranges, sections
 from benchmarks.report.gathered import Result, read_result
+from benchmarks.report.page import PAGE
 from benchmarks.report.parts import Chart, Gallery, Matrix, Part, Section
 from benchmarks.report.today import today as today_table
+from benchmarks.report.today import wrong as wrong_table
 from benchmarks.report.web import web as web_table
 from recon_detect import __version__
 from recon_detect.atomic import replacing
@@ -43,6 +45,7 @@ def chapters(results: Sequence[Result], folder: Path | None, data: Path | None) 
         *detection(results, data),
         robustness(results),
         today(results),
+        wrong(results),
         web(results),
         decisions(results),
         attribution(results),
@@ -93,6 +96,11 @@ def robustness(results: Sequence[Result]) -> Section:
 def today(results: Sequence[Result]) -> Section:
     parts: list[Part] = [today_table(result.conditions, result.lines) for result in results if result.kind == "today"]
     return Section("Generators one by one", "Whole files as they are, by what made them.", parts)
+
+
+def wrong(results: Sequence[Result]) -> Section:
+    parts: list[Part] = [wrong_table(result.conditions, result.lines) for result in results if result.kind == "wrong"]
+    return Section("The cost of being wrong", "How often pictures that no known decoder wrote are called found.", parts)
 
 
 def web(results: Sequence[Result]) -> Section:
@@ -203,10 +211,16 @@ def markdown(content: Sequence[Section]) -> str:
     return "\n".join(lines)
 
 
+def in_short() -> Section:
+    """The tables of the page of results in docs."""
+    intro = "For each question the few rows that matter, of the committed results."
+    return Section("In short", intro, [table() for table in PAGE.values()])
+
+
 def write(output: Path, paths: Sequence[Path], folder: Path | None = None, data: Path | None = None) -> list[Section]:
     """The page of some tables, whole or not at all; gives what is on it."""
     results = gather(paths, data)
-    content = chapters(results, folder, data)
+    content = [*([in_short()] if folder == RESULTS else []), *chapters(results, folder, data)]
     text = page(content, summary(results, folder), [result.path.name for result in results])
     with replacing(output) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -1,11 +1,15 @@
-"""Tables of `benchmarks.today`: generators one by one, and photographs by kind."""
+"""Tables of `benchmarks.today` and `benchmarks.wrong`: generators one by one, and what no decoder wrote by kind."""
 
 from __future__ import annotations
+
+from functools import partial
 
 from benchmarks.report.layouts import Lines, Table, figure, spread
 from benchmarks.report.web import name_of
 
 COUNTS = ("found", "undecided", "nothing")
+RATES = ("0.05", "0.01")
+ABOVE = ("above nominal 5 % [at most]", "above nominal 1 % [at most]")
 
 
 def today(conditions: str, lines: Lines) -> Table:
@@ -38,15 +42,38 @@ def photographs(conditions: str, lines: Lines, name: str) -> Table:
             line["recipe"],
             line["real"],
             *(line[kind] for kind in COUNTS),
-            *(
-                f"{figure(line, f'fpr_at_nominal_{rate}', 3)} [{figure(line, f'fpr_at_nominal_{rate}_high', 3)}]"
-                for rate in ("0.05", "0.01")
-            ),
+            *map(partial(above, line), RATES),
             *(figure(line, f"score_{name}") for name in ("of_0.05", "of_0.01", "highest")),
         ]
         for line in lines
         if line["group"].startswith("photographs") and name_of(line) == name
     ]
-    head = ["photographs", "recipe", "n", *COUNTS, "above nominal 5 % [at most]", "above nominal 1 % [at most]",
-            "5 % exceed", "1 % exceed", "highest"]  # fmt: skip
+    head = ["photographs", "recipe", "n", *COUNTS, *ABOVE, "5 % exceed", "1 % exceed", "highest"]
     return Table(head, rows, f"Conditions: {conditions}.", f"Photographs by `{name}`")
+
+
+def wrong(conditions: str, lines: Lines) -> Table:
+    """Answers, false positives and thresholds by kind of picture; a threshold that needs more pictures says so."""
+    methods = list(dict.fromkeys(map(name_of, lines)))
+    rows = [
+        [
+            line["kind"],
+            *([f"`{name_of(line)}`"] if len(methods) > 1 else []),
+            line["real"],
+            *(line[kind] for kind in COUNTS),
+            *map(partial(above, line), RATES),
+            *(figure(line, f"threshold_{rate}") or "too few" for rate in RATES),
+            figure(line, "score_highest"),
+            line["decoders"],
+        ]
+        for line in lines
+    ]
+    head = ["kind", *(["method"] if len(methods) > 1 else []), "n", *COUNTS, *ABOVE, "threshold for 5 %",
+            "threshold for 1 %", "highest", "decoders named"]  # fmt: skip
+    by = f" By {', '.join(f'`{name}`' for name in methods)}." if len(methods) == 1 else ""
+    return Table(head, rows, f"Conditions: {conditions}.{by}", "Pictures that no known decoder wrote, by kind")
+
+
+def above(line: dict[str, str], rate: str) -> str:
+    """The share above a nominal threshold and the upper end of its 95 % interval."""
+    return f"{figure(line, f'fpr_at_nominal_{rate}', 3)} [{figure(line, f'fpr_at_nominal_{rate}_high', 3)}]"

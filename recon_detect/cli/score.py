@@ -249,7 +249,7 @@ def _score(
 ) -> int:
     """Scores, writes and prints; returns the exit code."""
     from recon_detect.cli.sources import Sources
-    from recon_detect.output.checks import check_file, check_folder
+    from recon_detect.output.checks import check_apart, check_file, check_folder
 
     if fail_on not in (None, "generated"):
         raise UsageError(f"--fail-on {fail_on}: expected 'generated'")
@@ -263,7 +263,8 @@ def _score(
             "--calibration FILE ('recon-detect calibrate' writes it)"
         )
     check_file(outputs.file)
-    _check_apart(paths, outputs.file)
+    _check_new(paths, outputs.file)
+    check_apart(paths, outputs.maps)
     check_folder(outputs.maps)
     outputs.hits.check(paths)
     sources = Sources(paths)
@@ -332,7 +333,7 @@ def _lead(detector: Detector, sources: Sources, outputs: Outputs, team: Team | N
     return FOUND if fail_on and generated else SOME_FAILED if failed else 0
 
 
-def _check_apart(paths: list[str], output: Path | None) -> None:
+def _check_new(paths: list[str], output: Path | None) -> None:
     """Checks that the output is none of the inputs.
 
     Raises:

@@ -136,8 +136,8 @@ class Explanation:
             return f"Scores of {self.run.methods[0].name} have no threshold of their own; the marks do not apply."
         return (
             "In standard deviations of photographs. By the method's estimate, at most 5 % of photographs exceed the "
-            "first dashed line and at most 1 % the second, if one family is looked at. The answer is that of all "
-            "together, which is corrected for looking at several."
+            "first dashed line and at most 1 % the second. The answer is that of all together; the bar of a family is "
+            "what the traces of that family alone would give."
         )
 
     def _tail(self) -> charts.Tail | None:
@@ -151,8 +151,8 @@ class Explanation:
             source = f"Measured on {len(self.photographs)} photographs."
         else:
             source = (
-                "The curve is a bound that the method's scores are made to keep, not a measurement on photographs "
-                "like this one."
+                "The curve is the method's estimate for photographs of any kind, not a measurement on photographs like "
+                "this one."
             )
         return (
             f"Share of photographs with a score as high or higher. This picture has {self.row.score:.2f}, which "
@@ -253,6 +253,7 @@ def command_of(path: str, detector: Detector) -> str:
     if run.models:
         options.append(f"--models {','.join(model.name for model in run.models)}")
     options += [f"--effort {settings.effort}", f"--mode {settings.mode}"]
+    options += [f"--device {run.device}", f"--dtype {settings.dtype}"]
     return f"recon-detect explain {shlex.quote(path)} {' '.join(options)}"
 
 

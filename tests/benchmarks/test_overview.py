@@ -32,17 +32,6 @@ def test_every_method_has_a_row_and_unmeasured_ones_no_number():
     assert rows["grain"][-1] == rows["glance"][-1] == "as `trace`"
 
 
-def test_summary_has_methods_under_their_own_conditions():
-    rows = {row[0].strip("`"): row for row in overview.summary().rows}
-    assert tuple(rows) == overview.SUMMARY
-    sample = overview.lookup(overview.CROPS, recipe="centre-320+resize-0.75", group="all")
-    assert rows["trace"][4] == overview.area(sample) and sample["effort"] == "normal"
-    # All images where a condition was run on all of them, a sample otherwise.
-    assert f"({overview.clean('hfi')['real']} + " in rows["hfi"][3] and rows["hfi"][4] == overview.area(
-        overview.lookup(overview.SAMPLES[2], method="hfi", condition="resize-0.75")
-    )
-
-
 @pytest.mark.slow
 def test_methods_are_timed_on_a_picture_of_the_size_asked_for(tmp_path, monkeypatch):
     assert (

@@ -1,9 +1,11 @@
 import sys
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from benchmarks import today
+from benchmarks.common import metrics
 from benchmarks.common.data import read_table, write_manifest
 from benchmarks.report import today as report
 
@@ -46,6 +48,30 @@ def test_generators_kinds_of_photographs_and_what_an_audit_sees(data, monkeypatc
     shortcuts = [line for line in table if line["method"] == "audit"]
     assert [line["recipe"] for line in shortcuts] == list(today.RECIPES)
     assert all(0.5 <= float(line["auroc"]) <= 1 for line in shortcuts)
+
+
+def test_scores_of_several_methods_are_fused_by_photographs_of_the_other_half():
+    generator = np.random.default_rng(0)
+    rows = [
+        {"path": str(n), "label": "real" if n < 60 else "generated", "source": "a", "source_path": str(n),
+         "autoencoder": "" if n < 60 else "SD kl-f8"}
+        for n in range(80)
+    ]  # fmt: skip
+    trials = []
+    for number in range(2):
+        scores = generator.normal(size=80) + np.repeat([0.0, 2.0], (60, 20)) * 10**number
+        entries = [
+            {"path": row["path"], "scores": {"a": score}, "details": {}}
+            for row, score in zip(rows, scores, strict=True)
+        ]
+        trials.append(today.Scored(today.Trial("a", None), rows, entries, 0))
+    trials[1] = today.Scored(today.Trial("b", None), rows[:-1], trials[1].entries[:-1], 0)
+    fused = today.fused(trials)
+    assert len(fused.rows) == 79 and fused.trial.method == "fusion"
+    single = [metrics.auroc(of.scores[of.real], of.scores[~of.real]) for of in trials]
+    assert metrics.auroc(fused.scores[fused.real], fused.scores[~fused.real]) > min(single)
+    lines = list(today.lines_of(fused, None, "file", {str(n): "sd" for n in range(60, 80)}))
+    assert [line["group"] for line in lines] == ["every known decoder", "sd"] and "found" not in lines[0]
 
 
 def test_generators_with_few_pictures_are_put_together():

@@ -153,6 +153,6 @@ def test_what_is_no_single_readable_image_is_refused(detector, tmp_path):
 def test_measured_photographs_replace_the_bound(explanation):
     from dataclasses import replace
 
-    assert "a bound that the method" in explanation.html()
+    assert "estimate for photographs of any kind" in explanation.html()
     measured = replace(explanation, photographs=tuple(np.linspace(-2, 2, 99)))
     assert "Measured on 99 photographs" in measured.html()

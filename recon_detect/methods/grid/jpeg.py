@@ -29,17 +29,16 @@ _SIDE = 512
 NO_JPEG = 0.1
 
 
-def grid_origins(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> list[tuple[int, int]]:
-    """Places where a grid of 8 px may begin in a picture (H, W, 3) that was not scaled: (left, top), 0 to 7.
+def jpeg_origin(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> tuple[int, int] | None:
+    """Place where the grid of a JPEG begins in a picture (H, W, 3) that was not scaled: (left, top), 0 to 7.
 
-    At the origin of a file that was stored whole. A crop after compression moved the grid of the decoder as far as that
-    of JPEG, so the other place is where that begins.
+    A crop after compression moved the grid of a decoder as far. None of a picture that was not stored as JPEG.
     """
     match = jpeg_match(pixels)
     if match is None or match[0] < NO_JPEG:
-        return [(0, 0)]
+        return None
     left, top = ((-cropped) % PERIOD for cropped in match[1])
-    return list(dict.fromkeys([(0, 0), (left, top)]))
+    return left, top
 
 
 def jpeg_match(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> tuple[float, tuple[int, int]] | None:

@@ -9,10 +9,15 @@ weighted by a prior, which corrects for the number of hypotheses.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import log_expit, logsumexp, ndtri, ndtri_exp
+from scipy.special import logsumexp, ndtri, ndtri_exp
 
+# Shares of photographs that exceed a measured value, and the deviates that the same shares exceed.
+SHARES = (0.95, 0.75, 0.5, 0.25, 0.05)
+_DEVIATES_OF_SHARES = tuple(float(-ndtri(share)) for share in SHARES)
 # No Bayes factor that is needed takes more than the last.
 _DEVIATES = np.linspace(0, 50, 5001)
 
@@ -50,9 +55,32 @@ def least_effect(needed: float, effects: tuple[float, ...], looks: float = 1.0, 
     return float((threshold + ndtri(power)) / looks**0.5)
 
 
-def deviate(log_factor: float) -> float:
-    """A Bayes factor k as a normal deviate that photographs exceed in at most 1 of k + 1 cases, and 0 for 1.
+@dataclass(frozen=True, slots=True)
+class OfPhotographs:
+    """The distribution of the logarithm of a Bayes factor over photographs: that of the same search on them.
 
-    Through the tail, so that nothing is rounded to infinity.
+    A search cannot give a factor much below 1, because most of what it could look at stays unseen, and seldom reaches
+    what Ville's inequality allows. So its factors are held against those of photographs. Beyond `SHARES[-1]` of them
+    too few were measured: from there on the factor has to rise k-fold for a k-th of the photographs, which is as far
+    as the inequality goes.
+
+    Attributes:
+        exceeded: What `SHARES` of photographs exceed, ascending.
     """
-    return float(-np.sign(log_factor) * ndtri_exp(log_expit(-abs(log_factor))))
+
+    exceeded: tuple[float, ...]
+
+    def deviate(self, log_factor: float) -> float:
+        """A logarithm of a Bayes factor as a normal deviate of photographs. It rises with the factor, without end."""
+        first, *_, last = self.exceeded
+        if log_factor > last:  # through the tail, so that nothing is rounded to infinity
+            return float(-ndtri_exp(np.log(SHARES[-1]) - (log_factor - last)))
+        below, above = _DEVIATES_OF_SHARES[:2]
+        if log_factor < first:
+            slope = (above - below) / (self.exceeded[1] - first)
+            return float(below - (first - log_factor) * slope)
+        return float(np.interp(log_factor, self.exceeded, _DEVIATES_OF_SHARES))
+
+    def log_factor(self, share: float) -> float:
+        """The logarithm of the Bayes factor that a share of photographs, at most the last of `SHARES`, exceeds."""
+        return self.exceeded[-1] + float(np.log(SHARES[-1] / share))

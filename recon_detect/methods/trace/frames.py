@@ -12,7 +12,7 @@ from recon_detect.evidence.texture import most_textured
 from recon_detect.evidence.views import find_view
 from recon_detect.images.blocking import with_blocking
 from recon_detect.images.native import native_sizes
-from recon_detect.methods.grid.jpeg import grid_origins
+from recon_detect.methods.grid.jpeg import jpeg_origin
 from recon_detect.methods.grid.statistic import PERIOD
 
 if TYPE_CHECKING:
@@ -83,23 +83,20 @@ class Frame:
         return sum(self.families.values())
 
 
-def places_of(frame: Frame, origins: Sequence[tuple[int, int]]) -> dict[tuple[int, int], float]:
+def places_of(frame: Frame, jpeg: tuple[int, int] | None) -> dict[tuple[int, int], float]:
     """Shares of the pictures whose grid begins at the origin of a frame, or where that of a JPEG does.
 
     Args:
         frame: Upright or not; of one that is turned, only the origin is taken.
-        origins: Where a grid of JPEG begins in the picture: (left, top).
+        jpeg: Where the grid of a JPEG begins in the picture: (left, top).
     """
-    elsewhere = ELSEWHERE[frame.whole]
-    moved = {
-        (round(left * frame.scale) % PERIOD, round(top * frame.scale) % PERIOD)
-        for left, top in origins
-        if frame.symmetry == "identity"
-    } - {(0, 0)}
-    return {(0, 0): 1 - elsewhere} | dict.fromkeys(sorted(moved), elsewhere / 2 / max(len(moved), 1))
+    elsewhere, places = ELSEWHERE[frame.whole], {(0, 0): 1.0}
+    if jpeg and frame.symmetry == "identity":
+        places.setdefault((round(jpeg[0] * frame.scale) % PERIOD, round(jpeg[1] * frame.scale) % PERIOD), elsewhere / 2)
+    return places | {(0, 0): 1 - elsewhere}
 
 
-def frames_of(x: Tensor, families: Sequence[str], effort: Effort) -> tuple[list[Frame], list[tuple[int, int]]]:
+def frames_of(x: Tensor, families: Sequence[str], effort: Effort) -> tuple[list[Frame], tuple[int, int] | None]:
     """The frames of a picture (3, H, W), the likeliest first, and where the grid of a JPEG begins in it."""
     height, width = x.shape[-2:]
     names = {SIZES_OF.get(family, family): family for family in families}
@@ -119,7 +116,7 @@ def frames_of(x: Tensor, families: Sequence[str], effort: Effort) -> tuple[list[
         for symmetry, weight in list(SYMMETRIES.items())[1:]:
             frames += [replace(_weighted(frame, weight), symmetry=symmetry, native=False) for frame in turned]
     first, *others = frames
-    return [first, *(each for each in others if min(each.width, each.height) >= LEAST_SIDE)], grid_origins(pixels)
+    return [first, *(each for each in others if min(each.width, each.height) >= LEAST_SIDE)], jpeg_origin(pixels)
 
 
 def _with_share_as_it_is(frames: list[Frame]) -> list[Frame]:

@@ -35,8 +35,8 @@ GRID_EFFECTS = (0.0, 1.0, 2.0, 4.0, 8.0)
 TRUSTED = 3.0
 # Deviates by which the phase of a crop exceeds that of the origin (docs/methods/trace.md, the details of a row).
 STANDS_OUT = 1.5
-# Side of the squares whose contrast is one look.
-TILE = 160
+# Sides of the squares whose contrast is one look: the first whose squares cover so much of a picture.
+TILES, COVERED = (160, 144, 128, 112, 96), 2 / 3
 # Of fewer cells than this side has, a deviation cannot be estimated.
 LEAST_TILE = 64
 # Off the grids of 8, 4 and 2 pixels on which decoders write (docs/methods/trace.md, figure).
@@ -136,24 +136,32 @@ def _among_phases(cosines: Tensor) -> NDArray[np.float64]:
 def tiles_of(x: Tensor, place: tuple[int, int]) -> list[tuple[int, int]]:
     """Corners (left, top) of the disjoint tiles of a picture (3, H, W) with the grid at a place, by texture."""
     left, top = place
-    height, width = x.shape[-2] - top - MOVED, x.shape[-1] - left - MOVED
-    side = tile_side(*x.shape[-2:])
-    if not 0 < side <= min(height, width):
+    height, width = x.shape[-2] - top, x.shape[-1] - left
+    side = tile_side(height, width)
+    if not side:
         return []
-    area = x[None, :, top : top + height // side * side, left : left + width // side * side]
+    rows, columns = (height - MOVED) // side, (width - MOVED) // side
+    area = x[None, :, top : top + rows * side, left : left + columns * side]
     # A hard edge counts no more than fine texture.
-    sums = F.avg_pool2d(texture(area).clamp_(max=8 * FLAT)[:, None], side // BLOCK)[0, 0]
+    means = F.adaptive_avg_pool2d(texture(area).clamp_(max=8 * FLAT), (rows, columns))[0]
     corners = [
-        (float(sums[row, column]), left + column * side, top + row * side)
-        for row in range(sums.shape[0])
-        for column in range(sums.shape[1])
+        (float(means[row, column]), left + column * side, top + row * side)
+        for row in range(rows)
+        for column in range(columns)
     ]
     return [(x0, y0) for value, x0, y0 in sorted(corners, reverse=True) if value > FLAT]
 
 
 def tile_side(height: int, width: int) -> int:
-    """The side of the tiles of a picture, `TILE` unless that is smaller; 0 if none of `LEAST_TILE` has room."""
-    side = min(TILE, (min(height, width) - PERIOD - MOVED) // BLOCK * BLOCK)
+    """The side of the tiles of an area that begins on the grid; 0 if none of `LEAST_TILE` has room."""
+    room = height - MOVED, width - MOVED
+
+    def covered(side: int) -> float:
+        return (room[0] // side) * (room[1] // side) * side**2 / (height * width)
+
+    side = next((side for side in TILES if covered(side) >= COVERED), max(TILES, key=covered))
+    if not covered(side):
+        side = min(room) // BLOCK * BLOCK
     return side if side >= LEAST_TILE else 0
 
 

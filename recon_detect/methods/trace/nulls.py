@@ -1,4 +1,4 @@
-"""Distributions over photographs of the contrasts of tiles."""
+"""Distributions over photographs: of the contrasts of tiles, and of the Bayes factors of whole searches."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from torch import Tensor
 
 from recon_detect.evidence.distances import FEATURES
 from recon_detect.methods.grid.families import SHIPPED, read_families, read_whitening
-from recon_detect.methods.trace.effort import find_effort
+from recon_detect.methods.trace.effort import find_effort, kind_of
+from recon_detect.methods.trace.factors import OfPhotographs
 from recon_detect.methods.trace.fit import read_fitted
 from recon_detect.models.registry import TINY, family_of
 
@@ -31,6 +32,9 @@ log = logging.getLogger("recon_detect")
 FILE = Path(__file__).parent / "nulls.json"
 # Templates of pictures that were reduced and compressed, by family.
 COMPRESSED = FILE.with_name("compressed.safetensors")
+
+# Efforts whose searches of photographs were not measured, and those whose distribution they take.
+SEARCHED_AS = {"thorough": "normal"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +50,7 @@ class Nulls:
         common: Variance that the tiles of one photograph share, in that of a tile.
         effort: Of the search.
         setting: Its name, which decides the score too.
+        searches: What searches of that effort give on photographs.
         compressed: (K, F, 8, 8), templates of the families' pictures that were reduced, then compressed.
         distances: Of each model: by the features of its encoder, or where it has none of half the size, LPIPS.
     """
@@ -58,6 +63,7 @@ class Nulls:
     common: float
     effort: Effort
     setting: str
+    searches: OfPhotographs
     compressed: Tensor
     distances: tuple[tuple[str, ...], ...]
 
@@ -115,6 +121,7 @@ def find_nulls(
         max(measured["common"], of_user.common if of_user else 0.0),
         find_effort(effort),
         f"{effort}:{of_user.digest}" if of_user else str(effort),
+        OfPhotographs(tuple(measured["searches"][SEARCHED_AS.get(kind_of(effort), kind_of(effort))])),
         torch.stack([templates[family.name].float() for family in families]),
         tuple((rows[model]["distance"] if model in rows else _distance(model),) for model in models),
     )

@@ -99,7 +99,7 @@ class Search:
         self._models: dict[str, Sequence[int | None]] = {
             name: [number for number, family in enumerate(models) if family == name] for name in nulls.names
         }
-        self.frames, self._origins = frames_of(x, nulls.names, effort)
+        self.frames, self._jpeg = frames_of(x, nulls.names, effort)
         self._shown: dict[int, tuple[Tensor, tuple[int, int]]] = {}
         for number in range(len(self.frames)):
             self._look(number, effort.side if self.frames[number].native else BLIND_SIDE)
@@ -123,7 +123,7 @@ class Search:
         frame = self.frames[best.frame]
         if frame.symmetry != "identity":
             return []
-        side, (x0, y0) = tile_side(*self.shown(best.frame).shape[-2:]) / frame.scale, self._shown[best.frame][1]
+        side, (x0, y0) = self._tile_side(best) / frame.scale, self._shown[best.frame][1]
         places = [(x0 + left / frame.scale, y0 + top / frame.scale) for left, top in best.corners]
         return [
             (round(x), round(y), round(x + side), round(y + side), round(value, 2))
@@ -139,8 +139,10 @@ class Search:
     def area(self) -> float:
         """Share of the picture that is in the tiles of the hypothesis with the most."""
         most = max(self.hypotheses, key=lambda each: len(each.corners))
+        if not most.corners:
+            return 0.0
         frame = self.frames[most.frame]
-        return len(most.corners) * tile_side(frame.height, frame.width) ** 2 / (frame.height * frame.width)
+        return len(most.corners) * self._tile_side(most) ** 2 / (frame.height * frame.width)
 
     @property
     def log_factor(self) -> float:
@@ -148,31 +150,32 @@ class Search:
         return mean_factor(*self._weighed(self.hypotheses))
 
     def log_factor_of(self, family: str) -> float:
-        """The same of the hypotheses of one family; 0 where there are none."""
-        chosen = [each for each in self.hypotheses if each.family == family]
-        return mean_factor(*self._weighed(chosen)) if chosen else 0.0
+        """The same, had only the hypotheses of one family been observed."""
+        factors, priors = self._weighed(self.hypotheses)
+        of_family = [each.family == family for each in self.hypotheses]
+        return mean_factor(np.where(of_family, factors, 0.0), priors)
 
     def best(self) -> Hypothesis:
         """The likeliest hypothesis."""
         return max(self.hypotheses, key=self._weight)
 
-    def detectable(self, needed: float) -> dict[str, dict[str, float]]:
+    def detectable(self, log_needed: float) -> dict[str, dict[str, float]]:
         """The smallest effects that would have given a Bayes factor in four pictures of five, in deviates, by family.
 
         Those of the grain are of one tile, had all passes been spent on the likeliest hypothesis of the family and the
         grid shown nothing; those of the grid are of one look, of families without an autoencoder.
 
         Args:
-            needed: The Bayes factor, above 1.
+            log_needed: Logarithm of the Bayes factor of all hypotheses together, above 0.
         """
         total = sum(each.prior for each in self.hypotheses)
         effects: dict[str, dict[str, float]] = {"grain": {}, "grid": {}}
         for each in sorted(self.hypotheses, key=lambda each: each.prior):  # the likeliest last
-            log_needed = float(np.log(needed * total / each.prior))
+            of_this = log_needed + float(np.log(total / each.prior))
             if each.model is None:
-                effects["grid"][each.family] = round(least_effect(log_needed, GRID_EFFECTS), 2)
+                effects["grid"][each.family] = round(least_effect(of_this, GRID_EFFECTS), 2)
             elif looks := self._looks(self.frames[each.frame]):
-                effects["grain"][each.family] = round(least_effect(log_needed, TILE_EFFECTS, looks), 2)
+                effects["grain"][each.family] = round(least_effect(of_this, TILE_EFFECTS, looks), 2)
         return {kind: by_family for kind, by_family in effects.items() if by_family}
 
     def _looks(self, frame: Frame) -> float:
@@ -205,17 +208,21 @@ class Search:
         """The next tile of a hypothesis, with the margin that it is moved by: (3, side + 3, side + 3)."""
         left, top = self._tiles(hypothesis).pop()
         hypothesis.corners.append((left, top))
-        x = self.shown(hypothesis.frame)
-        side = tile_side(*x.shape[-2:])
+        side = self._tile_side(hypothesis)
         self.passes += 2 * side**2 / PASS
-        return x[:, top : top + side + MOVED, left : left + side + MOVED]
+        return self.shown(hypothesis.frame)[:, top : top + side + MOVED, left : left + side + MOVED]
+
+    def _tile_side(self, hypothesis: Hypothesis) -> int:
+        """The side of the tiles of a hypothesis."""
+        (left, top), (height, width) = hypothesis.place, self.shown(hypothesis.frame).shape[-2:]
+        return tile_side(height - top, width - left)
 
     def _look(self, number: int, side: int) -> None:
         """Looks for the grid in a frame: each family has a hypothesis for each place where it may begin."""
         frame, nulls = self.frames[number], self._nulls
         x, compressed = self.shown(number), nulls.compressed if frame.scale != 1 else None
         look = look_for_grid(x, nulls.families, nulls.whitening, frame.scale, side, compressed)
-        shares = places_of(frame, self._origins)
+        shares = places_of(frame, self._jpeg)
         elsewhere = 1 - sum(shares.values())
         for k, name in enumerate(nulls.names):
             prior, models = frame.families.get(name, 0.0), self._models[name] or NO_MODEL
@@ -245,8 +252,11 @@ class Search:
 
     def _tiles(self, hypothesis: Hypothesis) -> list[tuple[int, int]]:
         if hypothesis.tiles is None:
-            seen = has_tiles(self.frames[hypothesis.frame])
-            hypothesis.tiles = tiles_of(self.shown(hypothesis.frame), hypothesis.place)[::-1] if seen else []
+            frame, place = self.frames[hypothesis.frame], hypothesis.place
+            # The blocks of a JPEG have an error by phase too: off their grid, a tile that moves shows that.
+            blocks = self._jpeg and frame.scale == 1 and place not in places_of(frame, self._jpeg)
+            seen = has_tiles(frame) and not blocks
+            hypothesis.tiles = tiles_of(self.shown(hypothesis.frame), place)[::-1] if seen else []
         return hypothesis.tiles
 
 
@@ -266,9 +276,8 @@ def search(e: Evidence, nulls: Nulls, effort: Effort, images: Sequence[int]) -> 
             groups[hypothesis.model, tile.shape[-1]].append((image, hypothesis, tile))
         for (model, _), group in groups.items():
             positions, hypotheses, tiles = zip(*group, strict=True)
-            for hypothesis, t in zip(
-                hypotheses, contrasts(e.only(model), tiles, positions, nulls.distances[model][0]), strict=True
-            ):
+            values = contrasts(e.only(model), tiles, positions, nulls.distances[model][0])
+            for hypothesis, t in zip(hypotheses, values, strict=True):
                 hypothesis.deviates.append(nulls.deviate(model, float(t)))
     return searches
 

@@ -21,7 +21,6 @@ from recon_detect.methods.grid.families import read_families
 from recon_detect.methods.grid.statistic import PERIOD
 from recon_detect.methods.method import HeatMap, Method, MethodResult
 from recon_detect.methods.trace.effort import EFFORTS
-from recon_detect.methods.trace.factors import deviate
 from recon_detect.methods.trace.nulls import FILE, find_nulls
 from recon_detect.methods.trace.search import Search, search
 from recon_detect.models.needs import Need
@@ -31,20 +30,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from recon_detect.evidence import Evidence
+    from recon_detect.methods.trace.factors import OfPhotographs
     from recon_detect.methods.trace.nulls import Nulls
     from recon_detect.results import Score
 
-# Bayes factor of a score that is `REMARKABLE`.
-NEEDED = float(1 / ndtr(-REMARKABLE) - 1)
 # Deviates of a tile that a heat map shows brightest.
 BRIGHTEST = 4.0
 
 
 def trace(e: Evidence, nulls: Nulls) -> MethodResult:
-    """The Bayes factor of all hypotheses about each picture, as a deviate (see `factors.deviate`).
+    """The Bayes factor of all hypotheses about each picture, as a deviate of photographs (see `factors.OfPhotographs`).
 
-    High means generated. At most one photograph in forty exceeds 2, one in seven hundred 3; most are below 0. A picture
-    with too little texture gets 0.
+    High means generated. One photograph in forty exceeds 2, one in seven hundred 3. A picture with too little texture
+    gets 0.
     """
     enough = (textured_blocks(e.image()) >= ENOUGH).tolist()
     searches = search(e, nulls, nulls.effort, [image for image, textured in enumerate(enough) if textured])
@@ -53,13 +51,13 @@ def trace(e: Evidence, nulls: Nulls) -> MethodResult:
     details: list[dict[str, Any]] = [{} for _ in range(len(e))]
     for image, one in searches.items():
         factors = [one.log_factor, *(one.log_factor_of(family.name) for family in nulls.families)]
-        score[image], *per_family[image] = map(deviate, factors)
-        details[image] = describe(one, score[image])
+        score[image], *per_family[image] = map(nulls.searches.deviate, factors)
+        details[image] = describe(one, score[image], nulls.searches)
     remarks = [in_words(value, entry) for value, entry in zip(score.tolist(), details, strict=True)]
     return MethodResult(per_family, score, details, remarks)
 
 
-def describe(one: Search, score: float) -> dict[str, Any]:
+def describe(one: Search, score: float, searches: OfPhotographs) -> dict[str, Any]:
     """Details of what was tried, and of the likeliest hypothesis where the score is `REMARKABLE`."""
     tried: dict[str, Any] = {
         "sizes": sorted({f"{frame.width}x{frame.height}" for frame in one.frames}),
@@ -69,7 +67,7 @@ def describe(one: Search, score: float) -> dict[str, Any]:
         "area": round(one.area, 3),
         "bayes_factor": float(f"{np.exp(min(one.log_factor, 700)):.3g}"),
         "tiles": [list(tile) for tile in one.tiles()],
-        "detectable": one.detectable(NEEDED),
+        "detectable": one.detectable(searches.log_factor(float(ndtr(-REMARKABLE)))),
     }
     if score < REMARKABLE:
         return tried

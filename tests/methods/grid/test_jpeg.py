@@ -6,7 +6,7 @@ import safetensors
 from PIL import Image
 
 from recon_detect.methods.grid.families import digest, read_whitening
-from recon_detect.methods.grid.jpeg import TEMPLATE, grid_origins, jpeg_match
+from recon_detect.methods.grid.jpeg import TEMPLATE, jpeg_match, jpeg_origin
 from tests.methods.grid.pictures import photograph
 
 
@@ -28,15 +28,16 @@ def test_the_grid_is_where_it_was_cropped(jpeg):
 
 
 @pytest.mark.parametrize(("left", "top"), [(3, 5), (0, 4), (8, 1)])
-def test_a_cropped_jpeg_has_a_grid_from_elsewhere_too(jpeg, plain, left, top):
-    origins = grid_origins(jpeg[top:, left:])
-    assert origins == [(0, 0), ((8 - left) % 8, 8 - top)]
-    assert grid_origins(jpeg) == grid_origins(plain[top:, left:]) == [(0, 0)]
-    assert grid_origins(jpeg[top:, left:][origins[1][1] :, origins[1][0] :]) == [(0, 0)]
+def test_the_grid_of_a_cropped_jpeg_begins_elsewhere(jpeg, plain, left, top):
+    cropped = jpeg[top:, left:]
+    x, y = jpeg_origin(cropped)
+    assert (x, y) == ((8 - left) % 8, 8 - top)
+    assert jpeg_origin(jpeg) == jpeg_origin(cropped[y:, x:]) == (0, 0)
+    assert jpeg_origin(plain[top:, left:]) is None
 
 
-def test_a_picture_without_a_table_has_the_origin_alone():
-    assert grid_origins(np.zeros((40, 80, 3), np.uint8)) == [(0, 0)]
+def test_a_picture_without_a_table_has_no_origin():
+    assert jpeg_origin(np.zeros((40, 80, 3), np.uint8)) is None
 
 
 def test_the_template_is_whitened_like_tables():

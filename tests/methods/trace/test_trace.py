@@ -16,10 +16,10 @@ from recon_detect.methods import find_method
 from recon_detect.methods.bound import bind
 from recon_detect.methods.grid.families import SHIPPED, read_families
 from recon_detect.methods.trace.effort import EFFORTS, find_effort, kind_of
-from recon_detect.methods.trace.factors import deviate, least_effect, log_factor, mean_factor
+from recon_detect.methods.trace.factors import SHARES, OfPhotographs, least_effect, log_factor, mean_factor
 from recon_detect.methods.trace.frames import BLIND_SCALES, LARGEST, SYMMETRIES, Frame, frames_of, places_of
-from recon_detect.methods.trace.looks import FLOOR, MOVED, TILE, TRUSTED, contrasts, look_for_grid, tile_side, tiles_of
-from recon_detect.methods.trace.nulls import COMPRESSED, FILE, find_nulls
+from recon_detect.methods.trace.looks import FLOOR, MOVED, TILES, TRUSTED, contrasts, look_for_grid, tile_side, tiles_of
+from recon_detect.methods.trace.nulls import COMPRESSED, FILE, SEARCHED_AS, find_nulls
 from recon_detect.methods.trace.search import Search, search
 from recon_detect.methods.trace.trace import TRACE
 from recon_detect.models.registry import AUTOENCODERS
@@ -71,8 +71,8 @@ def test_factors_are_averaged_by_their_priors():
 def test_the_first_frame_is_the_picture_as_it_is_and_priors_are_shares():
     for size in ((800, 800), (1024, 576), (333, 250)):
         for effort in EFFORTS.values():
-            frames, origins = frames_of(noise(*size), FAMILIES, effort)
-            assert origins == [(0, 0)]
+            frames, jpeg = frames_of(noise(*size), FAMILIES, effort)
+            assert jpeg is None
             assert sum(frame.prior for frame in frames) <= 1 + 1e-9
             assert {frame.symmetry for frame in frames} == (set(SYMMETRIES) if effort.blind else {"identity"})
             assert any((frame.width, frame.height, frame.symmetry) == (*size, "identity") for frame in frames)
@@ -110,10 +110,18 @@ def test_tiles_are_disjoint_on_the_grid_and_the_most_textured_first(textured):
     corners = tiles_of(x, (0, 0))
     assert corners == [(160, 160)]
     moved = tiles_of(torch.rand(3, 400, 500) * 2 - 1, (3, 5))
-    assert len(moved) == 6 and {(left % TILE, top % TILE) for left, top in moved} == {(3, 5)}
+    assert len(moved) == 6 and {(left % TILES[0], top % TILES[0]) for left, top in moved} == {(3, 5)}
     small = torch.rand(3, 100, 120) * 2 - 1
-    assert tile_side(100, 120) == 64 and len(tiles_of(small, (0, 0))) == 1
+    assert tile_side(100, 120) == 96 and len(tiles_of(small, (0, 0))) == 1
     assert tiles_of(torch.rand(3, 40, 40), (0, 0)) == []
+
+
+@pytest.mark.parametrize(("size", "side"), [((320, 320), 144), ((512, 512), 160), ((240, 300), 112), ((640, 427), 128)])
+def test_tiles_cover_most_of_a_picture(size, side):
+    assert tile_side(*size) == side
+    corners = tiles_of(torch.rand(3, *size) * 2 - 1, (0, 0))
+    assert len(corners) * side**2 >= 2 / 3 * size[0] * size[1]
+    assert all(left + side + MOVED <= size[1] and top + side + MOVED <= size[0] for left, top in corners)
 
 
 def test_the_contrast_is_a_t_over_cells(detector, textured):
@@ -149,7 +157,7 @@ def test_a_search_spends_no_more_than_its_effort(detector, textured):
     with torch.inference_mode():
         one = search(detector.evidence(x).using("encoder_features", ["mini-sd"]), nulls, EFFORTS["quick"], [0])[0]
     looks = [len(each.deviates) for each in one.hypotheses]
-    assert sum(looks) and one.passes < EFFORTS["quick"].passes + 2 * TILE**2 / 256**2
+    assert sum(looks) and one.passes < EFFORTS["quick"].passes + 2 * TILES[0] ** 2 / 256**2
     assert all(each.model == 0 for each in one.hypotheses if each.deviates)
     assert {each.family for each in one.hypotheses} <= set(FAMILIES)
 
@@ -178,11 +186,22 @@ def test_rows_do_not_depend_on_the_batch(detector, textured):
     assert set(together[0].per_model) == set(FAMILIES) and together[0].details["passes"] > 0
 
 
-def test_scores_rise_with_the_bayes_factor_and_photographs_exceed_them_as_seldom_as_it_says():
-    scores = np.array([deviate(value) for value in np.linspace(-800, 800, 401)])
-    assert (np.diff(scores) > 0).all() and np.isfinite(scores).all() and deviate(0.0) == 0
-    for factor in (0.2, 3.0, 1e4):
-        assert stats.norm.sf(deviate(np.log(factor))) == pytest.approx(1 / (1 + factor))
+def test_scores_are_deviates_of_photographs_and_rise_with_the_bayes_factor():
+    photographs = np.random.default_rng(0).gamma(2.0, 0.4, 20_000) - 1.5
+    searches = OfPhotographs(tuple(np.quantile(photographs, [1 - share for share in SHARES])))
+    scores = np.array([searches.deviate(value) for value in photographs])
+    for share in SHARES:
+        assert (scores > stats.norm.isf(share)).mean() == pytest.approx(share, abs=1e-3)
+    assert (scores > stats.norm.isf(0.01)).mean() <= 0.011
+    rising = np.array([searches.deviate(value) for value in np.linspace(-800, 800, 401)])
+    assert (np.diff(rising) > 0).all() and np.isfinite(rising).all()
+
+
+def test_beyond_what_was_measured_the_factor_rises_as_the_share_falls():
+    searches = OfPhotographs((-1.0, -0.5, 0.0, 0.5, 1.0))
+    for share in (0.05, 0.01, 1e-6):
+        assert searches.deviate(searches.log_factor(share)) == pytest.approx(stats.norm.isf(share))
+    assert searches.log_factor(0.005) - searches.log_factor(0.05) == pytest.approx(np.log(10))
 
 
 def test_the_run_names_the_effort():
@@ -215,7 +234,8 @@ def test_what_is_shipped_belongs_together():
     content = json.loads(FILE.read_text())
     assert set(EMBEDDED) <= set(content["contrast"]) <= set(AUTOENCODERS)
     files = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in (SHIPPED, COMPRESSED)}
-    assert content["revision"] == REVISION
+    assert content["revision"] == REVISION and set(content["searches"]) | set(SEARCHED_AS) == set(EFFORTS)
+    assert all(list(values) == sorted(values) and len(values) == len(SHARES) for values in content["searches"].values())
     assert content["files"] == files  # so that the run id, which covers this file, covers them
     templates = find_nulls(EMBEDDED, "quick").compressed
     assert templates.flatten(1).norm(dim=1) == pytest.approx(1, abs=1e-3) and COMPRESSED.stat().st_size < 300_000
@@ -260,10 +280,10 @@ def test_a_map_shows_the_tiles_that_were_looked_at(detector, textured):
 
 def test_places_are_the_origin_and_where_a_jpeg_begins():
     frame = Frame(1024, 768, 1.28, True, {"sd": 1.0})
-    assert places_of(frame, [(0, 0)]) == {(0, 0): pytest.approx(0.8)}
-    assert places_of(frame, [(0, 0), (3, 5)]) == {(0, 0): pytest.approx(0.8), (4, 6): pytest.approx(0.1)}
+    assert places_of(frame, None) == places_of(frame, (0, 0)) == {(0, 0): pytest.approx(0.8)}
+    assert places_of(frame, (3, 5)) == {(0, 0): pytest.approx(0.8), (4, 6): pytest.approx(0.1)}
     cropped = Frame(1024, 768, 1.28, False, {"sd": 1.0}, "hflip")
-    assert places_of(cropped, [(0, 0), (3, 5)]) == {(0, 0): pytest.approx(0.2)}
+    assert places_of(cropped, (3, 5)) == {(0, 0): pytest.approx(0.2)}
 
 
 @pytest.mark.parametrize("looks", [1.0, 4.0])
@@ -279,7 +299,7 @@ def test_more_effort_detects_smaller_effects(textured):
     effects = [
         Search(
             torch.from_numpy(picture.copy()).permute(2, 0, 1) / 127.5 - 1, nulls, nulls.of_models, nulls.effort
-        ).detectable(100)
+        ).detectable(np.log(100))
         for nulls in (find_nulls(EMBEDDED, effort) for effort in ("quick", "normal"))
     ]
     quick, normal = effects
@@ -307,6 +327,18 @@ def test_a_grid_of_jpeg_is_no_evidence(textured):
     x = torch.from_numpy(blocks.clip(0, 255)).permute(2, 0, 1) / 127.5 - 1
     look = look_for_grid(x.float(), read_families(), find_nulls(EMBEDDED, "quick").whitening, 1.0, 512)
     assert look is not None and (look.phases <= np.maximum(look.anywhere, TRUSTED)[:, None] + 1e-9).all()
+
+
+def test_tiles_off_the_grid_of_a_jpeg_are_not_looked_at(tmp_path):
+    """Its blocks have an error by phase too."""
+    path = tmp_path / "photograph.jpg"
+    Image.fromarray(pixels(photograph(1, side=320))).save(path, quality=75)
+    x = torch.from_numpy(np.array(Image.open(path))).permute(2, 0, 1).float() / 127.5 - 1
+    nulls = find_nulls(EMBEDDED, "quick")
+    one = Search(x, nulls, nulls.of_models, nulls.effort)
+    as_it_is = [each for each in one.hypotheses if one.frames[each.frame].scale == 1 and each.model is not None]
+    assert {each.place == (0, 0) for each in as_it_is} == {True, False}
+    assert all(bool(one._tiles(each)) == (each.place == (0, 0)) for each in as_it_is)
 
 
 def test_a_small_picture_has_no_tiles(textured):
