@@ -1,7 +1,7 @@
 """Scores an image with an autoencoder of your own: any encoder and decoder that are modules of torch.
 
-    python docs/examples/own_autoencoder.py picture.png
-    recon-detect score picture.png --method aeroblade --distance l2 --models docs/examples/own_autoencoder.py:MINE
+python docs/examples/own_autoencoder.py picture.png
+recon-detect score picture.png --method aeroblade --distance l2 --models docs/examples/own_autoencoder.py:MINE
 """
 
 import sys
