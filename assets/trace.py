@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import io
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
@@ -35,6 +33,7 @@ from recon_detect.methods.grid.families import SHIPPED, read_families, read_whit
 from recon_detect.methods.grid.statistic import PERIOD, tables
 from recon_detect.methods.grid.whitening import unit
 from recon_detect.methods.trace.factors import SHARES
+from recon_detect.methods.trace.fit import CONDITIONS, TILES, brought_back, changed
 from recon_detect.methods.trace.looks import MOVED, contrasts, tile_side, tiles_of
 from recon_detect.methods.trace.nulls import COMPRESSED, FILE
 from recon_detect.methods.trace.trace import TRACE
@@ -44,42 +43,9 @@ from recon_detect.models.registry import MODEL_SETS
 REDUCED = ((0.78125, 85), (0.625, 80), (0.88, 85))
 # Side of what is looked at.
 SIDE = 1024
-# What the photographs go through: factor and JPEG quality; None is none.
-CONDITIONS: dict[str, tuple[float, int | None]] = {
-    "png": (1, None),
-    "jpeg85": (1, 85),
-    "jpeg75": (1, 75),
-    "down85": (0.78125, 85),
-}
 # Raised where the search computes other scores from the same data: the run id covers it.
 REVISION = 4
 MODELS = MODEL_SETS["embedded"]
-TILES = 2
-
-
-def changed(image: Image.Image, factor: float, quality: int | None) -> Image.Image:
-    """A picture that was reduced, and stored as JPEG."""
-    if factor != 1:
-        size = [round(side * factor) for side in image.size]
-        image = image.resize((size[0], size[1]), Image.Resampling.LANCZOS)
-    if quality is None:
-        return image
-    stored = io.BytesIO()
-    image.save(stored, "JPEG", quality=quality)
-    return Image.open(stored).convert("RGB")
-
-
-def tensor(image: Image.Image) -> Tensor:
-    """(3, H, W) in [-1, 1]."""
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 127.5 - 1
-
-
-def brought_back(image: Image.Image, size: tuple[int, int]) -> Tensor:
-    """A picture (3, H, W) at a size (width, height)."""
-    x = tensor(image)
-    if image.size == size:
-        return x
-    return F.interpolate(x[None], size=size[::-1], mode="bicubic", antialias=True, align_corners=False)[0].clamp(-1, 1)
 
 
 def middle(path: Path) -> Image.Image:
@@ -96,7 +62,7 @@ def find_tables(data: Path, folder: Path, factor: float, quality: int) -> dict[s
     if not file.is_file():
         rows = list(read_manifest(data))
         parts = [middle(data / row["path"]) for row in rows]
-        seen = [tables(brought_back(changed(part, factor, quality), part.size)) for part in parts]
+        seen = [tables(brought_back(changed(part, factor, f"jpeg-{quality}"), part.size)) for part in parts]
         with replacing(file) as temporary, temporary.open("wb") as output:
             np.savez(output, t=torch.stack(seen).half().numpy(), p=[row["path"] for row in rows])
     with np.load(file) as stored:
