@@ -42,8 +42,8 @@ Models: TypeAlias = Annotated[
         "--models",
         rich_help_panel=METHOD,
         help="Models: names or sets from 'recon-detect models list', folders, hub ids, or FILE.py:NAME; and a file of "
-        "'nulls fit' or 'grid fit'. Separate several by commas, or repeat the option. Default: the method's own; the default method uses those of the package and downloads "
-        "nothing.",
+        "'nulls fit' or 'grid fit'. Separate several by commas, or repeat the option. Default: the method's own; the "
+        "default method uses those of the package and downloads nothing.",
     ),
 ]
 Distance: TypeAlias = Annotated[
