@@ -76,7 +76,8 @@ def made(command):
         "facebook/dino-vitb16": "vit",
         "Ramos-Ramos/dino-resnet-50": "resnet",
         "openai/clip-vit-base-patch16": "clip",
-        "--methods contrast,aedr,hfi --models tiny": "--methods contrast,aedr --models tiny --distance l2",
+        "--methods contrast,aedr,hfi": "--methods contrast,aedr --distance l2",
+        "--models tiny": "--models ./tiny",  # which is not the set of that name
         "--pca 50": "--pca 8",
         "--fpr 0.2": "--fpr 0.3",
         "results/embeddings.csv": "results/embeddings.csv --classifiers logistic --augmentations jitter",

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from recon_detect import errors
+from recon_detect.answers import without_type
 from recon_detect.examples import example
 from recon_detect.images import Source
 from recon_detect.images.urls import data_url
@@ -37,7 +38,7 @@ def score(detector: Detector, mode: str, uploads: Sequence[Upload], abandoned: C
                 break
             rows.append(row)
     if all(map(_is_unreadable, rows)):
-        raise errors.InputError("; ".join(f"{row.path}: {row.error}" for row in rows))
+        raise errors.InputError("; ".join(f"{row.path}: {without_type(row.error or '')}" for row in rows))
     return {"results": [_result(row, detector) for row in rows]}
 
 
