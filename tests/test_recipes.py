@@ -19,6 +19,8 @@ from recon_detect.cli.app import app
 
 PAGE = Path(__file__).parents[1] / "docs" / "guide" / "recipes.md"
 COMMANDS = re.findall(r"^(python -m benchmarks.*|recon-detect .*)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+# Of the made images, in place of crops of 320 px.
+SIDE = 128
 # By generator the family of its decoder, as manifests write it.
 GENERATORS = {"sd": "SD kl-f8", "sdxl": "SDXL VAE", "sd3": "SD3 16ch VAE", "flux": "Flux.1 16ch VAE", "stylegan2": ""}
 
@@ -35,7 +37,7 @@ def place(tmp_path_factory):
     CLIPVisionModel(CLIPVisionConfig(**size, intermediate_size=32)).save_pretrained(folder / "clip")
     ResNetModel(ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1])).save_pretrained(folder / "resnet")
     save_model(folder / "tiny", "AutoencoderTiny")
-    made = {"real": ["real"] * 30, "generated": [name for name in GENERATORS for _ in range(6)]}
+    made = {"real": ["real"] * 20, "generated": [name for name in GENERATORS for _ in range(6)]}
     for label, names in made.items():
         (folder / "data" / label).mkdir(parents=True)
         for number, name in enumerate(names):
@@ -49,7 +51,7 @@ def place(tmp_path_factory):
     return folder
 
 
-def image(number, label, side=320):
+def image(number, label, side=SIDE):
     """Noise of all scales; what is generated is brighter."""
     generator = np.random.default_rng([number, label == "real"])
     coarse = Image.fromarray(generator.integers(0, 200, (8, 8, 3), dtype=np.uint8)).resize((side, side))
@@ -101,6 +103,8 @@ def test_every_command_runs_and_writes_what_the_page_says(place, monkeypatch):
             continue
         _, module, *arguments = arguments
         package = module == "benchmarks.datasets"
+        if module in ("benchmarks.detection", "benchmarks.embeddings", "benchmarks.robustness"):
+            arguments += ["--crop", str(SIDE)]
         monkeypatch.setattr(sys, "argv", [module, *arguments])
         importlib.import_module(f"{module}.__main__" if package else module).main()
         if "data/manifest.csv" in arguments:
