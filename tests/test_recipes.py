@@ -82,7 +82,8 @@ def made(command):
         "--models tiny": "--models ./tiny",  # which is not the set of that name
         "--pca 50": "--pca 8",
         "--fpr 0.2": "--fpr 0.3",
-        "results/embeddings.csv": "results/embeddings.csv --classifiers logistic --augmentations jitter",
+        "results/embeddings.csv": "results/embeddings.csv --classifiers logistic --augmentations none --reductions pca",
+        "results/crops.csv": "results/crops.csv --reductions none",
     }
     for name, small in networks.items():
         command = command.replace(name, small)

@@ -52,9 +52,9 @@ class Input:
         """Source to open, with the sum of its pixels; a file that cannot be read becomes a row that says so."""
         try:
             data = prepare(self.path, self.crop, self.condition)
+            return Source(data, self.name, self.label), open_picture(data).provenance.sha256
         except InputError:
             return Source(self.path, self.name, self.label), ""
-        return Source(data, self.name, self.label), open_picture(data).provenance.sha256
 
 
 def batch_size(device: str | None, wanted: int | None) -> int:

@@ -6,6 +6,7 @@ from PIL import Image
 
 from benchmarks import wrong
 from benchmarks.common.data import read_table, write_manifest
+from benchmarks.common.scores import Input
 from benchmarks.report import today as report
 
 
@@ -67,3 +68,9 @@ def test_table_says_where_pictures_are_too_few():
     assert list(table.rows) == [["night", "5", "1", "0", "4", "0.200 [0.200]", "0.200 [0.200]", "1.25", "too few",
                                  "2.50", "sdxl 1"]]  # fmt: skip
     assert len(table.head) == len(table.rows[0]) and "`trace-quick`" in table.note
+
+
+def test_a_picture_that_is_too_large_is_a_source_with_an_error(tmp_path):
+    Image.new("1", (9000, 8000)).save(tmp_path / "large.png")
+    source, digest = Input(tmp_path / "large.png", "large.png", "real", None, "file").source()
+    assert (source.image, digest) == (tmp_path / "large.png", "")
