@@ -14,7 +14,7 @@ from typing import Any, TypedDict
 from recon_detect.errors import UnknownName
 from recon_detect.results import LIKELY_GENERATED, LIKELY_REAL, UNNAMED, Row, RunInfo, Score, Verdict
 from recon_detect.settings import MODES
-from recon_detect.tried import family_name, has_threshold, limits_of, limits_of_nothing, tried_of
+from recon_detect.tried import family_name, has_threshold, limits_of, limits_of_found, limits_of_nothing, tried_of
 
 FOUND, NOTHING, UNDECIDED, ERROR = KINDS = ("found", "nothing", "undecided", "error")
 
@@ -109,7 +109,8 @@ def answer_of(row: Row, run: RunInfo, mode: str | None = None) -> Answer:
     if not has_threshold(run.methods[0]):  # details of other methods may be anything
         row = replace(row, scores={name: Score(score.value) for name, score in row.scores.items()})
     answer = _decided(row, run, threshold)
-    limits = (*limits_of(row, run), *(limits_of_nothing(row, run) if answer.kind == NOTHING else ()))
+    further = {FOUND: limits_of_found(run), NOTHING: limits_of_nothing(row, run)}.get(answer.kind, ())
+    limits = (*limits_of(row, run), *further)
     return replace(answer, tried="" if row.undecidable else tried_of(row, run), limits=limits)
 
 

@@ -102,6 +102,12 @@ def limits_of(row: Row, run: RunInfo) -> Iterator[str]:
         yield f"resized to {run.middle_square} pixels before it was looked at, which removes most of the trace"
 
 
+def limits_of_found(run: RunInfo) -> Iterator[str]:
+    """Further limits where a trace was found (docs/results/wrong.md)."""
+    if has_threshold(run.methods[0]):
+        yield "the threshold is for photographs: drawings and charts exceed it more often"
+
+
 def limits_of_nothing(row: Row, run: RunInfo) -> Iterator[str]:
     """Further limits where no trace was found."""
     if not has_threshold(run.methods[0]):
