@@ -155,14 +155,14 @@ def tiles_of(x: Tensor, place: tuple[int, int]) -> list[tuple[int, int]]:
 def tile_side(height: int, width: int) -> int:
     """The side of the tiles of an area that begins on the grid; 0 if none of `LEAST_TILE` has room."""
     room = height - MOVED, width - MOVED
+    if min(room) < LEAST_TILE:
+        return 0
 
     def covered(side: int) -> float:
         return (room[0] // side) * (room[1] // side) * side**2 / (height * width)
 
     side = next((side for side in TILES if covered(side) >= COVERED), max(TILES, key=covered))
-    if not covered(side):
-        side = min(room) // BLOCK * BLOCK
-    return side if side >= LEAST_TILE else 0
+    return side if covered(side) else min(room) // BLOCK * BLOCK
 
 
 def contrasts(

@@ -344,6 +344,6 @@ def test_tiles_off_the_grid_of_a_jpeg_are_not_looked_at(tmp_path):
 def test_a_small_picture_has_no_tiles(textured):
     """Of four cells a deviation cannot be estimated: such a contrast would look like a decoder's."""
     assert tile_side(64, 72) == 0 and tiles_of(torch.rand(3, 64, 72) * 2 - 1, (0, 0)) == []
-    assert tile_side(75, 75) == 64
+    assert tile_side(75, 75) == 64 and tile_side(0, 300) == tile_side(-3, 5) == 0
     rows = load_detector("trace", device="cpu", effort="normal").score([textured(64, 72, seed) for seed in range(4)])
     assert rows.scores.max() < 2.33 and all(row.details["passes"] == 0 for row in rows)
