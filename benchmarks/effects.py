@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
@@ -28,6 +27,7 @@ from benchmarks.common.families import FAMILIES
 from benchmarks.common.sampling import in_turn
 from benchmarks.web import whole
 from recon_detect import Detector, load_detector
+from recon_detect.methods.trace.fit import brought_back
 from recon_detect.methods.trace.looks import MOVED, contrasts, tile_side, tiles_of
 from recon_detect.methods.trace.nulls import Nulls, find_nulls
 from recon_detect.methods.trace.trace import TRACE
@@ -37,14 +37,11 @@ from recon_detect.models.registry import MODEL_SETS, family_of
 OF_PHOTOGRAPHS = 1.28
 
 
-def brought_back(path: Path, recipe: str, size: tuple[int, int] | None) -> torch.Tensor:
+def after(path: Path, recipe: str, size: tuple[int, int] | None) -> torch.Tensor:
     """A picture (3, H, W) after a recipe, at its size (width, height); of a photograph, None."""
     image = Image.open(io.BytesIO(prepare(path, None, recipe))).convert("RGB")
-    x = torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 127.5 - 1
     width, height = size or (round(side * OF_PHOTOGRAPHS) for side in image.size)
-    if (height, width) == tuple(x.shape[-2:]):
-        return x
-    return F.interpolate(x[None], size=(height, width), mode="bicubic", antialias=True)[0].clamp(-1, 1)
+    return brought_back(image, (width, height))
 
 
 def deviates_of(detector: Detector, nulls: Nulls, x: torch.Tensor, model: int, tiles: int) -> NDArray[np.float64]:
@@ -91,7 +88,7 @@ def main() -> None:
             deviates = []
             for row in tqdm(chosen, desc=f"{family}, {title}"):
                 size = (int(row["width"]), int(row["height"])) if title == "generated" else None
-                x = brought_back(options.data / row["path"], options.recipe, size)
+                x = after(options.data / row["path"], options.recipe, size)
                 tiles = options.tiles if title == "generated" else options.tiles // 2
                 deviates.append(deviates_of(detector, nulls, x, number, tiles))
             if chosen:

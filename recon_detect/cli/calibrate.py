@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recon_detect.cli import advising
 from recon_detect.cli.arguments import (
     BatchSize,
     Device,
@@ -138,10 +137,9 @@ def _calibrate(
     """Scores, fits, writes; returns the exit code."""
     from recon_detect.calibration import ALL
     from recon_detect.calibration.fit import check_photographs, fitting_of
-    from recon_detect.cli.resume import unchanged_since
+    from recon_detect.cli.resume import resumed
     from recon_detect.cli.sources import labelled
     from recon_detect.detector import load_detector
-    from recon_detect.output import Journal
     from recon_detect.output.checks import check_file
 
     fitting = fitting_of(**options)
@@ -150,12 +148,7 @@ def _calibrate(
     least = check_photographs(len(photographs), fitting)
     print(f"{len(photographs)} photographs; this threshold needs {least}", file=sys.stderr)
     detector = load_detector(**detector_options)
-    scores = output.with_suffix(".scores.jsonl")
-    with (
-        Journal(scores, detector.run_info, limits=detector.settings.limits) as journal,
-        advising(f"the same command resumes after {journal.path}"),
-    ):
-        journal.reuse(unchanged_since(scores))
+    with resumed(output, detector) as journal:
         calibration = detector.calibrate(photographs, others, augment=augment, journal=journal, **options)
         # How many could be read, and how many fell to the part that is fitted to, is known only now.
         check_photographs(len(calibration.strata[ALL].scores), replace(fitting, combine=None))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from recon_detect.cli import advising, hush
+from recon_detect.cli import hush
 from recon_detect.cli.arguments import Device, Distance, Dtype, Quiet, split
 from recon_detect.errors import UsageError
 from recon_detect.settings import DEFAULTS, DetectorOptions
@@ -63,12 +63,11 @@ def _fit(
     """Scores the photographs, fits and writes; gives what is written."""
     from recon_detect.atomic import replacing
     from recon_detect.cli.loading import check_names
-    from recon_detect.cli.resume import unchanged_since
+    from recon_detect.cli.resume import resumed
     from recon_detect.cli.sources import Sources
     from recon_detect.detector import load_detector
     from recon_detect.methods.bound import NULLS_SUFFIX
     from recon_detect.methods.trace.fit import LEAST_PHOTOGRAPHS, fitted, tiles_method
-    from recon_detect.output import Journal
     from recon_detect.output.checks import check_file
 
     if output.suffix != NULLS_SUFFIX:
@@ -80,12 +79,7 @@ def _fit(
     if len(photographs) < LEAST_PHOTOGRAPHS:
         raise UsageError(f"expected at least {LEAST_PHOTOGRAPHS} photographs, got {len(photographs)}")
     detector = load_detector(**options)
-    scores = output.with_suffix(".scores.jsonl")
-    with (
-        Journal(scores, detector.run_info, limits=detector.settings.limits) as journal,
-        advising(f"the same command resumes after {journal.path}"),
-    ):
-        journal.reuse(unchanged_since(scores))
+    with resumed(output, detector) as journal:
         rows = list(detector.run(photographs, journal, progress=False if quiet else None))
         content = fitted(rows, detector.run_info.models, _distances(detector), family)
         journal.finish()

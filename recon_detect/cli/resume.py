@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recon_detect.cli import advising
 from recon_detect.errors import UsageError
 from recon_detect.names import counted
 
 if TYPE_CHECKING:
     from recon_detect.cli.score import Outputs
     from recon_detect.cli.sources import Sources
+    from recon_detect.detector import Detector
     from recon_detect.output import Journal
     from recon_detect.results import Row
 
@@ -66,7 +69,21 @@ def _check_maps(before: dict[str, Any], sources: Sources, outputs: Outputs) -> N
             raise UsageError(f"{outputs.file}: complete, but {missing} maps are missing; score again with --overwrite")
 
 
-def unchanged_since(scores: Path) -> Callable[[Row], bool]:
+@contextmanager
+def resumed(output: Path, detector: Detector) -> Iterator[Journal]:
+    """The journal, beside an output, of the scores it is fitted to; those of unchanged images are not made again."""
+    from recon_detect.output import Journal
+
+    scores = output.with_suffix(".scores.jsonl")
+    with (
+        Journal(scores, detector.run_info, limits=detector.settings.limits) as journal,
+        advising(f"the same command resumes after {journal.path}"),
+    ):
+        journal.reuse(_unchanged_since(scores))
+        yield journal
+
+
+def _unchanged_since(scores: Path) -> Callable[[Row], bool]:
     """True where the image of a row is the file that it was when its scores were written."""
     from recon_detect.images.augment import COPY
 
