@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -71,6 +73,9 @@ def explain(
         "max_pixels": max_pixels,
     }
     explanation = explain(image, detector=load(options, calibration), claims=not no_claims)
+    if calibration:  # a detector has its values, and no longer where they came from
+        option = f"--calibration {shlex.quote(calibration)}"
+        explanation = replace(explanation, command=f"{explanation.command} {option}")
     explanation.save(output)
     if not quiet:
         print(shown(explanation.answer.headline))

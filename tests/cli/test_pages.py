@@ -2,13 +2,16 @@
 
 import re
 import shlex
+from html import unescape
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pages.pictures import save_hostile
 from PIL import Image
 from typer.testing import CliRunner
 
+from recon_detect import load_detector
 from recon_detect.cli.app import app
 from recon_detect.errors import UsageError
 
@@ -36,6 +39,21 @@ def test_a_picture_is_explained_and_its_results_reported(tmp_path, monkeypatch):
     assert "data:image/jpeg" in (tmp_path / "report.html").read_text(encoding="utf-8")
     run("report", "rows.csv", "--no-thumbnails", "-o", "plain.html")
     assert "data:image/jpeg" not in (tmp_path / "plain.html").read_text(encoding="utf-8")
+
+
+def test_the_command_of_an_explanation_names_its_calibration(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for seed in range(4):
+        pixels = np.random.default_rng(seed).integers(0, 256, (96, 96, 3), np.uint8)
+        Image.fromarray(pixels).save(photos / f"{seed}.png")
+    calibration = load_detector("grid").calibrate(photos, fpr=0.5, confidence=0.5, progress=False)
+    calibration.write(tmp_path / "thresholds of mine.json")
+    command = ("explain", photos / "0.png", "--method", "grid", "--calibration", "thresholds of mine.json", "-q")
+    assert run(*command).exit_code == 0
+    html = Path("explanation.html").read_text(encoding="utf-8")
+    assert "--calibration 'thresholds of mine.json' --output explanation.html" in unescape(html)
 
 
 @pytest.mark.parametrize(("command", "name"), [("explain", "page.pdf"), ("report", "report.csv")])

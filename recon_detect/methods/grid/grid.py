@@ -42,6 +42,8 @@ LEAST_SEARCHED = 160
 CELL = 64
 # Deviations that a heat map shows brightest: 64 phases, one of which has all, make 7.9.
 BRIGHTEST = 6.0
+# Deviates by which the phase of a crop exceeds that of the origin (docs/methods/trace.md, the details of a row).
+STANDS_OUT = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,10 @@ def grid(e: Evidence, families: Sequence[Family], whitening: Whitening) -> Metho
             # A photograph has no decoder.
             details[image] = {"box": list(box)}
             if pooled(match.z[None])[0] >= REMARKABLE:
+                family, at_scale = families[match.family], scaled(part, match.scale)
                 details[image] = describe(match, families, box, (x.shape[-2], x.shape[-1]))
-                seen = cells(scaled(part, match.scale), families[match.family], whitening, match.phase)
+                details[image]["cropped"] = match.scale == 1 and is_cropped(at_scale, family, whitening, match.phase)
+                seen = cells(at_scale, family, whitening, match.phase)
                 details[image]["cells"] = [[round(value, 1) for value in row] for row in seen.tolist()]
     score = np.where([bool(entry) for entry in details], pooled(per_family), 0.0)
     remarks = [in_words(value, entry) for value, entry in zip(score.tolist(), details, strict=True)]
@@ -141,6 +145,22 @@ def cosines_at_phases(x: Tensor, templates: Tensor, whitening: Whitening) -> tup
     return cosines, float(energy(whitened, x.new_tensor([x[0].numel()])))
 
 
+def among_phases(cosines: Tensor) -> NDArray[np.float64]:
+    """Each of the phases (K, 64) as a deviate of the others: (K, 64)."""
+    values, count = cosines.double(), cosines.shape[1] - 1
+    rest = values.sum(1, keepdim=True) - values
+    squares = values.square().sum(1, keepdim=True) - values.square()
+    variance = (squares - rest.square() / count) / (count - 1)
+    result: NDArray[np.float64] = ((values - rest / count) / variance.clamp_min(1e-12).sqrt()).numpy()
+    return result
+
+
+def is_cropped(x: Tensor, family: Family, whitening: Whitening, phase: tuple[int, int]) -> bool:
+    """True where the grid of a family begins at a phase of a picture (3, H, W) and not at its origin, beyond doubt."""
+    deviates = among_phases(cosines_at_phases(x, family.template[None], whitening)[0].cpu())[0]
+    return bool(deviates[phase[0] * PERIOD + phase[1]] - deviates[0] >= STANDS_OUT)
+
+
 def cut(x: Tensor, box: Box) -> Tensor:
     """Part of a picture (3, H, W)."""
     left, top, right, bottom = box
@@ -170,7 +190,7 @@ def describe(match: Match, families: Sequence[Family], box: Box, size: tuple[int
         "family": families[match.family].name,
         "native_size": [round(size[1] * match.scale), round(size[0] * match.scale)],
         "scale": round(match.scale, 4),
-        # How many columns and rows a crop has taken from the grid: of what was looked at, at its native size.
+        # Where the grid begins in what was looked at, at its native size, as columns and rows that a crop has taken.
         "offset": [across, down],
         "box": list(box),
     }
@@ -184,7 +204,7 @@ def in_words(score: float, details: dict[str, Any]) -> str:
         return ""
     native = "" if details["scale"] == 1 else f" at {'x'.join(map(str, details['native_size']))}"
     moved = f", cropped {details['offset'][0]} px across and {details['offset'][1]} px down off it"
-    return f"the 8-pixel grid of {details['family']}{native}{moved if any(details['offset']) else ''}"
+    return f"the 8-pixel grid of {details['family']}{native}{moved if details['cropped'] else ''}"
 
 
 def cells(x: Tensor, family: Family, whitening: Whitening, phase: tuple[int, int]) -> Tensor:

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 
 from recon_detect.evidence.texture import BLOCK, FLAT, most_textured, texture
 from recon_detect.methods.deviates import of_student
-from recon_detect.methods.grid.grid import cosines_at_phases
+from recon_detect.methods.grid.grid import STANDS_OUT, among_phases, cosines_at_phases
 from recon_detect.methods.grid.null import LEAST_ENERGY
 from recon_detect.methods.grid.statistic import PERIOD, least_side
 from recon_detect.methods.trace.factors import log_factor, mean_factor
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 GRID_EFFECTS = (0.0, 1.0, 2.0, 4.0, 8.0)
 # Deviates among the phases of one picture are trusted this far: beyond, other periods of 8 pixels are met too.
 TRUSTED = 3.0
-# Deviates by which the phase of a crop exceeds that of the origin (docs/methods/trace.md, the details of a row).
-STANDS_OUT = 1.5
 # Sides of the squares whose contrast is one look: the first whose squares cover so much of a picture.
 TILES, COVERED = (160, 144, 128, 112, 96), 2 / 3
 # Of fewer cells than this side has, a deviation cannot be estimated.
@@ -99,7 +97,7 @@ def look_for_grid(
     cosines, of_picture = cosines_at_phases(part, every, whitening)
     if of_picture < LEAST_ENERGY:
         return None
-    phases, count = _among_phases(cosines), len(families)
+    phases, count = among_phases(cosines), len(families)
     nearest = [min(family.scales, key=lambda other: abs(np.log(other / scale))) for family in families]
     among_photographs = np.stack([
         family.nulls[near].deviates(of_family, np.full(len(of_family), of_picture))
@@ -120,16 +118,6 @@ def _trusted(phases: NDArray[np.float64], among_photographs: ArrayLike) -> NDArr
     The blocks of a JPEG are a grid of 8 pixels too, and stand out among the phases of a photograph.
     """
     result: NDArray[np.float64] = np.minimum(phases, np.maximum(among_photographs, TRUSTED))
-    return result
-
-
-def _among_phases(cosines: Tensor) -> NDArray[np.float64]:
-    """Each of the phases (K, 64) as a deviate of the others: (K, 64)."""
-    values, count = cosines.double(), cosines.shape[1] - 1
-    rest = values.sum(1, keepdim=True) - values
-    squares = values.square().sum(1, keepdim=True) - values.square()
-    variance = (squares - rest.square() / count) / (count - 1)
-    result: NDArray[np.float64] = ((values - rest / count) / variance.clamp_min(1e-12).sqrt()).numpy()
     return result
 
 

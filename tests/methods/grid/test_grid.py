@@ -130,12 +130,13 @@ def test_scores_with_a_fitted_family(family, pictures):
     detector = load_detector("grid", models=family, device="cpu")
     assert detector.run_info.methods[0].models == ("toy",)
     save(generated(50, offset=(2, 0)), pictures / "cropped.png")
-    result = detector.score([pictures / "cropped.png", array(photograph(51)), np.zeros((64, 64, 3), np.uint8)])
-    found, other, flat = (row.scores["grid"] for row in result.rows)
+    images = [pictures / "cropped.png", array(photograph(51)), np.zeros((64, 64, 3), np.uint8), array(generated(50))]
+    found, other, flat, whole = (row.scores["grid"] for row in detector.score(images).rows)
     assert found.value > 2.33 > other.value and flat.value == 0
     assert found.details["family"] == "toy" and found.details["offset"] == [0, 2]
     assert np.shape(found.details["cells"]) == (2, 2)
     assert found.remark == "the 8-pixel grid of toy, cropped 0 px across and 2 px down off it"
+    assert found.details["cropped"] and not whole.details["cropped"] and whole.remark == "the 8-pixel grid of toy"
     assert other.remark == "" and flat.remark == "not enough texture to tell"
 
 
@@ -149,7 +150,7 @@ def test_calibrates_with_another_method(family, pictures, tiny_model, combine):
 
 
 def test_a_remark_names_the_native_size_of_what_was_resized():
-    details = {"family": "sd", "scale": 1.3333, "native_size": [512, 768], "offset": [0, 0]}
+    details = {"family": "sd", "scale": 1.3333, "native_size": [512, 768], "offset": [3, 0], "cropped": False}
     assert in_words(4.0, details) == "the 8-pixel grid of sd at 512x768"
 
 
