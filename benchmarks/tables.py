@@ -5,7 +5,7 @@
 
 A block ``<!-- table: FILE -->`` to ``<!-- /table -->`` is filled from benchmarks/results/FILE; a pattern with ``*``
 puts one line per file into one table; ``<!-- table: FILE METHOD -->`` shows one method of a file in detail, of
-`benchmarks.web` at one effort, as in ``grain-normal``.
+`benchmarks.web` at one effort, as in ``trace-normal``.
 ``<!-- models -->`` to ``<!-- /models -->`` is filled from the registry of models, ``methods`` from that of methods; the
 other names are the tables of the page of results (`benchmarks.report.page`), of which README has ``summary``. Within a
 sentence,

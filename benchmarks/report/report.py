@@ -26,6 +26,7 @@ from benchmarks.report.today import wrong as wrong_table
 from benchmarks.report.web import web as web_table
 from recon_detect import __version__
 from recon_detect.atomic import replacing
+from recon_detect.methods import FORMER_NAMES
 
 TITLE = "recon_detect: benchmarks"
 _IMAGE = "data:image/svg+xml;base64,"
@@ -170,7 +171,8 @@ def summary(results: Sequence[Result], folder: Path | None) -> list[str]:
     for result in results:
         if result.kind == "robustness":
             lowest = min(result.lines, key=lambda line: float(line["auroc"]))
-            if len({line["method"] for line in result.lines}) == 1 and len(result.lines) > 1:
+            one_method = len({line["method"] for line in result.lines}) == 1 and len(result.lines) > 1
+            if one_method and lowest["method"] not in FORMER_NAMES:
                 sentences.append(
                     f"`{lowest['method']}` is weakest under {lowest['condition']}: AUROC {layouts.spread(lowest)} on "
                     f"{lowest['real']} photographs and {lowest['generated']} generated images."

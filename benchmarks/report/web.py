@@ -50,7 +50,7 @@ def web(conditions: str, lines: Lines) -> Table:
 
 
 def web_of(conditions: str, lines: Lines, name: str) -> Table:
-    """One method at one effort, such as "grain-normal": families, rates at nominal thresholds, and cost by recipe."""
+    """One method at one effort, such as "trace-normal": families, rates at nominal thresholds, and cost by recipe."""
     groups = {(line["recipe"], line["group"]): line for line in lines if name_of(line) == name}
     rows = []
     for recipe in dict.fromkeys(recipe for recipe, _ in groups):

@@ -272,3 +272,10 @@ def console(page: Path, folder: Path) -> list[str]:
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0 and "</footer>" in done.stdout
     return [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+
+
+def test_the_summary_leaves_out_searches_of_former_names():
+    results = report.gather(sorted(RESULTS.glob("robustness-*.csv")), None)
+    assert len(results) > 2
+    sentences = " ".join(report.summary(results, None))
+    assert "glance" not in sentences and "grain" not in sentences
