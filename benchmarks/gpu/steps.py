@@ -29,6 +29,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.common.data import write_table
 from benchmarks.speed import __main__ as speed
+from benchmarks.speed import aeroblade as aeroblade_speed
 from benchmarks.speed import dire as dire_speed
 from benchmarks.speed import timing
 from benchmarks.speed.timing import hardware, peak, seconds
@@ -140,45 +141,12 @@ def rate(what: str, taken: float, images: int) -> Line:
     return {"what": what, "images": images, "seconds": round(taken, 4), "images_per_s": round(images / taken, 3)}
 
 
-def random_autoencoders(folder: Path, *, tiny: bool) -> list[Path]:
-    """Writes autoencoders of random weights with the shapes of Stable Diffusion 1, SDXL and Kandinsky 2.1.
-
-    Time does not depend on the values. Stable Diffusion 1 and SDXL have one architecture; their weights differ.
-    """
-    import diffusers
-
-    narrow, layers = (4, 1) if tiny else (1, 2)
-    levels = tuple(channels // narrow for channels in (128, 256, 512, 512))
-    kl = {
-        "block_out_channels": levels,
-        "down_block_types": ("DownEncoderBlock2D",) * 4,
-        "up_block_types": ("UpDecoderBlock2D",) * 4,
-        "layers_per_block": layers,
-        "latent_channels": 4,
-    }
-    movq = kl | {
-        "block_out_channels": tuple(channels // narrow for channels in (128, 256, 256, 512)),
-        "down_block_types": (*("DownEncoderBlock2D",) * 3, "AttnDownEncoderBlock2D"),
-        "up_block_types": ("AttnUpDecoderBlock2D", *("UpDecoderBlock2D",) * 3),
-        "num_vq_embeddings": 64 if tiny else 16384,
-        "vq_embed_dim": 4,
-        "norm_type": "spatial",
-    }
-    folders = []
-    for seed, (name, kind, config) in enumerate(
-        (("sd1", "AutoencoderKL", kl), ("sdxl", "AutoencoderKL", kl), ("kandinsky21", "VQModel", movq))
-    ):
-        torch.manual_seed(seed)
-        folders.append(folder / f"random-{name}")
-        getattr(diffusers, kind)(**config).save_pretrained(folders[-1])
-    return folders
-
-
 def aeroblade(options: argparse.Namespace, device: torch.device) -> None:
     """Table of AEROBLADE with three full-size autoencoders."""
     with tempfile.TemporaryDirectory() as temporary:
-        models = ",".join(map(str, random_autoencoders(Path(temporary), tiny=options.tiny)))
+        folders = aeroblade_speed.random_autoencoders(Path(temporary), tiny=options.tiny)
         size = ("64", "1") if options.tiny else ("512", "8")
+        models = ",".join(map(str, folders))
         compare(options, device, "aeroblade", "--models", models, "--size", size[0], "--images", size[1])
 
 

@@ -2,6 +2,7 @@
 
     python -m benchmarks.speed --method aeroblade --models taesd --data ../shared/eval --images 8
     python -m benchmarks.speed --method aeroblade --models sd1,sd2,kandinsky21 --device cuda --images 64
+    python -m benchmarks.speed --method aeroblade --models random --efforts quick,normal --images 1 --cpu-time
     python -m benchmarks.speed --method dire --size 64 --channels 64
     python -m benchmarks.speed --method dire --model adm256/ --device cuda --images 64
 
@@ -37,6 +38,8 @@ from recon_detect.errors import UsageError
 from recon_detect.images.transform import Transform
 from recon_detect.tensors.devices import find_device, has_bfloat16
 
+# Name of three full-size autoencoders of random weights: time does not depend on the values.
+RANDOM = "random"
 # Path, conditions, and a line for each way.
 Measured = tuple[Path, str, list[dict[str, object]]]
 
@@ -71,9 +74,12 @@ def aeroblade(options: argparse.Namespace) -> Measured:
     with tempfile.TemporaryDirectory() as temporary:
         files = pictures(options.data, Path(temporary, "images"), side, options.images)
         dtypes, recons = dtypes_of(options.dtypes, device), Path(temporary)
-        ways = aeroblade_speed.ways(files, options.models, device, dtypes, recons, options.batch_size)
+        models, efforts = options.models, options.efforts.split(",") if options.efforts else ()
+        if models == RANDOM:
+            models = ",".join(map(str, aeroblade_speed.random_autoencoders(Path(temporary))))
+        ways = aeroblade_speed.ways(files, models, device, dtypes, recons, options.batch_size, efforts)
         table, peaks, apart = measure(options, ways, aeroblade_speed, len(files), device)
-    models = "+".join(Path(model).name for model in options.models.split(","))
+    models = "+".join(Path(model).name for model in models.split(","))
     return (
         RESULTS / f"speed-aeroblade-{models}-{side}-{device.type}.csv",
         f"AEROBLADE with {models}, {len(files)} PNG files of {side} px, from files to scores; "
@@ -133,7 +139,7 @@ def measure(
         )
         for name, way in ways.items()
     }
-    apart = max(float(np.abs(scores / first[base][0] - 1).max()) for scores, _ in first.values())
+    apart = max(float(np.abs(first[name][0] / first[base][0] - 1).max()) for name, way in ways.items() if way.alike)
     return [{"way": n} | line(t, taken[base], method.STAGES, images) for n, t in taken.items()], peaks, apart
 
 
@@ -232,7 +238,10 @@ def measured_by(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--method", choices=["aeroblade", "dire"], default="dire")
-    parser.add_argument("--models", default="taesd", help="of aeroblade: names, sets, folders, separated by commas")
+    shapes = f"'{RANDOM}': the shapes of SD 1, SDXL and Kandinsky 2.1"
+    help_of_models = f"of aeroblade: names, sets, folders, separated by commas; {shapes}"
+    parser.add_argument("--models", default="taesd", help=help_of_models)
+    parser.add_argument("--efforts", default=None, help="of aeroblade: the default method beside it, at these efforts")
     parser.add_argument("--data", type=Path, default=None, help="for aeroblade: folder with manifest.csv")
     parser.add_argument("--batch-size", type=int, default=None, help="of aeroblade; without it: by free memory")
     parser.add_argument("--model", type=Path, default=None, help="of dire: folder in diffusers' format")

@@ -44,6 +44,40 @@ _CONVOLUTIONS = ((0, 3, 64), (2, 64, 64), (5, 64, 128), (7, 128, 128), (10, 128,
 STAGES = ("load", "read", "encode", "decode", "write", "distance")
 
 
+def random_autoencoders(folder: Path, *, tiny: bool = False) -> list[Path]:
+    """Writes autoencoders of random weights with the shapes of Stable Diffusion 1, SDXL and Kandinsky 2.1.
+
+    Time does not depend on the values. Stable Diffusion 1 and SDXL have one architecture; their weights differ.
+    """
+    import diffusers
+
+    narrow, layers = (4, 1) if tiny else (1, 2)
+    levels = tuple(channels // narrow for channels in (128, 256, 512, 512))
+    kl = {
+        "block_out_channels": levels,
+        "down_block_types": ("DownEncoderBlock2D",) * 4,
+        "up_block_types": ("UpDecoderBlock2D",) * 4,
+        "layers_per_block": layers,
+        "latent_channels": 4,
+    }
+    movq = kl | {
+        "block_out_channels": tuple(channels // narrow for channels in (128, 256, 256, 512)),
+        "down_block_types": (*("DownEncoderBlock2D",) * 3, "AttnDownEncoderBlock2D"),
+        "up_block_types": ("AttnUpDecoderBlock2D", *("UpDecoderBlock2D",) * 3),
+        "num_vq_embeddings": 64 if tiny else 16384,
+        "vq_embed_dim": 4,
+        "norm_type": "spatial",
+    }
+    folders = []
+    for seed, (name, kind, config) in enumerate(
+        (("sd1", "AutoencoderKL", kl), ("sdxl", "AutoencoderKL", kl), ("kandinsky21", "VQModel", movq))
+    ):
+        torch.manual_seed(seed)
+        folders.append(folder / f"random-{name}")
+        getattr(diffusers, kind)(**config).save_pretrained(folders[-1])
+    return folders
+
+
 @cache
 def vgg16() -> dict[str, torch.Tensor]:
     """Tensors of VGG16; what this machine lacks of the deeper layers is random, which takes as long."""
@@ -163,6 +197,13 @@ def ours(
     return detector.score([str(file) for file in files], progress=False).raise_for_errors().scores
 
 
+def default(files: Sequence[Path], device: torch.device, effort: str, clock: Clock) -> np.ndarray[Any, Any]:
+    """Scores by the default method and the models of the package, from loading on."""
+    with clock("load"):
+        detector = load_detector(device=str(device), effort=effort)
+    return detector.score([str(file) for file in files], progress=False).raise_for_errors().scores
+
+
 def ways(
     files: Sequence[Path],
     models: str,
@@ -170,8 +211,12 @@ def ways(
     dtypes: Sequence[str],
     recons: Path,
     batch: int | None,
+    efforts: Sequence[str] = (),
 ) -> dict[str, Way]:
-    """The published schedule, given its files one by one as in its quickstart and as a folder, and this package's."""
+    """The published schedule, given its files one by one as in its quickstart and as a folder, and this package's.
+
+    The default method at some efforts comes last: it answers the same question by other scores.
+    """
     names = expand(tuple(models.split(",")))
     theirs = torch.float16 if device.type == "cuda" else torch.float32
 
@@ -189,4 +234,6 @@ def ways(
         timed[f"recon_detect, {dtype}"] = Way(
             partial(ours, files, names, device, dtype, batch=batch), precision, like=like
         )
+    for effort in efforts:
+        timed[f"the default, {effort}"] = Way(partial(default, files, device, effort), torch.float32, alike=False)
     return timed

@@ -101,12 +101,14 @@ class Way:
         dtype: Precision of its convolutions.
         work: Operations of convolutions and matrix products; None where they can be counted as it runs.
         like: Name of a way with the same operations, where they cannot.
+        alike: Whether its scores are those of the first way; False of another method.
     """
 
     run: Callable[[Clock], np.ndarray[Any, Any]]
     dtype: torch.dtype
     work: float | None = None
     like: str | None = None
+    alike: bool = True
 
 
 def rounds_of(

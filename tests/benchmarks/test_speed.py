@@ -150,6 +150,18 @@ def test_aeroblade_is_measured_to_the_end(run, tiny_model, shared_weights, monke
 
 
 @pytest.mark.slow
+def test_the_default_is_measured_beside_full_size_shapes(run, shared_weights, monkeypatch):
+    random = speed_aeroblade.random_autoencoders
+    monkeypatch.setattr(speed_aeroblade, "random_autoencoders", lambda folder: random(folder, tiny=True))
+    head, table = run("--method", "aeroblade", "--models", "random", "--efforts", "quick", "--size", "64",
+                      "--images", "1", "--dtypes", "float32", "--device", "cpu", "--no-memory")  # fmt: skip
+    assert "random-sd1+random-sdxl+random-kandinsky21" in head
+    # Its scores are of another kind: they are not compared with those of the others.
+    assert float(head.partition("within ")[2].partition("%")[0]) < 50
+    assert list(table)[-1] == "the default, quick" and float(table["the default, quick"]["images_per_s"]) > 0
+
+
+@pytest.mark.slow
 def test_memory_is_that_of_a_process_of_its_own(tiny_model, shared_weights, monkeypatch):
     arguments = [
         "--method",
