@@ -27,7 +27,7 @@ STEP = 96
 # Left, top, right, bottom in pixels.
 Box: TypeAlias = tuple[int, int, int, int]
 # Rows whose differences are taken at a time.
-_BAND = 512
+_BAND = 128
 
 
 def texture(x: Tensor) -> Tensor:

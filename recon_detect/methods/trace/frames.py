@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import torch
 import torch.nn.functional as F
 
 from recon_detect.evidence.texture import most_textured
@@ -100,7 +101,8 @@ def frames_of(x: Tensor, families: Sequence[str], effort: Effort) -> tuple[list[
     """The frames of a picture (3, H, W), the likeliest first, and where the grid of a JPEG begins in it."""
     height, width = x.shape[-2:]
     names = {SIZES_OF.get(family, family): family for family in families}
-    pixels = ((x + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
+    # One channel at a time: of a large picture, what lies between takes several times its memory.
+    pixels = torch.stack([(channel + 1).mul_(127.5).round_().byte() for channel in x], dim=-1).cpu().numpy()
     proposals = with_blocking(native_sizes(width, height, list(names)), pixels)
     natives = [n for n in proposals if LEAST_SCALE <= n.scale <= LARGEST_SCALE][: effort.frames]
     frames = _with_share_as_it_is([
