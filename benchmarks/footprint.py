@@ -25,9 +25,12 @@ import torch
 
 from benchmarks.common.data import RESULTS, write_table
 from benchmarks.methods_speed import cpu, photograph
+from recon_detect.settings import DEFAULTS
 
 COLUMNS = ("what", "value", "unit")
 SIDE = 1024  # of the photograph of a first answer
+LARGEST = (4000, 3000)  # of one from a camera
+QUICK = "quick"
 
 # Seconds of wall and CPU at each step of a first answer, and the peak of its memory.
 FIRST = """
@@ -39,7 +42,7 @@ import torch
 marks.append(now())
 from recon_detect.detector import load_detector
 marks.append(now())
-detector = load_detector("default", device="cpu")
+detector = load_detector("default", device="cpu", effort=sys.argv[2])
 marks.append(now())
 detector.score(sys.argv[1], progress=False).raise_for_errors()
 marks.append(now())
@@ -96,19 +99,23 @@ def start(repeats: int) -> list[tuple[str, str, str]]:
         ("recon-detect --help", f"{best_wall(repeats, recon_detect, '--help'):.2f}", "s"),
     ]
     with tempfile.TemporaryDirectory() as temporary:
-        picture = str(Path(temporary, "photograph.png"))
-        photograph(SIDE).save(picture)
-        runs = [printed(FIRST, picture) for _ in range(repeats)]
-        command = best_wall(repeats, recon_detect, "score", picture)
-    for number, step in enumerate(STEPS):
-        wall, in_cpu = (min(run[2 * number + kind] for run in runs) for kind in (0, 1))
-        rows += [(f"first answer: {step}", f"{wall:.2f}", "s"), (f"first answer: {step}, CPU", f"{in_cpu:.2f}", "s")]
-    peak = statistics.median(run[-1] for run in runs)
-    return [
-        *rows,
-        (f"recon-detect score, start to verdict, {SIDE} px", f"{command:.2f}", "s"),
-        ("first answer: peak", f"{peak / 1e6:.0f}", "MB"),
-    ]
+        small, large = (str(Path(temporary, name)) for name in ("photograph.png", "large.jpg"))
+        photograph(SIDE).save(small)
+        photograph(SIDE).resize(LARGEST).save(large, quality=95)
+        runs = [printed(FIRST, small, str(DEFAULTS.effort)) for _ in range(repeats)]
+        for number, step in enumerate(STEPS):
+            wall, in_cpu = (min(run[2 * number + kind] for run in runs) for kind in (0, 1))
+            rows.append((f"first answer: {step}", f"{wall:.2f}", "s"))
+            rows.append((f"first answer: {step}, CPU", f"{in_cpu:.2f}", "s"))
+        rows.append(("first answer: peak", f"{statistics.median(run[-1] for run in runs) / 1e6:.0f}", "MB"))
+        for effort in (QUICK, str(DEFAULTS.effort)):
+            command = best_wall(repeats, recon_detect, "score", small, "--effort", effort)
+            rows.append((f"recon-detect score --effort {effort}, start to verdict, {SIDE} px", f"{command:.2f}", "s"))
+            *_, peak = printed(FIRST, large, effort)
+            command = best_wall(1, recon_detect, "score", large, "--effort", effort)
+            what = f"the same, {LARGEST[0]} x {LARGEST[1]} px"
+            rows += [(what, f"{command:.1f}", "s"), (f"{what}, peak", f"{peak / 1e6:.0f}", "MB")]
+    return rows
 
 
 def memory(model: str) -> list[tuple[str, str, str]]:
