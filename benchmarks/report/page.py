@@ -21,6 +21,8 @@ from recon_detect.calibration.calibration import SHIPPED as FOLDER
 from recon_detect.settings import DEFAULTS, MODES
 
 TODAY, WEB, WRONG, SPEED = "today.csv", "web.csv", "wrong.csv", "speed-methods-cpu.csv"
+# One sample through every recipe at `quick`, and through some at `normal`.
+RECIPES = ("web-quick.csv", "web-normal.csv")
 CALIBRATED, SHIPPED = "calibration-evidence.csv", "shipped-contrast.csv"
 # Nothing is claimed of fewer pictures.
 FEWEST = 5
@@ -124,8 +126,9 @@ def methods() -> Table:
 
 
 def web() -> Table:
-    """Pictures from the web by recipe, for each method and effort."""
-    return replace(web_table(*read_table(RESULTS / WEB)), title="Pictures from the web")
+    """Pictures from the web by recipe, for each effort."""
+    lines = [line for file in RECIPES for line in read_table(RESULTS / file)[1]]
+    return replace(web_table("", lines), title="Pictures from the web", note=conditions_of(*RECIPES))
 
 
 def speed() -> Table:
