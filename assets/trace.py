@@ -25,7 +25,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from assets.grid import family_of
-from benchmarks.common.data import read_manifest
+from benchmarks.common.data import RESULTS, read_manifest, read_table, write_table
 from benchmarks.common.folds import FOLDS, folds_of
 from recon_detect import Detector, load_detector
 from recon_detect.atomic import replacing
@@ -138,6 +138,9 @@ def tiles(options: argparse.Namespace) -> None:
 def searches(options: argparse.Namespace) -> None:
     """Logarithms of the Bayes factors that shares of photographs exceed, by effort."""
     measured: dict[str, list[float]] = {}
+    table = RESULTS / "trace-searches.csv"
+    lines: list[dict[str, Any]] = list(read_table(table)[1]) if table.exists() else []
+    lines = [line for line in lines if line["effort"] not in options.efforts.split(",")]
     for effort in options.efforts.split(","):
         detector = load_detector(TRACE, models=MODELS, device="cpu", effort=effort)
 
@@ -154,7 +157,14 @@ def searches(options: argparse.Namespace) -> None:
         # The bound holds in every condition.
         together[-1] = max(np.quantile(of_one, 1 - SHARES[-1]) for of_one in by_condition.values())
         measured[effort] = [round(float(value), 3) for value in together]
-        print(effort, measured[effort], {name: np.quantile(v, 0.95).round(2) for name, v in by_condition.items()})
+        lines += [
+            {"effort": effort, "stored as": condition, "photographs": len(of_one)}
+            | {f"exceeded by {share:.0%}": round(float(np.quantile(of_one, 1 - share)), 2) for share in SHARES}
+            for condition, of_one in by_condition.items()
+        ]
+        print(*lines[-len(CONDITIONS) :], sep="\n")
+    described = "photographs of Debian packages, log Bayes factor of the whole search; embedded, float32, CPU"
+    write_table(table, described, lines)
     write({"searches": json.loads(FILE.read_text(encoding="utf-8")).get("searches", {}) | measured})
 
 
