@@ -46,7 +46,7 @@ def start(data, model, output, *arguments):
 
 
 def finish(process):
-    process.join(200)
+    process.join()
     assert process.exitcode == 0
 
 
