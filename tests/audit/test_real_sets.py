@@ -40,10 +40,10 @@ def test_what_is_planted_is_found_and_removed(photographs, plant):
         return encode(image, "jpeg-85") if plant == "jpeg" else encode(image.crop((0, 0, 288, 320)), "png")
 
     stored = halves(photographs, changed)
-    found = audit(stored)
+    rows = list(measured(stored))
+    found = Audit.of(rows)
     assert found.shortcuts[0].grade == "solves the set"
     assert {"jpeg": "format", "size": "size"}[plant] in {finding.feature.name for finding in found.shortcuts}
-    rows = list(measured(stored))
     transform = match(rows, found).transform
     assert transform == {"jpeg": Transform(320, "jpeg-85"), "size": Transform(288, "png")}[plant]
     after = audit(stored, transform=transform)
