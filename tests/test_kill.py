@@ -1,19 +1,21 @@
 """Runs whose process is killed at random moments and started again end as an undisturbed run does."""
 
 import json
-import multiprocessing
 import os
 import random
 import signal
+import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from benchmarks import kill, robustness
+from benchmarks import kill
 from benchmarks.common.data import write_manifest
 
+ROOT = Path(__file__).parents[1]
 IMAGES, KILLS = 16, 2
 
 
@@ -32,31 +34,25 @@ def data(tmp_path, picture):
 
 
 def start(data, model, output, *arguments):
-    """Starts the benchmark in a fork: a process of its own, but for the seconds that its imports take."""
-    command = ["robustness", "--data", data, "--models", model, "--crop", "32", "--device", "cpu"]
-    command += ["--methods", "aedr,aedr-homogeneity,did", "--output", output, *arguments]
-
-    def run():
-        sys.argv = list(map(str, command))
-        robustness.main()
-
-    process = multiprocessing.get_context("fork").Process(target=run, daemon=True)
-    process.start()
-    return process
+    command = [sys.executable, "-m", "benchmarks.robustness", "--data", data, "--models", model, "--crop", "32"]
+    command += ["--methods", "aedr,aedr-homogeneity,did", "--device", "cpu", "--output", output, *arguments]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(list(map(str, command)), cwd=ROOT, env=environment, stdout=subprocess.DEVNULL,
+                            stderr=subprocess.PIPE, text=True)  # fmt: skip
 
 
 def finish(process):
-    process.join()
-    assert process.exitcode == 0
+    _, errors = process.communicate(timeout=200)
+    assert process.returncode == 0, errors
 
 
 def kill_at(process, journal, size, wait):
     """As soon as the journal has this size, or a little later."""
-    while process.is_alive() and not (journal.exists() and journal.stat().st_size >= size):
+    while process.poll() is None and not (journal.exists() and journal.stat().st_size >= size):
         time.sleep(0.001)
     time.sleep(wait)
-    process.kill()
-    process.join()
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
 
 
 def scores_in(journal):
@@ -79,7 +75,7 @@ def test_killed_at_random_and_restarted(data, tiny_model, tmp_path):
     for part in range(KILLS):
         process = start(data, tiny_model, broken, *arguments)
         kill_at(process, journals[1], (part + chance.random()) / (KILLS + 1) * size, chance.uniform(0, 0.02))
-        assert process.exitcode == -signal.SIGKILL and not broken.exists()
+        assert process.returncode == -signal.SIGKILL and not broken.exists()
         before.append(scores_in(journals[1]))
     assert before == sorted(before) and before[0] < count
     finish(start(data, tiny_model, broken, *arguments))

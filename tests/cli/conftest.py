@@ -1,4 +1,3 @@
-import multiprocessing
 import sys
 
 import pytest
@@ -20,16 +19,3 @@ def cli(monkeypatch, capsys):
         return done
 
     return run
-
-
-@pytest.fixture
-def forked(monkeypatch):
-    """Starts the command line in a fork: a process of its own, but for the seconds that its imports take."""
-
-    def start(*arguments):
-        monkeypatch.setattr(sys, "argv", ["recon-detect", *map(str, arguments)])
-        process = multiprocessing.get_context("fork").Process(target=main, daemon=True)
-        process.start()
-        return process
-
-    return start

@@ -1,6 +1,9 @@
 """``recon-detect audit`` as a user's shell runs it."""
 
 import json
+import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -148,19 +151,23 @@ def test_wrong_usage(audit, tmp_path, monkeypatch, arguments, message):
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on_where_it_stopped(audit, forked, tmp_path):
-    folder, output = plant(tmp_path / "data", jpeg, png, count=40), tmp_path / "measured.jsonl"
+def test_a_killed_run_goes_on_where_it_stopped(audit, tmp_path):
+    folder, output = plant(tmp_path / "data", jpeg, png, count=60), tmp_path / "measured.jsonl"
     partial = tmp_path / "measured.jsonl.partial"
-    process = forked("audit", folder, "--measurements", output, "--workers", "1")
-    while process.is_alive() and not (partial.exists() and partial.read_text().count("\n") > 5):
-        time.sleep(0.01)
-    process.kill()
-    process.join()
+    command = [sys.executable, "-m", "recon_detect", "audit", folder, "--measurements", output, "--workers", "1"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        while process.poll() is None and not (partial.exists() and partial.read_text().count("\n") > 5):
+            time.sleep(0.01)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stderr.close()
     done = partial.read_text().count("\n") - 1
-    assert 5 <= done < 80
+    assert 5 <= done < 120
     before = [json.loads(line) for line in partial.read_text().splitlines()[1 : done + 1]]
     assert all(entry.pop("file") for entry in before)
     found, _ = audit(folder, "--measurements", output)
     by_path = {entry["path"]: entry for entry in map(json.loads, output.read_text().splitlines())}
-    assert [by_path[entry["path"]] for entry in before] == before and len(by_path) == 80
+    assert [by_path[entry["path"]] for entry in before] == before and len(by_path) == 120
     assert not partial.exists() and found == audit(folder)[0]

@@ -24,6 +24,8 @@ from recon_detect.output import Journal
 from recon_detect.results import MethodInfo, Score
 from recon_detect.settings import DEFAULTS
 
+COMMAND = [sys.executable, "-m", "recon_detect"]
+
 
 @pytest.fixture
 def score(cli, tiny_model):
@@ -80,7 +82,7 @@ def test_labels_give_an_auroc(score, tmp_path, picture):
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on_where_it_stopped(cli, forked, tiny_model, tmp_path):
+def test_a_killed_run_goes_on_where_it_stopped(cli, tiny_model, tmp_path):
     folder = tmp_path / "images"
     folder.mkdir()
     generator = np.random.default_rng(0)
@@ -100,13 +102,14 @@ def test_a_killed_run_goes_on_where_it_stopped(cli, forked, tiny_model, tmp_path
     ]
     cli("score", folder, *options, "-o", tmp_path / "whole.csv")
     partial = tmp_path / "out.csv.partial"
+    command = [*COMMAND, "score", folder, *options, "-o", tmp_path / "out.csv"]
     for lines in (10, 25):
-        process = forked("score", folder, *options, "-o", tmp_path / "out.csv")
+        process = subprocess.Popen(list(map(str, command)), stderr=subprocess.DEVNULL)
         while not partial.exists() or partial.read_bytes().count(b"\n") < lines:
-            assert process.is_alive()
+            assert process.poll() is None
             time.sleep(0.002)
         process.kill()
-        process.join()
+        process.wait()
     assert not (tmp_path / "out.csv").exists()
     done = cli("score", folder, *options, "-o", tmp_path / "out.csv")
     assert "of 60 images are done already" in done.err
