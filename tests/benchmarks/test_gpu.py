@@ -7,7 +7,7 @@ from benchmarks.common.data import read_table
 from benchmarks.gpu import __main__ as gpu
 from benchmarks.gpu import steps
 from benchmarks.gpu.__main__ import Step
-from benchmarks.speed import timing
+from benchmarks.speed import aeroblade, timing
 
 CPU = torch.device("cpu")
 
@@ -29,8 +29,8 @@ def test_steps_measure_on_a_cpu_what_they_measure_on_a_gpu(name, shared_weights)
 @pytest.mark.slow
 def test_a_published_schedule_is_measured_on_a_cpu(shared_weights, tmp_path, monkeypatch):
     """With one of the three networks, that of an architecture of its own."""
-    made = steps.random_autoencoders
-    monkeypatch.setattr(steps, "random_autoencoders", lambda *arguments, **options: made(*arguments, **options)[-1:])
+    made = aeroblade.random_autoencoders
+    monkeypatch.setattr(aeroblade, "random_autoencoders", lambda folder, **tiny: made(folder, **tiny)[-1:])
     monkeypatch.setattr(timing, "SIDES", timing.SIDES.copy())  # which are smaller in a test of the steps
     monkeypatch.setattr("sys.argv", ["steps", "aeroblade", "--tiny", "--device", "cpu", "--output", str(tmp_path)])
     steps.main()
