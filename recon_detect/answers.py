@@ -25,7 +25,7 @@ TERMS = (
 )
 
 # An answer of nothing is not given on less: a shorter side in pixels, and a JPEG quality (docs/results/robustness.md:
-# at 50 most generated images are missed).
+# at 50 most generated images are missed). Nor is that of a trace on a lower quality (docs/results/compressed.csv).
 LEAST_SIDE, LEAST_QUALITY = 128, 50
 # Estimates of what is rarer among photographs are not stated: no set of so many has been scored.
 RAREST = 10_000
@@ -163,6 +163,9 @@ def _decided(row: Row, run: RunInfo, threshold: float) -> Answer:
 def _by_deviate(row: Row, run: RunInfo, threshold: float) -> Answer:
     """The answer where the score is a deviate of photographs."""
     one_in = one_in_of(row.score)
+    if run.threshold is None and row.score > threshold_of("best-guess") and (reason := _too_compressed(row)):
+        meaning = "The score is that of a trace, but the blocks of such a JPEG give photographs such scores too."
+        return _undecided(reason, meaning)
     if row.score > threshold:
         return _found(row, one_in, rarity(one_in))
     if row.score > threshold_of("best-guess"):
@@ -260,9 +263,15 @@ def _too_little(row: Row) -> str:
     file = row.provenance
     if file and min(file.width, file.height) < LEAST_SIDE:
         return f"too small ({file.width} x {file.height} pixels)"
-    if file and file.jpeg_quality is not None and file.jpeg_quality < LEAST_QUALITY:
-        return f"too strongly compressed (JPEG quality {file.jpeg_quality})"
-    return ""
+    return _too_compressed(row)
+
+
+def _too_compressed(row: Row) -> str:
+    """Reason why a JPEG shows its own blocks more than anything else; empty where it does not."""
+    quality = row.provenance.jpeg_quality if row.provenance else None
+    if quality is None or quality >= LEAST_QUALITY:
+        return ""
+    return f"too strongly compressed (JPEG quality {quality})"
 
 
 def _since(row: Row) -> Iterator[str]:
