@@ -27,7 +27,7 @@ from recon_detect.pages.document import document
 from recon_detect.pages.evidence import EvidenceMap, GridEvidence, grid_of, tiles_of
 from recon_detect.pages.sheet import sheet
 from recon_detect.settings import DetectorOptions
-from recon_detect.tried import family_name, has_threshold
+from recon_detect.tried import family_name, has_threshold, sizes_tried
 
 if TYPE_CHECKING:
     from recon_detect.images.picture import ImageLike, Picture
@@ -94,7 +94,7 @@ class Explanation:
             tail_text=self._tail_text(),
             width=charts.WIDTH, height=charts.HEIGHT, left=charts.LEFT, bottom=charts.BOTTOM,
             grid=_grid_values(self.grid) if self.grid else None,
-            sizes=self.row.details.get("sizes", ()),
+            sizes=sizes_tried(self.row.details) if self._is_deviate else (),
             limits=self.answer.limits or ("none that is specific to this picture",),
             claims=self.claims,
             command=f"{self.command} --output {shlex.quote(str(output))}",
