@@ -52,7 +52,7 @@ def test_the_page_shows_answer_map_families_grid_and_how_to_repeat_it(explanatio
     headings = re.findall(r"<h2[^>]*>([^<]*)</h2>", html)
     assert headings[0] == "Where in the picture" and "Which family of decoders" in headings
     assert "Limits that apply to this picture" in headings and "What the file says of itself" in headings
-    assert any(heading.startswith("The grid of ") for heading in headings)
+    assert any(heading.startswith("Likeness to the grid of ") for heading in headings)
     assert explanation.answer.tried in text and "leaves a trace in the pixels that it writes" in text
     assert html.count('<rect class="cell fill"') == 64
     assert "recon-detect explain" in text and explanation.run.fingerprint in text
