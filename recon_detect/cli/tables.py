@@ -172,7 +172,7 @@ def _basis(run: RunInfo) -> str:
     if run.threshold is not None:
         return f" (scores above {run.threshold:g})"
     if run.calibration:
-        return " (by the calibration)"
+        return " (by the calibration; p is the share of its photographs that score as high)"
     if not has_threshold(run.methods[0]):
         return ""
     share = f"1 photograph in {1 / MODES[run.mode]:,.0f}"

@@ -268,7 +268,7 @@ def test_calibrated_verdicts_and_a_gate(cli, score, tiny_model, tmp_path, pictur
     threshold = json.loads(calibration.read_text())["strata"]["all"]["threshold"]
     flagged = [row["path"] for row in rows if row["verdict"] == "likely generated"]
     assert flagged == [row["path"] for row in rows if row["score"] > threshold] and len(flagged) == 1
-    assert "1 found" in done.err and "(by the calibration)" in done.err
+    assert "1 found" in done.err and "(by the calibration; p is the share of its photographs" in done.err
     assert [row["path"] for row in rows if row["answer"]["kind"] == "found"] == flagged
     score(tmp_path / "inbox", "--calibration", calibration, "--fail-on", "generated", code=1)
     score(tmp_path / "photographs" / "1.png", "--calibration", calibration, "--fail-on", "generated")
