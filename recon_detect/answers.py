@@ -131,7 +131,7 @@ def rarity(one_in: float, by: str = "the method's estimate") -> str:
         return f"By {by}, fewer than 1 in {RAREST:,} photographs give such a score."
     if one_in < 2:
         return f"By {by}, most photographs may give such a score."
-    return f"By {by}, at most 1 in {_two_digits(one_in)} photographs gives such a score."
+    return f"By {by}, at most 1 in {two_digits(one_in)} photographs gives such a score."
 
 
 def rarity_in_calibration(one_in: float) -> str:
@@ -140,7 +140,7 @@ def rarity_in_calibration(one_in: float) -> str:
         return f"Fewer than 1 in {RAREST:,} of the photographs of the calibration give such a score."
     if one_in < 2:
         return "Most of the photographs of the calibration give such a score or a higher one."
-    return f"About 1 in {_two_digits(one_in)} of the photographs of the calibration gives such a score."
+    return f"About 1 in {two_digits(one_in)} of the photographs of the calibration gives such a score."
 
 
 def without_type(error: str) -> str:
@@ -297,5 +297,6 @@ def _since(row: Row) -> Iterator[str]:
         yield f"turned by {place.removeprefix('rot')} degrees"
 
 
-def _two_digits(one_in: float) -> str:
+def two_digits(one_in: float) -> str:
+    """A number of photographs, at least 1, with the digits that an estimate has: ``3,300``."""
     return f"{round(one_in, 1 - math.floor(math.log10(one_in))):,.0f}"

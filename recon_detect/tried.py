@@ -56,15 +56,20 @@ def tried_of(row: Row, run: RunInfo) -> str:
     if not has_threshold(method):
         return f"Scored by {method.name} with {_listed(method.models)}."
     sentence = f"Looked for traces of the decoders of {_families_tried(method, details)}"
-    if sizes := sorted(details.get("sizes", ()), key=lambda size: math.prod(map(int, size.split("x")))):
-        least, largest = (size.replace("x", " x ") for size in (sizes[0], sizes[-1]))
-        which = f"any of {len(sizes)} sizes from {least} to {largest}" if len(sizes) > 1 else least
+    if sizes := sizes_tried(details):
+        which = f"any of {len(sizes)} sizes from {sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else sizes[0]
         sentence += f", as if the picture had been written at {which}"
     if _grain_of(details):
         area = details.get("area", 0)
         share = f"{area:.0%}" if area >= 0.005 else "less than 1%"
         sentence += f"; networks looked at {share} of the picture" if area else "; no network had to look at it"
     return f"{sentence}."
+
+
+def sizes_tried(details: dict[str, Any]) -> list[str]:
+    """Sizes at which the picture may have been written, as ``640 x 427``, in pixels; the smallest first."""
+    sizes = sorted(details.get("sizes", ()), key=lambda size: math.prod(map(int, size.split("x"))))
+    return [size.replace("x", " x ") for size in sizes]
 
 
 def _families_tried(method: MethodInfo, details: dict[str, Any]) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from recon_detect.errors import UsageError
 from recon_detect.settings import DetectorOptions
 
 if TYPE_CHECKING:
@@ -35,7 +37,14 @@ def check_names(options: DetectorOptions) -> tuple[Method, ...]:
 
 
 def load(options: DetectorOptions, calibration: str | None) -> Detector:
-    """The detector, with the calibration of its first method."""
+    """The detector, with the calibration of its first method.
+
+    Raises:
+        UsageError: No such calibration; before networks are loaded.
+    """
+    # Path raises on names that are too long or have a null character.
+    if calibration not in (None, "shipped") and not os.path.exists(calibration):  # noqa: PTH110
+        raise UsageError(f"{calibration}: No such file; 'recon-detect calibrate --real PHOTOS' writes a calibration")
     from recon_detect.calibration import find_calibration
     from recon_detect.detector import load_detector
 

@@ -142,7 +142,9 @@ def print_summary(tally: Tally, run: RunInfo, output: Path | None) -> None:
         f"{counted(tally.images, 'image')}, {tally.failed} failed; {methods}{networks} on {run.device}; "
         f"run {run.fingerprint}" + (f"; written to {shown(str(output))}" if output else "")
     )
-    answers = "; ".join(f"{tally.answers[kind]:,} {words}" for kind, words in _KINDS.items() if tally.answers[kind])
+    counts = {words: tally.answers[kind] for kind, words in _KINDS.items() if tally.answers[kind]}
+    # One picture has an answer, not a count: "1 nothing found" reads as a find.
+    answers = "; ".join(words if tally.images == 1 else f"{count:,} {words}" for words, count in counts.items())
     if tally.images == tally.failed:
         console.print(answers or "nothing scored")
         return
@@ -170,7 +172,7 @@ def _basis(run: RunInfo) -> str:
     if run.threshold is not None:
         return f" (scores above {run.threshold:g})"
     if run.calibration:
-        return " (by the calibration)"
+        return " (by the calibration; p is the share of its photographs that score as high)"
     if not has_threshold(run.methods[0]):
         return ""
     share = f"1 photograph in {1 / MODES[run.mode]:,.0f}"

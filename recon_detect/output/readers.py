@@ -36,6 +36,8 @@ def read_results(path: Path) -> tuple[RunInfo, Iterator[Row]]:
             read too.
     """
     files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+    if not path.exists():
+        raise UsageError(f"{path}: no such file; 'recon-detect score IMAGES --output {path}' writes results")
     if not files or not files[0].is_file():
         raise UsageError(f"{path}: expected a results file ({', '.join(_FORMATS)}), or a folder of shards of them")
     if files[0].suffix.lower() not in _FORMATS:

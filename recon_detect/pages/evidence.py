@@ -18,6 +18,7 @@ from recon_detect.methods.trace import trace
 from recon_detect.methods.trace.frames import Frame
 from recon_detect.models.registry import family_of
 from recon_detect.output.heatmap import colour
+from recon_detect.tried import family_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 # Side of the part of a frame whose cells are drawn, in pixels: a second or two.
 SIDE = 1024
+# Of every map: it is read together with the answer.
+_ALONE = "The scale is the same for every picture. Photographs have bright places too: one alone is no finding."
 _INVERSE = {"rot90": "rot270", "rot270": "rot90"}
 
 
@@ -106,8 +109,8 @@ def grid_of(x: Tensor, row: Row) -> GridEvidence | None:
     values = _over_picture(cells, box, shown.shape[-2:], frame, corner, x.shape[-2:])
     meaning = (
         f"Each cell is {CELL} x {CELL} pixels of the picture at {frame.width} x {frame.height}. Bright: the cell has "
-        "the 8-pixel grid of this family of decoders. Dark: as in photographs, whose cells are mostly within -1 to 2. "
-        "The scale is the same for every picture. Of a large picture only the most textured part was looked at."
+        f"the 8-pixel grid of {family_name(names[family])}. Dark: as in photographs, whose cells are mostly within -1 "
+        f"to 2. {_ALONE} Of a large picture only the most textured part was looked at."
     )
     return GridEvidence(
         names[family], (frame.width, frame.height), frame.symmetry, cosines, (down, across),
@@ -125,9 +128,8 @@ def tiles_of(row: Row, size: tuple[int, int]) -> EvidenceMap | None:
         values[top // PERIOD : -(-bottom // PERIOD), left // PERIOD : -(-right // PERIOD)] = deviate
     meaning = (
         "Each tile was reconstructed by a network where it is, and moved by 3 pixels. Bright: it is reconstructed "
-        "better where it is than photographs are, so it lies on a decoder's grid. Dark: as photographs. The scale is "
-        "the same for every picture. The search chose these places: where the picture shows through, no network "
-        "looked, and nothing is known of it."
+        f"better where it is than photographs are, as where a decoder wrote it. Dark: as photographs. {_ALONE} The "
+        "search chose these places: where the picture shows through, no network looked, and nothing is known of it."
     )
     return EvidenceMap("grain, by networks", values, trace.BRIGHTEST, meaning)
 

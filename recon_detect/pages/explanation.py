@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from recon_detect._version import __version__
-from recon_detect.answers import TERMS, Answer, answer_in
+from recon_detect.answers import RAREST, TERMS, Answer, answer_in, two_digits
 from recon_detect.atomic import replacing
 from recon_detect.calibration import find_calibration
 from recon_detect.claims.reading import claims_of
@@ -27,7 +27,7 @@ from recon_detect.pages.document import document
 from recon_detect.pages.evidence import EvidenceMap, GridEvidence, grid_of, tiles_of
 from recon_detect.pages.sheet import sheet
 from recon_detect.settings import DetectorOptions
-from recon_detect.tried import family_name, has_threshold
+from recon_detect.tried import family_name, has_threshold, sizes_tried
 
 if TYPE_CHECKING:
     from recon_detect.images.picture import ImageLike, Picture
@@ -94,7 +94,7 @@ class Explanation:
             tail_text=self._tail_text(),
             width=charts.WIDTH, height=charts.HEIGHT, left=charts.LEFT, bottom=charts.BOTTOM,
             grid=_grid_values(self.grid) if self.grid else None,
-            sizes=self.row.details.get("sizes", ()),
+            sizes=sizes_tried(self.row.details) if self._is_deviate else (),
             limits=self.answer.limits or ("none that is specific to this picture",),
             claims=self.claims,
             command=f"{self.command} --output {shlex.quote(str(output))}",
@@ -137,7 +137,7 @@ class Explanation:
         return (
             "In standard deviations of photographs. By the method's estimate, at most 5 % of photographs exceed the "
             "first dashed line and at most 1 % the second. The answer is that of all together; the bar of a family is "
-            "what the traces of that family alone would give."
+            "what the traces of that family alone would give. Families have similar grids, so several bars may be long."
         )
 
     def _tail(self) -> charts.Tail | None:
@@ -146,7 +146,7 @@ class Explanation:
 
     def _tail_text(self) -> str:
         share = charts.share_above(self.row.score, np.sort(np.asarray(self.photographs, dtype=np.float64)))
-        frequency = f"{share:.0%} of" if share > 0.05 else f"1 in {min(1 / max(share, 1e-9), 10_000):,.0f}"
+        frequency = f"{share:.0%} of" if share > 0.05 else f"1 in {two_digits(min(1 / max(share, 1e-9), RAREST))}"
         if self.photographs:
             source = f"Measured on {len(self.photographs)} photographs."
         else:

@@ -29,9 +29,10 @@ function element(name, content, attributes = {}) {
   return made;
 }
 
-// Estimates end at 1 in 10,000.
+// Estimates have two digits, and end at 1 in 10,000.
 function rarity(many) {
-  return many < 2 ? "most" : `${many >= 10000 ? "under " : ""}1 in ${Math.round(many).toLocaleString("en")}`;
+  const digits = Number(many.toPrecision(2)).toLocaleString("en", { maximumFractionDigits: 0 });
+  return many < 2 ? "most" : `${many >= 10000 ? "under " : ""}1 in ${digits}`;
 }
 
 function line(number) {

@@ -14,7 +14,7 @@ from PIL import Image
 from recon_detect._version import __version__
 from recon_detect.answers import KINDS, Answer, answer_of
 from recon_detect.atomic import replacing
-from recon_detect.errors import ReconDetectError
+from recon_detect.errors import ReconDetectError, UnknownName
 from recon_detect.images import open_picture
 from recon_detect.images.urls import data_url
 from recon_detect.names import shown
@@ -22,6 +22,7 @@ from recon_detect.output.readers import read_results
 from recon_detect.pages import charts
 from recon_detect.pages.document import document, embedded
 from recon_detect.results import Row, RunInfo
+from recon_detect.settings import MODES
 from recon_detect.tried import has_threshold
 
 # Longer side of a thumbnail in pixels, and how many there are at most: each takes about 2 kB of the page.
@@ -68,7 +69,7 @@ def write_report(
     run, rows = read_results(results)
     answered = [(row, answer_of(row, run, mode)) for row in rows]
     html = report_html(
-        answered, run, results.name, _thumbnails([row for row, _ in answered], results.parent, thumbnails)
+        answered, run, results.name, _thumbnails([row for row, _ in answered], results.parent, thumbnails), mode
     )
     with replacing(output) as temporary:
         temporary.write_text(html, encoding="utf-8")
@@ -76,9 +77,17 @@ def write_report(
 
 
 def report_html(
-    answered: Sequence[tuple[Row, Answer]], run: RunInfo, name: str, thumbnails: dict[int, str] | None = None
+    answered: Sequence[tuple[Row, Answer]],
+    run: RunInfo,
+    name: str,
+    thumbnails: dict[int, str] | None = None,
+    mode: str | None = None,
 ) -> str:
-    """The page of rows with their answers; `thumbnails` are URLs by the place of their row."""
+    """The page of rows with their answers, which are of a mode; `thumbnails` are URLs by the place of their row.
+
+    Raises:
+        UnknownName: No such mode.
+    """
     small, texts = thumbnails or {}, _Texts()
     rows = [_values(row, answer, texts, small.get(place)) for place, (row, answer) in enumerate(answered)]
     counts = Counter(answer.kind for _, answer in answered)
@@ -93,11 +102,25 @@ def report_html(
         families=sorted({shown(answer.family) for _, answer in answered if answer.family}),
         histogram=histogram([row.score for row, _ in answered], has_threshold(run.methods[0])),
         run=run,
+        decided_by=_decided_by(run, mode or run.mode),
         methods=", ".join(method.name for method in run.methods),
         thumbnails=len(small),
         width=charts.WIDTH * 2, height=charts.HEIGHT, bottom=charts.BOTTOM,
         version=__version__,
     )  # fmt: skip
+
+
+def _decided_by(run: RunInfo, mode: str) -> str:
+    """What a score had to exceed to be found, as `answers.answer_of` has it."""
+    if run.threshold is not None:
+        return f"the threshold {run.threshold:g}"
+    if run.calibration:
+        return f"the calibration {run.calibration}"
+    if not has_threshold(run.methods[0]):
+        return f"nothing: {run.methods[0].name} ships no threshold"
+    if mode not in MODES:  # of results without rows
+        raise UnknownName("mode", mode, MODES)
+    return f"mode {mode}: by the method's estimate, at most 1 photograph in {1 / MODES[mode]:,.0f} by mistake"
 
 
 def histogram(scores: Iterable[float], is_deviate: bool) -> dict[str, Any] | None:

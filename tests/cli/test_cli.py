@@ -268,7 +268,7 @@ def test_calibrated_verdicts_and_a_gate(cli, score, tiny_model, tmp_path, pictur
     threshold = json.loads(calibration.read_text())["strata"]["all"]["threshold"]
     flagged = [row["path"] for row in rows if row["verdict"] == "likely generated"]
     assert flagged == [row["path"] for row in rows if row["score"] > threshold] and len(flagged) == 1
-    assert "1 found" in done.err and "(by the calibration)" in done.err
+    assert "1 found" in done.err and "(by the calibration; p is the share of its photographs" in done.err
     assert [row["path"] for row in rows if row["answer"]["kind"] == "found"] == flagged
     score(tmp_path / "inbox", "--calibration", calibration, "--fail-on", "generated", code=1)
     score(tmp_path / "photographs" / "1.png", "--calibration", calibration, "--fail-on", "generated")
@@ -285,7 +285,7 @@ def test_calibrated_verdicts_and_a_gate(cli, score, tiny_model, tmp_path, pictur
     )
     assert "--fpr 0.0951 or more" in done.err and calibration.read_bytes() == before
     done = score(tmp_path / "inbox", "--calibration", tmp_path / "none.json", code=2)
-    assert "No such file" in done.err
+    assert "none.json: No such file; 'recon-detect calibrate --real PHOTOS'" in done.err
     assert "--fail-on x: expected 'generated'" in score(tmp_path / "inbox", "--fail-on", "x", code=2).err
     done = score(tmp_path / "inbox", "--fail-on", "generated", code=2)
     assert "aeroblade ships none: add --threshold SCORE, or --calibration FILE" in done.err
@@ -306,6 +306,7 @@ def test_a_threshold_decides_for_any_method_and_hits_are_shown_and_taken(cli, sc
     hits = [json.loads(line) for line in done.out.splitlines()]
     assert sorted(row["score"] for row in hits) == higher and {row["answer"]["kind"] for row in hits} == {"found"}
     assert "2 found; 1 nothing found (scores above" in done.err
+    assert "\nnothing found (scores above" in score(tmp_path / "a", "--threshold", 99).err
     for folder in (copies, links):
         assert sorted(path.read_bytes() for path in folder.iterdir()) == sorted(
             Path(row["path"]).read_bytes() for row in hits
@@ -334,7 +335,7 @@ def test_an_image_alone_or_on_stdin_is_scored(cli, monkeypatch, tmp_path, pictur
     done = cli("nowhere.png", "--method", "grid", code=3)
     (missing,) = map(json.loads, done.out.splitlines())
     assert missing["answer"]["kind"] == "error" and missing["error"].startswith("UnreadableImage: ")
-    assert done.err.splitlines()[1:] == ["1 not scored"]
+    assert done.err.splitlines()[1:] == ["not scored"]
     assert "No such command 'scor'" in cli("scor", file, code=2).err
 
 

@@ -85,6 +85,6 @@ def test_other_files_are_refused(name, content, message, tmp_path):
 
 
 def test_a_missing_file_and_a_folder_without_shards_are_refused(tmp_path):
-    for path in (tmp_path, tmp_path / "rows.csv"):
-        with pytest.raises(UsageError, match="expected a results file"):
+    for path, message in ((tmp_path, "expected a results file"), (tmp_path / "rows.csv", "no such file; ")):
+        with pytest.raises(UsageError, match=message):
             read_results(path)

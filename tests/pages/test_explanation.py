@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -51,12 +52,19 @@ def test_the_page_shows_answer_map_families_grid_and_how_to_repeat_it(explanatio
     headings = re.findall(r"<h2[^>]*>([^<]*)</h2>", html)
     assert headings[0] == "Where in the picture" and "Which family of decoders" in headings
     assert "Limits that apply to this picture" in headings and "What the file says of itself" in headings
-    assert any(heading.startswith("The grid of ") for heading in headings)
+    assert any(heading.startswith("Likeness to the grid of ") for heading in headings)
     assert explanation.answer.tried in text and "leaves a trace in the pixels that it writes" in text
     assert html.count('<rect class="cell fill"') == 64
     assert "recon-detect explain" in text and explanation.run.fingerprint in text
     for name in explanation.row.per_model:
         assert f"{explanation.row.per_model[name]:.2f}" in text
+
+
+def test_the_page_lists_sizes_from_the_smallest_to_the_largest(explanation):
+    row = explanation.row
+    score = replace(row.first, details=row.details | {"sizes": ["1024x1024", "512x512", "96x1200"]})
+    html = replace(explanation, row=replace(row, scores={"grid": score})).html()
+    assert "Sizes: 96 x 1200, 512 x 512, 1024 x 1024<" in html
 
 
 def test_names_and_metadata_are_inert(explanation):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -37,6 +38,14 @@ def test_rows_have_their_answers_in_words():
         assert answer.meaning in [texts[number] for number in of_page["details"]]
     assert [each["score"] for each in values] == [3.5, -0.5, 2.0, None]
     assert values[0]["size"] == "640 x 480" and values[0]["format"] == "JPEG q90" and tuple(values[0]) == COLUMNS
+
+
+@pytest.mark.parametrize(("changes", "words"), [
+    ({}, "mode medium: by the method&#39;s estimate, at most 1 photograph in 100 by mistake"),
+    ({"calibration": "500be081eeb4"}, "the calibration 500be081eeb4"), ({"threshold": 3.0}, "the threshold 3"),
+])  # fmt: skip
+def test_the_page_names_what_decided(changes, words):
+    assert f">{words}</td>" in page_of([row(0, 3.5)], replace(RUN, **changes))
 
 
 def test_names_and_errors_are_inert():

@@ -78,6 +78,7 @@ def files(tmp_path_factory):
     for name in ("photo.png", HOSTILE):
         picture.save(folder / name)
     (folder / "broken.png").write_bytes(b"not an image")
+    (folder / "empty.png").touch()
     with (folder / "large.png").open("wb") as file:
         file.truncate(50_000_000)
     return folder
@@ -97,12 +98,13 @@ def test_upload_progress_verdict_map_and_downloads(visit, files):
         const note = () => window.states.push(...[...document.querySelectorAll('.words')].map((x) => x.textContent));
         new MutationObserver(note).observe(document.body, { subtree: true, childList: true, characterData: true });
     }""")
-    page.set_input_files("#choose", [files / "photo.png", files / "broken.png"])
+    page.set_input_files("#choose", [files / "photo.png", files / "broken.png", files / "empty.png"])
     card, words = headline(page, "photo.png")
     assert words.strip("●○◐ ") and card.locator(".meaning").inner_text()
     assert {"Uploading", "Scoring"} <= set(page.evaluate("window.states"))
     assert "not scored" in headline(page, "broken.png")[1]
     assert "first bytes" in headline(page, "broken.png")[0].locator(".meaning").inner_text()
+    assert headline(page, "empty.png")[0].locator(".meaning").inner_text() == "an empty file"
 
     slider = card.get_by_role("slider")
     slider.fill("100")

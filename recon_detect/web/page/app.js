@@ -48,6 +48,10 @@ class Card {
   // Sends the picture, and again where the line of the server is full, until there is an answer.
   async run() {
     $(".again", this.node).hidden = $(".verdict", this.node).hidden = true;
+    if (!this.file.size) {
+      this.failed("an empty file");
+      return;
+    }
     if (this.file.size > limits.max_bytes) {
       this.failed(`${bytes(this.file.size)}: this server takes at most ${bytes(limits.max_bytes)}`);
       return;
@@ -111,7 +115,7 @@ class Card {
     this.verdict(answer);
     $(".result", this.node).hidden = false;
     $(".tried", this.node).textContent = answer.tried;
-    items($(".limits", this.node), answer.limits);
+    items($(".limits", this.node), answer.limits.map((limit) => `Limit: ${limit}.`));
     this.showPicture(maps[0], answer.kind);
     this.showClaims(claims);
     this.showNumbers(result);
@@ -135,8 +139,8 @@ class Card {
     };
     slider.addEventListener("input", move);
     Object.assign(image, { src: map.image, alt: `Its evidence map: ${map.name}`, hidden: false });
-    $(".to", this.node).textContent = `${map.scale} and above`;
-    $(".reading", this.node).textContent = `${map.name}. ${map.meaning}`;
+    $(".to", this.node).textContent = `${map.scale} deviations and more`;
+    $(".reading", this.node).textContent = `${map.name[0].toUpperCase()}${map.name.slice(1)}. ${map.meaning}`;
     $(".mapped", this.node).hidden = false;
     slider.value = kind === "found" ? 50 : 0;
     move();
