@@ -187,7 +187,7 @@ def main() -> None:
                 trials.append(scored)
                 table += lines_of(scored, run, recipe, groups)
     for recipe, trials in by_recipe.items():
-        if len(trials) > 1:
+        if len({scored.trial.method for scored in trials}) > 1:  # two efforts of one method are no two opinions
             table += lines_of(fused(trials), None, recipe, groups)
     if not options.no_audit:
         table += [shortcut_line(rows, recipe, options.data) for recipe in recipes]

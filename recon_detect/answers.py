@@ -25,8 +25,10 @@ TERMS = (
 )
 
 # An answer of nothing is not given on less: a shorter side in pixels, and a JPEG quality (docs/results/robustness.md:
-# at 50 most generated images are missed). Nor is that of a trace on a lower quality (docs/results/compressed.csv).
+# at 50 most generated images are missed).
 LEAST_SIDE, LEAST_QUALITY = 128, 50
+# Lowest JPEG quality of the photographs that thresholds come from (docs/methods/trace.md, what was measured).
+MEASURED_QUALITY = 75
 # Estimates of what is rarer among photographs are not stated: no set of so many has been scored.
 RAREST = 10_000
 
@@ -163,9 +165,12 @@ def _decided(row: Row, run: RunInfo, threshold: float) -> Answer:
 def _by_deviate(row: Row, run: RunInfo, threshold: float) -> Answer:
     """The answer where the score is a deviate of photographs."""
     one_in = one_in_of(row.score)
-    if run.threshold is None and row.score > threshold_of("best-guess") and (reason := _too_compressed(row)):
-        meaning = "The score is that of a trace, but the blocks of such a JPEG give photographs such scores too."
-        return _undecided(reason, meaning)
+    if run.threshold is None and row.score > threshold_of("best-guess") and (quality := _unmeasured_quality(row)):
+        meaning = (
+            "The blocks of such a JPEG give photographs such scores too: thresholds were measured on qualities of "
+            f"{MEASURED_QUALITY} and more. A less compressed copy may decide."
+        )
+        return _undecided(f"a trace in a strongly compressed JPEG (quality {quality})", meaning)
     if row.score > threshold:
         return _found(row, one_in, rarity(one_in))
     if row.score > threshold_of("best-guess"):
@@ -263,15 +268,15 @@ def _too_little(row: Row) -> str:
     file = row.provenance
     if file and min(file.width, file.height) < LEAST_SIDE:
         return f"too small ({file.width} x {file.height} pixels)"
-    return _too_compressed(row)
+    if file and file.jpeg_quality is not None and file.jpeg_quality < LEAST_QUALITY:
+        return f"too strongly compressed (JPEG quality {file.jpeg_quality})"
+    return ""
 
 
-def _too_compressed(row: Row) -> str:
-    """Reason why a JPEG shows its own blocks more than anything else; empty where it does not."""
+def _unmeasured_quality(row: Row) -> int | None:
+    """JPEG quality of an image if it is below `MEASURED_QUALITY`."""
     quality = row.provenance.jpeg_quality if row.provenance else None
-    if quality is None or quality >= LEAST_QUALITY:
-        return ""
-    return f"too strongly compressed (JPEG quality {quality})"
+    return quality if quality is not None and quality < MEASURED_QUALITY else None
 
 
 def _since(row: Row) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from benchmarks.report.layouts import Lines, Table, figure, spread
-from benchmarks.report.web import name_of
+from benchmarks.report.web import name_of, title
 
 COUNTS = ("found", "undecided", "nothing")
 RATES = ("0.05", "0.01")
@@ -13,12 +13,19 @@ ABOVE = ("above nominal 5 % [at most]", "above nominal 1 % [at most]")
 
 
 def today(conditions: str, lines: Lines) -> Table:
-    """A line for each generator and method as the files are; those that are expected to be detected first."""
-    generated = [line for line in lines if line["generated"] and line["recipe"] == "file" and line["method"] != "audit"]
-    order = {"yes": 0, "yes/no": 1, "no": 2}
-    generated.sort(key=lambda line: (order[line["expected"]], line["group"], name_of(line)))
+    """A line for each generator and method; those that are expected to be detected first.
+
+    Of files as they are without the best measurement of the audit, which their sizes and formats decide.
+    """
+    recipes = list(dict.fromkeys(line["recipe"] for line in lines))
+    generated = [line for line in lines if line["generated"] and (line["method"] != "audit" or recipes != ["file"])]
+    order = {"yes": 0, "yes/no": 1, "no": 2, "": 3}
+    generated.sort(
+        key=lambda line: (recipes.index(line["recipe"]), order[line["expected"]], line["group"], name_of(line))
+    )
     rows = [
         [
+            *([title(line["recipe"])] if len(recipes) > 1 else []),
             line["group"],
             line["expected"],
             f"`{name_of(line)}`",
@@ -31,6 +38,8 @@ def today(conditions: str, lines: Lines) -> Table:
         for line in generated
     ]
     head = ["generator", "decoder known", "method", "n", "AUROC [95 %]", "TPR at 5 % FPR", *COUNTS, "family right"]
+    if len(recipes) > 1:
+        head.insert(0, "pictures")
     return Table(head, rows, f"Conditions: {conditions}.")
 
 

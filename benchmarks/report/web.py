@@ -7,6 +7,7 @@ from benchmarks.report.layouts import Lines, Table, figure, spread
 
 EVERY = "all"
 TITLES = {
+    "file": "the file itself",
     "png": "as it is",
     "longest": "at most {} px",
     "jpeg": "JPEG {}",

@@ -103,6 +103,18 @@ def test_tables_of_generators_and_of_photographs():
         ["new", "no", "`trace-quick`", "5"],
     ]
     assert table.rows[0][4:] == ["0.900 [0.80, 1.00]", "0.75", "4", "1", "0", "4"]
+    crops = [line | {"recipe": "centre-320"} for line in lines]
+    audit = numbers | {"method": "audit", "effort": "", "group": "exact size", "expected": "", "recipe": "file"}
+    audit |= {"found": "", "undecided": "", "nothing": "", "family_right": ""}
+    assert not any("exact size" in row for row in report.today("n photographs", [*lines, audit]).rows)
+    table = report.today("n photographs", [*crops, *lines, audit])
+    assert [row[:2] for row in table.rows] == [
+        ["crop of 320 px", "sd-1.5"],
+        ["crop of 320 px", "new"],
+        ["the file itself", "sd-1.5"],
+        ["the file itself", "new"],
+        ["the file itself", "exact size"],
+    ]
     table = report.photographs("n photographs", lines, "trace-quick")
     assert list(table.rows) == [
         ["camera", "file", "5", "4", "1", "0", "0.020 [0.020]", "0.020 [0.020]", "0.30", "0.50", "0.90"]
