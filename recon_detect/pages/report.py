@@ -111,7 +111,7 @@ def report_html(
 
 
 def _decided_by(run: RunInfo, mode: str) -> str:
-    """What a score had to exceed to be found, as `answers.answer_of` has it."""
+    """Threshold that a score had to exceed to be found, as `answers.answer_of` has it."""
     if run.threshold is not None:
         return f"the threshold {run.threshold:g}"
     if run.calibration:
