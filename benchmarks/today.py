@@ -29,6 +29,7 @@ from benchmarks.common.folds import FOLDS, folds_of
 from benchmarks.common.metrics import RATES, score_interval
 from benchmarks.common.sampling import ALL, add_argument, in_turn
 from benchmarks.common.scores import Input, computed_by
+from benchmarks.report.report import accompany
 from benchmarks.web import (
     Scored,
     Trial,
@@ -194,6 +195,7 @@ def main() -> None:
     if not table:
         raise SystemExit("no recipe has scores of both classes: expected photographs and generated images")
     write_table(options.output, conditions_of(options, f"pictures of at least {CROP} px", runs), table)
+    accompany(options.output, options.data)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from dataclasses import replace
 from benchmarks.common.data import RESULTS, read_table
 from benchmarks.report.layouts import Lines, Table, figure, plain, spread
 from benchmarks.report.overview import CLEAN, CROPS, TRACE, after, area, clean, lookup
-from benchmarks.report.today import COUNTS, RATES, above
+from benchmarks.report.today import COUNTS, FEWEST, RATES, above
 from benchmarks.report.today import wrong as wrong_table
 from benchmarks.report.web import name_of
 from benchmarks.report.web import web as web_table
@@ -24,8 +24,6 @@ TODAY, WEB, WRONG, SPEED = "today.csv", "web.csv", "wrong.csv", "speed-methods-c
 # One sample through every recipe at `quick`, and through some at `normal`.
 RECIPES = ("web-quick.csv", "web-normal.csv")
 CALIBRATED, SHIPPED = "calibration-evidence.csv", "shipped-contrast.csv"
-# Nothing is claimed of fewer pictures.
-FEWEST = 5
 KNOWN = "every known decoder"
 # The rows of README: what is shown, and where its line is.
 CLAIMS: tuple[tuple[str, str, dict[str, str]], ...] = (

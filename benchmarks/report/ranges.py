@@ -42,6 +42,8 @@ KINDS = {
                          "features", ("classifier",), "trained on all", 0.5, "low", "high"),
     "localisation": Drawn("Pixels that were changed", "AUROC of pixels, mean over images",
                           "model", ("map",), "auroc", 0.5, "auroc_low", "auroc_high"),
+    "today": Drawn("Generators with 5 pictures or more", "AUROC, 95 % interval",
+                   "by", ("group",), "auroc", 0.5, "auroc_low", "auroc_high"),
     "speed": Drawn("Beside the published schedule", "times as many images per second", "", ("way",), "ratio", 1.0),
 }  # fmt: skip
 

@@ -14,6 +14,7 @@ import base64
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.common.data import RESULTS
@@ -21,6 +22,7 @@ from benchmarks.report import figures, layouts, ranges, sections
 from benchmarks.report.gathered import Result, read_result
 from benchmarks.report.page import PAGE
 from benchmarks.report.parts import Chart, Gallery, Matrix, Part, Section
+from benchmarks.report.today import by_generator
 from benchmarks.report.today import today as today_table
 from benchmarks.report.today import wrong as wrong_table
 from benchmarks.report.web import web as web_table
@@ -95,7 +97,11 @@ def robustness(results: Sequence[Result]) -> Section:
 
 
 def today(results: Sequence[Result]) -> Section:
-    parts: list[Part] = [today_table(result.conditions, result.lines) for result in results if result.kind == "today"]
+    parts: list[Part] = []
+    for result in results:
+        if result.kind == "today":
+            drawn = replace(result, lines=by_generator(result.lines))
+            parts += [*([ranges.chart(drawn)] if drawn.lines else []), today_table(result.conditions, result.lines)]
     return Section("Generators one by one", "Whole files as they are, by what made them.", parts)
 
 

@@ -7,6 +7,8 @@ from functools import partial
 from benchmarks.report.layouts import Lines, Table, figure, spread
 from benchmarks.report.web import name_of, title
 
+# Nothing is claimed of fewer pictures.
+FEWEST = 5
 COUNTS = ("found", "undecided", "nothing")
 RATES = ("0.05", "0.01")
 ABOVE = ("above nominal 5 % [at most]", "above nominal 1 % [at most]")
@@ -41,6 +43,16 @@ def today(conditions: str, lines: Lines) -> Table:
     if len(recipes) > 1:
         head.insert(0, "pictures")
     return Table(head, rows, f"Conditions: {conditions}.")
+
+
+def by_generator(lines: Lines) -> Lines:
+    """The lines of generators with `FEWEST` pictures or more; of several recipes, ``by`` names that after the method."""
+    several = len({line["recipe"] for line in lines}) > 1
+    return [
+        {**line, "by": name_of(line) + (f", {title(line['recipe'])}" if several else "")}
+        for line in lines
+        if line["auroc"] and line["method"] != "audit" and int(line["generated"]) >= FEWEST
+    ]
 
 
 def photographs(conditions: str, lines: Lines, name: str) -> Table:

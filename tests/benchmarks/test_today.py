@@ -115,6 +115,12 @@ def test_tables_of_generators_and_of_photographs():
         ["the file itself", "new"],
         ["the file itself", "exact size"],
     ]
+    few = lines[0] | {"generated": "4"}
+    assert [line["by"] for line in report.by_generator([*lines[:2], few, audit])] == ["trace-quick"] * 2
+    assert {line["by"] for line in report.by_generator([*crops[:2], lines[0]])} == {
+        "trace-quick, crop of 320 px",
+        "trace-quick, the file itself",
+    }
     table = report.photographs("n photographs", lines, "trace-quick")
     assert list(table.rows) == [
         ["camera", "file", "5", "4", "1", "0", "0.020 [0.020]", "0.020 [0.020]", "0.30", "0.50", "0.90"]
