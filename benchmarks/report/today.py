@@ -46,7 +46,7 @@ def today(conditions: str, lines: Lines) -> Table:
 
 
 def by_generator(lines: Lines) -> Lines:
-    """The lines of generators with `FEWEST` pictures or more; of several recipes, ``by`` names that after the method."""
+    """Lines of `FEWEST` pictures or more; ``by`` is the method, and the recipe where there are several."""
     several = len({line["recipe"] for line in lines}) > 1
     return [
         {**line, "by": name_of(line) + (f", {title(line['recipe'])}" if several else "")}
