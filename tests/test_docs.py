@@ -18,7 +18,6 @@ from PIL import Image
 
 from recon_detect.audit import separation
 from recon_detect.cli import main
-from recon_detect.models import registry
 from recon_detect.models.converters.guided_diffusion import Heads, convert
 from tests.models.adm import ADM
 
@@ -132,9 +131,7 @@ def test_python_blocks_of_the_first_pages_run(page, small_files, capsys):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", ["docs/guide/python.md", "docs/guide/calibration.md", "docs/guide/ecosystem.md"])
-def test_python_blocks_of_the_guides_run(page, small_files, shared_weights, monkeypatch):
-    # Two of the four: what a table has for each model, it has for both.
-    monkeypatch.setitem(registry.MODEL_SETS, "tiny", registry.MODEL_SETS["tiny"][:2])
+def test_python_blocks_of_the_guides_run(page, small_files, shared_weights):
     names = {}
     for block in blocks(ROOT / page, "python"):
         exec(compile(block, page, "exec"), names)

@@ -20,7 +20,7 @@ from recon_detect.cli.app import app
 PAGE = Path(__file__).parents[1] / "docs" / "guide" / "recipes.md"
 COMMANDS = re.findall(r"^(python -m benchmarks.*|recon-detect .*)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
 # Of the made images, in place of crops of 320 px.
-SIDE = 64
+SIDE = 128
 # By generator the family of its decoder, as manifests write it.
 GENERATORS = {"sd": "SD kl-f8", "sdxl": "SDXL VAE", "sd3": "SD3 16ch VAE", "flux": "Flux.1 16ch VAE", "stylegan2": ""}
 

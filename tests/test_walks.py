@@ -164,6 +164,6 @@ def test_the_hook_refuses_a_decoded_picture_and_no_photograph(tmp_path, monkeypa
     (hook,) = yaml.safe_load(HOOKS.read_text(encoding="utf-8"))
     entry = f"{hook['entry']} --effort quick"
     assert run(f"{entry} photograph.png", monkeypatch) == 0
-    assert run(f"{entry} decoded.png", monkeypatch) == 1
+    assert run(f"{entry} photograph.png decoded.png", monkeypatch) == 1
     (tmp_path / "broken.png").write_bytes(b"nothing")
     assert run(f"{entry} broken.png", monkeypatch) == 3

@@ -7,10 +7,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from sklearn.neural_network import MLPRegressor
 
 from benchmarks import embeddings
-from benchmarks.common import bottleneck
 from benchmarks.common.bottleneck import Bottleneck
 from benchmarks.common.data import read_table
 from recon_detect.calibration.classifiers import CLASSIFIERS
@@ -76,8 +74,6 @@ def test_one_data_set_to_another(backbones, sets, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_each_backbone_augmentation_and_reduction_from_set_to_set(backbones, sets, tmp_path, monkeypatch):
-    # The result of the autoencoder is not looked at, only that it has one.
-    monkeypatch.setattr(bottleneck, "MLPRegressor", lambda **how: MLPRegressor(**how | {"max_iter": 10}))
     chosen = ("--classifiers", "logistic", "--augmentations", "none,blur+jitter")
     _, lines = run(monkeypatch, tmp_path / "x.csv", sets, backbones.values(), *chosen)
     ways = {(line["backbone"], line["augmentation"], line["reduction"], line["kind"]) for line in lines}

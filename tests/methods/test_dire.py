@@ -178,9 +178,9 @@ def test_steps_are_chosen_and_recorded(diffusion_model, picture):
 @pytest.mark.slow
 def test_batches_and_sizes_do_not_matter(diffusion_model, picture):
     images = [picture(SIDE, SIDE, 0), picture(40, 23, 1), picture(SIDE, SIDE, 2), picture(9, 50, 3)]
-    options = {"models": diffusion_model, "device": "cpu", "inversion": Inversion(4)}
-    one, many = (
-        load_detector("dire", **options, batch_size=size).score(images, progress=False).scores for size in (1, 4)
+    one = load_detector("dire", models=diffusion_model, device="cpu", batch_size=1).score(images, progress=False).scores
+    many = (
+        load_detector("dire", models=diffusion_model, device="cpu", batch_size=4).score(images, progress=False).scores
     )
     assert np.isfinite(one).all() and np.allclose(one, many, atol=1e-4)
 
@@ -196,17 +196,18 @@ def test_the_image_is_brought_to_the_size_of_the_model_as_published(diffusion_mo
 
 @pytest.mark.slow
 def test_images_of_any_size_fill_a_batch(diffusion_model, picture, monkeypatch):
-    options = {"models": diffusion_model, "device": "cpu", "inversion": Inversion(4)}
-    detector = load_detector("dire", **options, batch_size=4)
+    detector = load_detector("dire", models=diffusion_model, device="cpu", batch_size=4)
     network = detector.models.reconstructors[0]._module
     sizes = []
     original = network.predict
     monkeypatch.setattr(network, "predict", lambda x, time: sizes.append(len(x)) or original(x, time))
     images = [picture(SIDE + 7 * n, 40, n) for n in range(4)]
     found = detector.score(images, progress=False)
-    assert sizes == [4] * 8 and [row.provenance.height for row in found] == [16, 23, 30, 37]
+    assert sizes == [4] * 40 and [row.provenance.height for row in found] == [16, 23, 30, 37]
     # With a method that sees the image as it is, they stay apart, and the scores are the same.
-    both = load_detector(["dire", "hfi"], **options, distance="l1").score(images, progress=False)
+    both = load_detector(["dire", "hfi"], models=diffusion_model, device="cpu", distance="l1").score(
+        images, progress=False
+    )
     assert np.allclose(both.scores, found.scores, atol=1e-4)
 
 
@@ -224,8 +225,7 @@ def test_the_middle_square_for_any_method(tiny_model, picture):
 def test_a_diffusion_model_is_a_reconstructor_for_every_method(diffusion_model, picture):
     image = picture(24, SIDE)
     names = ["dire", "did", "contrast", "aedr", "hfi"]
-    options = {"models": diffusion_model, "device": "cpu", "inversion": Inversion(4)}
-    row = load_detector(names, **options, distance="l1").score(image, progress=False)[0]
+    row = load_detector(names, models=diffusion_model, device="cpu", distance="l1").score(image, progress=False)[0]
     assert row.error is None and all(np.isfinite(score.value) for score in row.scores.values())
 
 

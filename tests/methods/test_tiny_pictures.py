@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from recon_detect import load_detector
-from recon_detect.settings import Inversion
 
 SIZES = [(1, 1), (1, 300), (300, 1), (7, 7), (8, 8), (15, 15)]  # height, width
 NETWORKS = ("aedr", "aedr-homogeneity", "aeroblade", "contrast", "did", "hfi", "rdd", "regap")
@@ -14,7 +13,6 @@ TOO_SMALL = {"grid": {(1, 1), (1, 300), (300, 1), (7, 7)}, "aedr-homogeneity": {
 @pytest.mark.parametrize("method", [*NETWORKS, pytest.param("dire", marks=pytest.mark.slow), "glance", "grid", "trace"])
 def test_a_picture_has_a_score_or_is_too_small(method, tiny_model):
     options = {"models": tiny_model, "distance": "l2"} if method in NETWORKS else {"effort": "quick"}
-    options |= {"inversion": Inversion(4)} if method == "dire" else {}
     detector = load_detector(method, device="cpu", workers=1, **options)
     rng = np.random.default_rng(0)
     rows = detector.score([rng.integers(0, 256, (*size, 3), np.uint8) for size in SIZES])

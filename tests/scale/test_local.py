@@ -15,7 +15,6 @@ import pytest
 from PIL import Image
 
 from recon_detect import load_detector
-from recon_detect.cli import main
 from recon_detect.output.lock import Lock
 from recon_detect.scale import local, plan
 from recon_detect.scale.local import Queue, score_shards
@@ -52,15 +51,11 @@ def test_a_shard_that_another_process_writes_is_waited_for(photos, tmp_path, met
         lock.__enter__()
 
 
-def arguments(photos, destination, method_file, workers):
-    command = ["run", photos, destination, "--method", f"{method_file}:METHOD", "--device", "cpu"]
-    return list(map(str, [*command, "--images-per-shard", 5, "--workers", workers]))
-
-
-def start(photos, destination, method_file, *others):
-    command = [sys.executable, "-m", "recon_detect", *arguments(photos, destination, method_file, 2), *others]
+def start(photos, destination, method_file, *arguments):
+    command = [sys.executable, "-m", "recon_detect", "run", photos, destination, "--method", f"{method_file}:METHOD"]
+    command += ["--device", "cpu", "--images-per-shard", 5, "--workers", 2, *arguments]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(list(map(str, command)), env=environment, stderr=subprocess.PIPE, text=True)
 
 
 def wait_for(condition, process):
@@ -87,9 +82,7 @@ def changed(method_file, path, line):
 
 
 @pytest.mark.slow
-def test_a_worker_that_is_killed_is_replaced_and_an_interrupt_leaves_what_is_done(
-    photos, tmp_path, method_file, monkeypatch, capsys
-):
+def test_a_worker_that_is_killed_is_replaced_and_an_interrupt_leaves_what_is_done(photos, tmp_path, method_file):
     method, destination = changed(method_file, tmp_path / "late.py", "__import__('time').sleep(0.05)"), tmp_path / "out"
     process = start(photos, destination, method)
     wait_for(lambda: list(destination.glob("*.parquet")), process)
@@ -101,12 +94,8 @@ def test_a_worker_that_is_killed_is_replaced_and_an_interrupt_leaves_what_is_don
     assert process.returncode == 128 + signal.SIGTERM, errors
     assert "was ended by signal 9" in errors and "interrupted; the same command resumes" in errors
     assert not any(worker.is_running() for worker in workers) and not (destination / "manifest.json").exists()
-    # By one worker, which is this process: that takes the seconds of three imports less.
-    monkeypatch.setattr(sys, "argv", ["recon-detect", *arguments(photos, destination, method, 1)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert not ended.value.code
-    assert "8 of 8 shards complete: 40 images" in capsys.readouterr().err
+    process = start(photos, destination, method)
+    assert "8 of 8 shards complete: 40 images" in process.communicate(timeout=500)[1] and process.returncode == 0
     assert names(destination) == [f"{number:02}.png" for number in range(40)]
     assert json.loads((destination / "manifest.json").read_text())["images"] == 40
     assert not [path for path in destination.iterdir() if path.name.endswith((".partial", ".lock"))]
@@ -116,7 +105,7 @@ def test_a_worker_that_is_killed_is_replaced_and_an_interrupt_leaves_what_is_don
 def test_an_image_that_kills_each_worker_leaves_its_shard_alone(photos, tmp_path, method_file):
     line = "(x == -1).all() and __import__('os').kill(__import__('os').getpid(), 9)"
     Image.new("RGB", (16, 16)).save(photos / "07.png")
-    process = start(photos, tmp_path / "out", changed(method_file, tmp_path / "deadly.py", line), "--batch-size", "1")
+    process = start(photos, tmp_path / "out", changed(method_file, tmp_path / "deadly.py", line), "--batch-size", 1)
     errors = process.communicate(timeout=500)[1]
     assert process.returncode == 5 and "1 shards were left" in errors and "000001.parquet" in errors
     assert len(list((tmp_path / "out").glob("*.parquet"))) == 7

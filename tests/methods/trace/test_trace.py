@@ -253,7 +253,7 @@ def test_a_decoded_picture_is_traced_through_reducing_and_compression(tmp_path):
     """A photograph that a decoder wrote at 512 px, reduced to 400 px and stored as JPEG."""
     from sklearn.datasets import load_sample_image
 
-    detector = load_detector("trace", models=["mini-sd", "mini-sd3"], device="cpu", effort="normal")
+    detector = load_detector("trace", device="cpu", effort="normal")
     model = detector.models.reconstructors[0]
     x = torch.from_numpy(load_sample_image("china.jpg")[: 64 * 6, : 64 * 8].copy()).permute(2, 0, 1)[None] / 127.5 - 1
     x = torch.nn.functional.interpolate(x, size=(512, 512), mode="bicubic", antialias=True).clamp(-1, 1)

@@ -101,7 +101,8 @@ def test_the_whole_256_px_checkpoint_is_converted(tmp_path):
     """In a process of its own, whose peak of memory is that of the conversion; a checkpoint in float16."""
     with torch.device("meta"):
         state = ADM(256, (1, 1, 2, 2, 4, 4), (False, False, False, True, True, True), 2, head_channels=64).state_dict()
-    torch.save({name: torch.zeros(tensor.shape, dtype=torch.float16) for name, tensor in state.items()},
+    torch.manual_seed(0)
+    torch.save({name: torch.randn(tensor.shape, dtype=torch.float16) for name, tensor in state.items()},
                tmp_path / "adm.pt")  # fmt: skip
     script = (
         "import resource, sys; from recon_detect.cli import main\n"
