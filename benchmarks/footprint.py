@@ -30,7 +30,6 @@ from recon_detect.settings import DEFAULTS
 COLUMNS = ("what", "value", "unit")
 SIDE = 1024  # of the photograph of a first answer
 LARGEST = (4000, 3000)  # of one from a camera
-QUICK = "quick"
 
 # Seconds of wall and CPU at each step of a first answer, and the peak of its memory.
 FIRST = """
@@ -108,7 +107,7 @@ def start(repeats: int) -> list[tuple[str, str, str]]:
             rows.append((f"first answer: {step}", f"{wall:.2f}", "s"))
             rows.append((f"first answer: {step}, CPU", f"{in_cpu:.2f}", "s"))
         rows.append(("first answer: peak", f"{statistics.median(run[-1] for run in runs) / 1e6:.0f}", "MB"))
-        for effort in (QUICK, str(DEFAULTS.effort)):
+        for effort in ("quick", str(DEFAULTS.effort)):
             command = best_wall(repeats, recon_detect, "score", small, "--effort", effort)
             rows.append((f"recon-detect score --effort {effort}, start to verdict, {SIDE} px", f"{command:.2f}", "s"))
             *_, peak = printed(FIRST, large, effort)

@@ -12,13 +12,13 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from benchmarks.common.data import RESULTS, ManifestRow, read_manifest, write_table
 from benchmarks.common.metrics import auroc, score_interval
 from recon_detect.images.transform import Transform
 from recon_detect.methods.grid.statistic import tables
+from recon_detect.methods.trace.fit import brought_back
 
 CROP = 512
 PERIODS = (8, 16, 32)
@@ -40,11 +40,6 @@ def added(x: Tensor, period: int) -> float:
     return float(rest.square().mean((1, 2, 3, 4)).sqrt().clamp_min(1e-9).log().mean())
 
 
-def picture(path: Path) -> Tensor:
-    """The middle of a picture on the 32-px grid of the file: (3, CROP, CROP) in [-1, 1]."""
-    return torch.from_numpy(np.array(Transform(CROP).image(path))).permute(2, 0, 1).float() / 127.5 - 1
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with a manifest.csv")
@@ -58,7 +53,7 @@ def main() -> None:
     values: dict[str, list[list[float]]] = {}
     for name in ("", *FACTORS):
         for row in groups.get(name, ()):
-            x = picture(options.data / row["path"])
+            x = brought_back(Transform(CROP).image(options.data / row["path"]), (CROP, CROP))
             values.setdefault(name, []).append([added(x, period) for period in PERIODS])
     photographs, lines = np.array(values[""]), []
     for name, factor in FACTORS.items():

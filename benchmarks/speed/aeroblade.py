@@ -33,6 +33,7 @@ from recon_detect.models.registry import expand
 from recon_detect.models.torchvision_guard import hide_broken_torchvision
 from recon_detect.models.trunks import find_trunk
 from recon_detect.models.weights import find_weights
+from recon_detect.settings import DetectorOptions
 
 LAYERS = tuple(range(1, layer_count("vgg") + 1))
 # AEROBLADE's layer, the deepest that this package computes.
@@ -192,15 +193,14 @@ def ours(
     files: Sequence[Path], models: Sequence[str], device: torch.device, dtype: str, clock: Clock, *, batch: int | None
 ) -> np.ndarray[Any, Any]:
     """Scores by this package, from loading on."""
-    with clock("load"):
-        detector = load_detector("aeroblade", models=models, device=str(device), dtype=dtype, batch_size=batch)
-    return detector.score([str(file) for file in files], progress=False).raise_for_errors().scores
+    options: DetectorOptions = {"models": models, "device": str(device), "dtype": dtype, "batch_size": batch}
+    return scored(files, clock, {"method": "aeroblade"} | options)
 
 
-def default(files: Sequence[Path], device: torch.device, effort: str, clock: Clock) -> np.ndarray[Any, Any]:
-    """Scores by the default method and the models of the package, from loading on."""
+def scored(files: Sequence[Path], clock: Clock, options: DetectorOptions) -> np.ndarray[Any, Any]:
+    """Scores by a detector with some options, from loading on."""
     with clock("load"):
-        detector = load_detector(device=str(device), effort=effort)
+        detector = load_detector(**options)
     return detector.score([str(file) for file in files], progress=False).raise_for_errors().scores
 
 
@@ -235,5 +235,6 @@ def ways(
             partial(ours, files, names, device, dtype, batch=batch), precision, like=like
         )
     for effort in efforts:
-        timed[f"the default, {effort}"] = Way(partial(default, files, device, effort), torch.float32, alike=False)
+        options: DetectorOptions = {"device": str(device), "effort": effort}
+        timed[f"the default, {effort}"] = Way(partial(scored, files, options=options), torch.float32, alike=False)
     return timed

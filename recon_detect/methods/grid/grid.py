@@ -6,7 +6,7 @@ of each family of decoders at all 64 places of the grid at once, first as the pi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,12 +55,14 @@ class Match:
         family: Number of the one of the highest `rank` at this scale.
         scale: By which the picture was scaled.
         phase: (down, across), where the grid's origin lies in the scaled picture, modulo 8.
+        cropped: Whether it lies beyond doubt elsewhere than at the origin of a picture that was not scaled.
     """
 
     z: NDArray[np.float64]
     family: int
     scale: float
     phase: tuple[int, int]
+    cropped: bool
 
 
 def grid(e: Evidence, families: Sequence[Family], whitening: Whitening) -> MethodResult:
@@ -81,10 +83,8 @@ def grid(e: Evidence, families: Sequence[Family], whitening: Whitening) -> Metho
             # A photograph has no decoder.
             details[image] = {"box": list(box)}
             if pooled(match.z[None])[0] >= REMARKABLE:
-                family, at_scale = families[match.family], scaled(part, match.scale)
                 details[image] = describe(match, families, box, (x.shape[-2], x.shape[-1]))
-                details[image]["cropped"] = match.scale == 1 and is_cropped(at_scale, family, whitening, match.phase)
-                seen = cells(at_scale, family, whitening, match.phase)
+                seen = cells(scaled(part, match.scale), families[match.family], whitening, match.phase)
                 details[image]["cells"] = [[round(value, 1) for value in row] for row in seen.tolist()]
     score = np.where([bool(entry) for entry in details], pooled(per_family), 0.0)
     remarks = [in_words(value, entry) for value, entry in zip(score.tolist(), details, strict=True)]
@@ -107,16 +107,17 @@ def best_match(x: Tensor, families: Sequence[Family], whitening: Whitening) -> M
         part = scaled(x, scale)
         if scale != 1 and min(part.shape[-2:]) < LEAST_SEARCHED:
             continue
-        z, cosines, phases, energy_at_scale = compare(part, families, scale, whitening)
+        z, cosines, phases, off_origin, energy_at_scale = compare(part, families, scale, whitening)
         if scale == 1 and energy_at_scale < LEAST_ENERGY:
             return None
         family = int(rank(z, cosines).argmax())
         z = corrected(z, AS_IT_IS if scale == 1 else (1 - AS_IT_IS) / (len(scales) - 1))
-        trials.append((z, scale, family, phases[family]))
+        cropped = scale == 1 and bool(off_origin[family] >= STANDS_OUT)
+        trials.append(Match(z, family, scale, phases[family], cropped))
         if pooled(z[None])[0] > DECISIVE:
             break
-    _, scale, family, phase = max(trials, key=lambda trial: trial[0].max())
-    return Match(np.max([trial[0] for trial in trials], axis=0), family, scale, phase)
+    best = max(trials, key=lambda match: float(match.z.max()))
+    return replace(best, z=np.max([match.z for match in trials], axis=0))
 
 
 def rank(z: NDArray[np.float64], cosines: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -130,12 +131,17 @@ def rank(z: NDArray[np.float64], cosines: NDArray[np.float64]) -> NDArray[np.flo
 
 def compare(
     x: Tensor, families: Sequence[Family], scale: float, whitening: Whitening
-) -> tuple[NDArray[np.float64], NDArray[np.float64], list[tuple[int, int]], float]:
-    """Deviates and best cosines (K,) of a picture (3, H, W) that was brought to a scale, K phases, and its energy."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64], list[tuple[int, int]], NDArray[np.float64], float]:
+    """Deviates and best cosines (K,) of a picture (3, H, W) that was brought to a scale, and where these are.
+
+    K phases, by how many deviates among the phases each exceeds the origin (K,), and the energy of the picture.
+    """
     cosines, of_picture = cosines_at_phases(x, torch.stack([family.template for family in families]), whitening)
     values, phases = (part.tolist() for part in cosines.max(1))
+    among = among_phases(cosines.cpu())
+    off_origin = among[np.arange(len(phases)), phases] - among[:, 0]
     z = [family.nulls[scale].deviates([value], [of_picture])[0] for family, value in zip(families, values, strict=True)]
-    return np.array(z), np.array(values), [divmod(phase, PERIOD) for phase in phases], of_picture
+    return np.array(z), np.array(values), [divmod(phase, PERIOD) for phase in phases], off_origin, of_picture
 
 
 def cosines_at_phases(x: Tensor, templates: Tensor, whitening: Whitening) -> tuple[Tensor, float]:
@@ -153,12 +159,6 @@ def among_phases(cosines: Tensor) -> NDArray[np.float64]:
     variance = (squares - rest.square() / count) / (count - 1)
     result: NDArray[np.float64] = ((values - rest / count) / variance.clamp_min(1e-12).sqrt()).numpy()
     return result
-
-
-def is_cropped(x: Tensor, family: Family, whitening: Whitening, phase: tuple[int, int]) -> bool:
-    """True where the grid of a family begins at a phase of a picture (3, H, W) and not at its origin, beyond doubt."""
-    deviates = among_phases(cosines_at_phases(x, family.template[None], whitening)[0].cpu())[0]
-    return bool(deviates[phase[0] * PERIOD + phase[1]] - deviates[0] >= STANDS_OUT)
 
 
 def cut(x: Tensor, box: Box) -> Tensor:
@@ -192,6 +192,7 @@ def describe(match: Match, families: Sequence[Family], box: Box, size: tuple[int
         "scale": round(match.scale, 4),
         # Where the grid begins in what was looked at, at its native size, as columns and rows that a crop has taken.
         "offset": [across, down],
+        "cropped": match.cropped,
         "box": list(box),
     }
 
