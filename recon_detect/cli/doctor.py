@@ -6,11 +6,15 @@ import importlib.util
 import os
 import platform
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import typer
 
 from recon_detect.cli import INTERNAL
 from recon_detect.errors import ReconDetectError, WeightsMissing
+
+if TYPE_CHECKING:
+    from recon_detect.models.engines import Choice
 
 
 def doctor() -> None:
@@ -72,6 +76,7 @@ def _engine() -> str:
 
     from recon_detect.methods import DEFAULT_METHOD, find_method
     from recon_detect.models.autoencoders import Autoencoder
+    from recon_detect.models.engines import choose_for_many_channels
     from recon_detect.models.loading import load_reconstructor
     from recon_detect.models.registry import expand
     from recon_detect.models.weights import find_weights
@@ -79,8 +84,12 @@ def _engine() -> str:
     name = expand(find_method(DEFAULT_METHOD).models)[0]
     model = load_reconstructor(find_weights(name, fetch=False), torch.device("cpu"))
     assert isinstance(model, Autoencoder) and model.choice
-    seconds = "".join(f", {engine} {value:.3f} s" for engine, value in model.choice.seconds.items())
-    return f"{model.choice.engine} computes tiny autoencoders on the CPU ({model.choice.reason}{seconds})"
+    choices = {"tiny autoencoders": model.choice, "convolutions of many channels": choose_for_many_channels()}
+    return "; ".join(f"{choice.engine} computes {what} on the CPU ({_why(choice)})" for what, choice in choices.items())
+
+
+def _why(choice: Choice) -> str:
+    return choice.reason + "".join(f", {engine} {value:.3f} s" for engine, value in choice.seconds.items())
 
 
 def _diffusers() -> str:

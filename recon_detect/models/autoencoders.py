@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from recon_detect.models.adapters import ADAPTERS, tiny_features
-from recon_detect.models.engines import NCNN, TORCH, Choice, choose_engine
+from recon_detect.models.engines import NCNN, TORCH, Choice, choose_engine, use_fastest
 from recon_detect.models.ncnn_tiny import NcnnTiny
 from recon_detect.models.reconstructor import Reconstructor
 from recon_detect.tensors.tiling import TILE, is_large, tiled
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("recon_detect")
 
+# Side in pixels of the noise that engines of tiny autoencoders encode in turn.
+_SIDE = 192
+
 
 class Autoencoder(Reconstructor):
     """A pretrained autoencoder on a device; attributes as of `Reconstructor`.
@@ -32,11 +35,11 @@ class Autoencoder(Reconstructor):
         device: Device to compute on.
         dtype: See `Reconstructor`.
         pure: Whether its weights are in that precision.
-        fast: Let the engine that was chosen for this machine compute a tiny one in float32 (`engines`).
+        fast: Let the engine that was chosen for this machine compute it in float32 on a CPU (`engines`).
 
     Attributes:
         latent_scale: Factor of latents before a diffusion model sees them.
-        choice: Why `engine` computes it, where there was a choice.
+        choice: Why `engine` computes it, of a tiny one where there was a choice.
     """
 
     def __init__(
@@ -60,8 +63,11 @@ class Autoencoder(Reconstructor):
         # What the adapter's functions are given: the module, or an engine that has the same layers.
         self._network: Any = module
         self.choice: Choice | None = None
-        if fast and device.type == "cpu" and dtype == torch.float32 and self._adapter is ADAPTERS["AutoencoderTiny"]:
-            self._choose()
+        if fast and device.type == "cpu" and dtype == torch.float32:
+            if self._adapter is ADAPTERS["AutoencoderTiny"]:
+                self._choose()
+            else:
+                self.engine = use_fastest(self._module)
         self.latent_scale = float(module.config.get("scaling_factor") or 1)
 
     def _choose(self) -> None:
@@ -72,7 +78,9 @@ class Autoencoder(Reconstructor):
         except ValueError as error:
             log.debug("%s: %s; torch computes it", self.name, error)
             return
-        self.choice = choose_engine({TORCH: lambda x: encode(module, self._cast(x)), NCNN: layers.encode})
+        x = torch.rand(1, 3, _SIDE, _SIDE, generator=torch.Generator().manual_seed(0)) * 2 - 1
+        work = {TORCH: lambda: encode(module, self._cast(x)), NCNN: lambda: layers.encode(x)}
+        self.choice = choose_engine(NCNN, work)
         self.engine = self.choice.engine
         if self.engine == NCNN:
             self._network = layers

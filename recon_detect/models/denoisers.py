@@ -11,6 +11,7 @@ import torch
 from recon_detect.errors import WeightsError
 from recon_detect.models import hub
 from recon_detect.models.backbones import quiet_transformers
+from recon_detect.models.engines import TORCH, use_fastest
 from recon_detect.models.inversion import ddim_inversion, ddim_sampling, noise_error, respaced
 from recon_detect.models.torchvision_guard import hide_broken_torchvision
 from recon_detect.models.weights import Weights, find_component, folder_of
@@ -40,6 +41,7 @@ class Denoiser:
         configs: The configurations of the UNet and of the schedule.
         dtype: Precision, by autocast below float32.
         schedule: The times at which `reconstruct` asks it.
+        engine: Library that computes it (`engines`).
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Denoiser:
         *,
         configs: tuple[Path, ...],
         predicts_velocity: bool,
+        fast: bool = False,
     ) -> None:
         self.name = f"{weights.name}:unet"
         self.weights = weights
@@ -62,6 +65,8 @@ class Denoiser:
         self.device = device
         self.dtype = dtype
         self._unet = unet.to(device).eval().requires_grad_(False)
+        fast = fast and device.type == "cpu" and dtype == torch.float32
+        self.engine = use_fastest(unet) if fast else TORCH
         self._alpha_bar = np.cumprod(1 - training).tolist()
         self.schedule = respaced(training, inversion.steps)
         self._real_step = inversion.real_step
@@ -116,7 +121,7 @@ def load_denoiser(
         model: The same name as for the autoencoder.
         latent_scale: The factor between the latents of the autoencoder and those of the UNet.
         device: Device to load to.
-        dtype: ``"bfloat16"`` lowers the precision; anything else is float32.
+        dtype: ``"bfloat16"`` lowers the precision; anything else is float32, and ``"auto"`` by the fastest engine.
         inversion: Steps of `Denoiser.reconstruct`, and the prompt.
 
     Raises:
@@ -153,5 +158,5 @@ def load_denoiser(
     return Denoiser(
         weights, unet, scheduler.betas.double().numpy(), prompt.clone(), latent_scale, device, lowered, inversion,
         configs=(folders["unet"] / "config.json", folders["scheduler"] / "scheduler_config.json"),
-        predicts_velocity=kind == "v_prediction",
+        predicts_velocity=kind == "v_prediction", fast=dtype == "auto",
     )  # fmt: skip

@@ -1,6 +1,7 @@
-"""Engines: what computes a tiny autoencoder on a CPU; measured when a machine first needs it, and remembered there.
+"""Engines: what computes convolutions on a CPU; measured when a machine first needs it, and remembered there.
 
-``torch`` is float32 in channels-last memory; ``ncnn`` is float32 by Winograd's algorithm, whose latents and images
+``torch`` is float32 in channels-last memory. Two others are float32 by Winograd's algorithm: ``ncnn`` for tiny
+autoencoders, and ``winograd`` (`recon_detect.models.winograd`) for networks of many channels. Latents and images
 differ from torch's by up to 1e-4, so that scores can be compared.
 """
 
@@ -13,29 +14,30 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from torch import nn
 
 from recon_detect.atomic import replacing
 from recon_detect.errors import UsageError
+from recon_detect.models.winograd import suits, use_winograd, winograd
 from recon_detect.tensors.devices import versions
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 log = logging.getLogger("recon_detect")
 
-TORCH, NCNN = "torch", "ncnn"
-# Names the engine instead of a measurement.
+TORCH, NCNN, WINOGRAD = "torch", "ncnn", "winograd"
+# Names the engine instead of a measurement; torch computes what that engine does not.
 ENGINE_VARIABLE = "RECON_DETECT_ENGINE"
-# ncnn takes twice the memory: it has to be so many times as fast.
-WORTH = 1.6
-# Side in pixels of the noise that engines encode in turn, and how often each does.
-_SIDE, _ROUNDS = 192, 3
+# How many times as fast as torch each has to be: ncnn takes twice the memory.
+WORTH = {NCNN: 1.6, WINOGRAD: 1.2}
+_ROUNDS = 3
+# Channels and side of the noise that a convolution is measured with.
+_CHANNELS, _SIDE = 256, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Choice:
     Attributes:
         engine: `TORCH` or `NCNN`.
         reason: The reason in words.
-        seconds: Seconds of each engine for an image of 192 px, where they were measured.
+        seconds: Seconds of each engine for the same noise, where they were measured.
     """
 
     engine: str
@@ -53,36 +55,55 @@ class Choice:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def choose_engine(encoders: dict[str, Callable[[Tensor], object]]) -> Choice:
-    """The engine for this machine, by measurement or from the file where that was kept: ncnn where it is `WORTH` it.
+def choose_engine(engine: str, work: Mapping[str, Callable[[], object]]) -> Choice:
+    """Torch or another engine for this machine, by measurement or from the file where that was kept.
 
     Args:
-        encoders: What encodes images, by engine.
+        engine: `NCNN` or `WINOGRAD`; it is taken where it is `WORTH` it.
+        work: The same work by torch and by that engine.
 
     Raises:
         UsageError: The variable RECON_DETECT_ENGINE names no engine.
     """
-    if (named := os.environ.get(ENGINE_VARIABLE)) not in (None, "", TORCH, NCNN):
-        raise UsageError(f"{ENGINE_VARIABLE}={named!r}: expected {TORCH} or {NCNN}")
-    if named == TORCH:
+    if (named := os.environ.get(ENGINE_VARIABLE) or None) not in (None, TORCH, *WORTH):
+        raise UsageError(f"{ENGINE_VARIABLE}={named!r}: expected {TORCH}, {' or '.join(WORTH)}")
+    if named not in (None, engine):
         return Choice(TORCH, f"by {ENGINE_VARIABLE}")
     try:
-        importlib.import_module("ncnn")
+        if engine == NCNN:
+            importlib.import_module(NCNN)
     except (ImportError, OSError) as error:
         return Choice(TORCH, f"ncnn cannot be imported ({error}): pip install 'recon-detect[cpu]'")
-    if named == NCNN:
-        return Choice(NCNN, f"by {ENGINE_VARIABLE}")
-    path, machine = choices_file(), _machine()
+    if named:
+        return Choice(engine, f"by {ENGINE_VARIABLE}")
+    path, machine = choices_file(), _machine(engine)
     choices = _read(path)
-    if machine not in choices:
+    if choices.get(machine, {}).keys() != {TORCH, engine}:
         try:
-            choices[machine] = _measure(encoders)
+            choices[machine] = _measure(work)
         except (RuntimeError, MemoryError) as error:
             return Choice(TORCH, f"an engine failed when it was measured: {error}")
         _write(path, choices)
     seconds = choices[machine]
-    engine = NCNN if seconds[TORCH] >= WORTH * seconds[NCNN] else TORCH
-    return Choice(engine, f"ncnn is taken where it is {WORTH} times as fast; measured on {machine}", seconds)
+    taken = engine if seconds[TORCH] >= WORTH[engine] * seconds[engine] else TORCH
+    return Choice(taken, f"{engine} is taken where it is {WORTH[engine]} times as fast; measured on {machine}", seconds)
+
+
+def choose_for_many_channels() -> Choice:
+    """The engine of convolutions of many channels for this machine: `TORCH` or `WINOGRAD`; see `choose_engine`."""
+    draw = torch.Generator().manual_seed(0)
+    x = torch.randn(1, _CHANNELS, _SIDE, _SIDE, generator=draw).contiguous(memory_format=torch.channels_last)
+    weight = torch.randn(_CHANNELS, _CHANNELS, 3, 3, generator=draw).contiguous(memory_format=torch.channels_last)
+    direct = partial(nn.functional.conv2d, x, weight, padding=1)
+    return choose_engine(WINOGRAD, {TORCH: direct, WINOGRAD: partial(winograd, x, weight)})
+
+
+def use_fastest(module: nn.Module) -> str:
+    """Changes a module's convolutions of many channels to be computed by the engine that is chosen, and returns it."""
+    if not any(map(suits, module.modules())) or choose_for_many_channels().engine == TORCH:
+        return TORCH
+    use_winograd(module)
+    return WINOGRAD
 
 
 def choices_file() -> Path:
@@ -96,10 +117,10 @@ def choices_file() -> Path:
     return folder / "recon_detect" / "engines.json"
 
 
-def _machine() -> str:
+def _machine(engine: str) -> str:
     """The CPU, the versions and the number of threads that a measurement holds for."""
     threads = torch.get_num_threads()
-    libraries = f"torch {torch.__version__}, ncnn {versions()['ncnn']}"
+    libraries = f"torch {torch.__version__}, {f'ncnn {versions()[NCNN]}' if engine == NCNN else engine}"
     return f"{_processor()}, {libraries}, {threads} thread{'s' if threads > 1 else ''}"
 
 
@@ -111,17 +132,16 @@ def _processor() -> str:
         return platform.processor() or platform.machine()
 
 
-def _measure(encoders: dict[str, Callable[[Tensor], object]]) -> dict[str, float]:
+def _measure(work: Mapping[str, Callable[[], object]]) -> dict[str, float]:
     """Seconds of the best of some rounds, in which the engines take turns."""
-    x = torch.rand(1, 3, _SIDE, _SIDE, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    seconds = dict.fromkeys(encoders, float("inf"))
+    seconds = dict.fromkeys(work, float("inf"))
     with torch.inference_mode():
-        for encode in encoders.values():
-            encode(x)
+        for compute in work.values():
+            compute()
         for _ in range(_ROUNDS):
-            for name, encode in encoders.items():
+            for name, compute in work.items():
                 start = time.perf_counter()
-                encode(x)
+                compute()
                 seconds[name] = min(seconds[name], time.perf_counter() - start)
     return {name: round(value, 4) for name, value in seconds.items()}
 
@@ -131,7 +151,7 @@ def _read(path: Path) -> dict[str, dict[str, float]]:
     try:
         content: Any = json.loads(path.read_text(encoding="utf-8"))
         return {
-            str(machine): {engine: float(seconds[engine]) for engine in (TORCH, NCNN)}
+            str(machine): {str(engine): float(value) for engine, value in seconds.items()}
             for machine, seconds in content.items()
         }
     except (OSError, ValueError, TypeError, KeyError, AttributeError):

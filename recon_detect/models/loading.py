@@ -178,7 +178,7 @@ def load_reconstructor(
         if class_name == PixelDiffusion.class_name:
             hide_broken_torchvision()
             diffusion = PixelDiffusion.from_pretrained(weights.folder, inversion=inversion)
-            return DiffusionReconstructor(weights, diffusion, device, chosen)
+            return DiffusionReconstructor(weights, diffusion, device, chosen, fast=dtype == "auto")
         load = load_tiny if class_name == TINY else partial(_from_diffusers, class_name)
         module = load(weights, dtype_of_weights)
     except UsageError:

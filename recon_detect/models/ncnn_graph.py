@@ -9,18 +9,18 @@ border is padded as the image is.
 from __future__ import annotations
 
 import math
-import os
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache, reduce
+from functools import reduce
 from itertools import groupby, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 import torch
+
+from recon_detect.tensors.threads import in_threads
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -212,7 +212,7 @@ class Stage:
             return torch.from_numpy(np.stack([self._run(image, padded=True, threads=threads) for image in images]))
         rows, columns = (_spans(length, self._tile) for length in (height, width))
         places = list(product(range(len(images)), rows, columns))
-        tiles = _in_threads(lambda place: self._of_tile(images[place[0]], *place[1:]), places)
+        tiles = in_threads(lambda place: self._of_tile(images[place[0]], *place[1:]), places)
         whole: Tensor | None = None
         for (image, (top, bottom), (left, right)), part in zip(places, tiles, strict=True):
             if whole is None:
@@ -300,17 +300,3 @@ class Chain:
 
 def _spans(length: int, tile: int) -> list[Span]:
     return [(start, min(start + tile, length)) for start in range(0, length, tile)]
-
-
-@cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, "ncnn")
-
-
-os.register_at_fork(after_in_child=_pool.cache_clear)
-
-
-def _in_threads(function: Any, items: Sequence[Any]) -> Iterable[Any]:
-    """Results of a function that leaves Python, in order."""
-    threads = min(torch.get_num_threads(), len(items))
-    return map(function, items) if threads == 1 else _pool(threads).map(function, items)

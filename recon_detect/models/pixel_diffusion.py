@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from recon_detect.models.adapters import halvings
+from recon_detect.models.engines import use_fastest
 from recon_detect.models.inversion import betas, dire_inversion, dire_sampling, noise_error, respaced, step_error
 from recon_detect.models.reconstructor import Reconstructor
 from recon_detect.settings import Inversion
@@ -118,10 +119,27 @@ class DiffusionReconstructor(Reconstructor):
     """A diffusion model of pixels on a device, whose latent is the noise that it inverts an image to.
 
     Attributes as of `Reconstructor`; `side` is that of the images that it was trained on.
+
+    Args:
+        weights: Source of the weights.
+        module: The network with its schedule.
+        device: Device to compute on.
+        dtype: See `Reconstructor`.
+        fast: Let the engine that was chosen for this machine compute it in float32 on a CPU (`engines`).
     """
 
-    def __init__(self, weights: Weights, module: PixelDiffusion, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        weights: Weights,
+        module: PixelDiffusion,
+        device: torch.device,
+        dtype: torch.dtype,
+        *,
+        fast: bool = False,
+    ) -> None:
         super().__init__(weights, module, device, dtype)
+        if fast and device.type == "cpu" and dtype == torch.float32:
+            self.engine = use_fastest(module)
         self.configs = (*self.configs, schedule_file(weights.folder))
         self.factor = halvings("block_out_channels")(module)
         self.side = module.config["sample_size"]

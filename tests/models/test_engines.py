@@ -133,9 +133,9 @@ def rng_images():
 
 def test_the_engine_is_measured_once_and_remembered(measured, tiny, monkeypatch):
     first = load_reconstructor(tiny, CPU).choice
-    worth_it = first.seconds["torch"] >= engines.WORTH * first.seconds["ncnn"]
+    worth_it = first.seconds["torch"] >= engines.WORTH["ncnn"] * first.seconds["ncnn"]
     assert set(first.seconds) == {"torch", "ncnn"} and first.engine == ("ncnn" if worth_it else "torch")
-    monkeypatch.setattr(engines, "_measure", lambda encoders: pytest.fail("measured again"))
+    monkeypatch.setattr(engines, "_measure", lambda work: pytest.fail("measured again"))
     assert load_reconstructor(tiny, CPU).choice == first
 
 
@@ -146,15 +146,15 @@ def test_a_broken_file_is_measured_anew(content, measured, monkeypatch):
     path = engines.choices_file()
     path.parent.mkdir()
     path.write_text(content)
-    monkeypatch.setattr(engines, "_measure", lambda encoders: {"torch": 2.0, "ncnn": 1.0})
-    assert engines.choose_engine({}).engine == "ncnn"
-    assert list(json.loads(path.read_text()).values()) == [{"torch": 2.0, "ncnn": 1.0}]
+    monkeypatch.setattr(engines, "_measure", lambda work: {"torch": 2.0, "ncnn": 1.0})
+    assert engines.choose_engine("ncnn", {}).engine == "ncnn"
+    assert {"torch": 2.0, "ncnn": 1.0} in json.loads(path.read_text()).values()
 
 
 def test_a_folder_that_cannot_be_written_is_no_error(measured, monkeypatch):
     engines.choices_file().parent.write_text("a file where the folder should be")
-    monkeypatch.setattr(engines, "_measure", lambda encoders: {"torch": 1.0, "ncnn": 2.0})
-    assert engines.choose_engine({}).engine == "torch"
+    monkeypatch.setattr(engines, "_measure", lambda work: {"torch": 1.0, "ncnn": 2.0})
+    assert engines.choose_engine("ncnn", {}).engine == "torch"
 
 
 def test_without_ncnn_torch_computes(measured, tiny, monkeypatch):
@@ -164,25 +164,25 @@ def test_without_ncnn_torch_computes(measured, tiny, monkeypatch):
 
 
 def test_an_engine_that_fails_is_not_taken(measured):
-    def fail(x):
+    def fail():
         raise RuntimeError("no such layer")
 
-    choice = engines.choose_engine({"torch": lambda x: x, "ncnn": fail})
+    choice = engines.choose_engine("ncnn", {"torch": lambda: None, "ncnn": fail})
     assert choice.engine == "torch" and "no such layer" in choice.reason and not engines.choices_file().exists()
 
 
 def test_threads_and_versions_are_measured_apart(measured, monkeypatch):
     taken = iter([{"torch": 1.0, "ncnn": 2.0}, {"torch": 2.0, "ncnn": 1.0}])
-    monkeypatch.setattr(engines, "_measure", lambda encoders: next(taken))
-    assert engines.choose_engine({}).engine == "torch"
+    monkeypatch.setattr(engines, "_measure", lambda work: next(taken))
+    assert engines.choose_engine("ncnn", {}).engine == "torch"
     monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
-    assert engines.choose_engine({}).engine == "ncnn"
+    assert engines.choose_engine("ncnn", {}).engine == "ncnn"
 
 
 def test_an_unknown_engine_is_an_error(monkeypatch):
     monkeypatch.setenv(engines.ENGINE_VARIABLE, "cudnn")
-    with pytest.raises(UsageError, match="expected torch or ncnn"):
-        engines.choose_engine({})
+    with pytest.raises(UsageError, match="expected torch, ncnn or winograd"):
+        engines.choose_engine("ncnn", {})
 
 
 def test_layers_of_another_class_are_left_to_torch(by_ncnn, tmp_path):
