@@ -33,8 +33,8 @@ log = logging.getLogger("recon_detect")
 TORCH, NCNN, WINOGRAD = "torch", "ncnn", "winograd"
 # Names the engine instead of a measurement; torch computes what that engine does not.
 ENGINE_VARIABLE = "RECON_DETECT_ENGINE"
-# How many times as fast as torch each has to be: ncnn takes twice the memory.
-WORTH = {NCNN: 1.6, WINOGRAD: 1.2}
+# How many times as fast as torch each has to be: ncnn takes more memory.
+WORTH = {NCNN: 1.3, WINOGRAD: 1.2}
 _ROUNDS = 3
 # Channels and side of the noise that a convolution is measured with.
 _CHANNELS, _SIDE = 256, 64

@@ -12,7 +12,7 @@ import math
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from functools import reduce
+from functools import cache, reduce
 from itertools import groupby, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
@@ -179,6 +179,7 @@ class Graph:
                 setattr(net.opt, name, False)
         net.opt.num_threads = threads
         net.opt.lightmode = True
+        net.opt.blob_allocator, net.opt.workspace_allocator = _memory()
         text = "\n".join(["7767517", f"{len(self._layers)} {self._blobs}", *self._layers, ""])
         # From memory, ncnn would read biases where they lay after Python has freed them.
         with tempfile.TemporaryDirectory() as folder:
@@ -187,6 +188,14 @@ class Graph:
             if net.load_param_mem(text) or net.load_model(str(weights)):
                 raise RuntimeError("ncnn does not take the network")
         return net
+
+
+@cache
+def _memory() -> tuple[Any, Any]:
+    """Memory for planes and for what Winograd's algorithm makes of them; each network would keep its own otherwise."""
+    import ncnn
+
+    return ncnn.PoolAllocator(), ncnn.PoolAllocator()
 
 
 class Stage:
