@@ -36,8 +36,8 @@ ENGINE_VARIABLE = "RECON_DETECT_ENGINE"
 # How many times as fast as torch each has to be: ncnn takes more memory.
 WORTH = {NCNN: 1.3, WINOGRAD: 1.2}
 _ROUNDS = 3
-# Channels and side of the noise that a convolution is measured with.
-_CHANNELS, _SIDE = 256, 64
+# Channels and side of the noise that a convolution is measured with, as in the middle of a full-size autoencoder.
+_CHANNELS, _SIDE = 256, 128
 
 
 @dataclass(frozen=True, slots=True)
