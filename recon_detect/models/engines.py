@@ -45,7 +45,7 @@ class Choice:
     """An engine and why it was taken.
 
     Attributes:
-        engine: `TORCH` or `NCNN`.
+        engine: `TORCH`, `NCNN` or `WINOGRAD`.
         reason: The reason in words.
         seconds: Seconds of each engine for the same noise, where they were measured.
     """

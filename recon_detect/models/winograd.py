@@ -57,12 +57,18 @@ class WinogradConv2d(nn.Conv2d):
     """A convolution of `suits` that computes float32 images on a CPU by Winograd's algorithm; see `use_winograd`."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """The output (B, out, H, W); by the direct algorithm in lower precision, compiled, or for few positions."""
-        tiles = len(x) * _tiles(x.shape[-2]) * _tiles(x.shape[-1])
-        low = x.dtype != torch.float32 or torch.is_autocast_enabled("cpu")
-        if tiles < _FEWEST or low or torch.compiler.is_compiling():
+        """The output (B, out, H, W); by the direct algorithm where `_fits` is false, or compiled."""
+        if torch.compiler.is_compiling() or not self._fits(x):
             return super().forward(x)
         return winograd(x, self.weight, self.bias)
+
+    def _fits(self, x: Tensor) -> bool:
+        """True of a batch of enough float32 positions on a CPU that needs no gradient."""
+        if x.dim() != 4 or x.device.type != "cpu" or x.dtype != torch.float32 or torch.is_autocast_enabled("cpu"):
+            return False
+        if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (x, *self.parameters())):
+            return False
+        return x.shape[1] == self.in_channels and len(x) * _tiles(x.shape[2]) * _tiles(x.shape[3]) >= _FEWEST
 
 
 def suits(module: nn.Module) -> bool:
@@ -95,19 +101,22 @@ def winograd(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         bias: (C',), or None.
 
     Returns:
-        (B, C', H, W) in channels-last memory; it differs from the direct convolution by about 1e-5 of its range.
+        (B, C', H, W) in channels-last memory, without gradients; it differs from the direct convolution by about 1e-5
+        of its range.
     """
     outputs, channels = weight.shape[:2]
     images = x.permute(0, 2, 3, 1)
     number, height, width, _ = images.shape
     rows, columns = _tiles(height), _tiles(width)
     at_once = min(rows, max(1, _TILES // columns))
-    kernels = torch.mm(_OF_KERNEL, weight.permute(2, 3, 1, 0).reshape(9, -1)).view(_SEEN**2, channels, outputs)
+    with torch.no_grad():
+        kernels = torch.mm(_OF_KERNEL, weight.permute(2, 3, 1, 0).reshape(9, -1)).view(_SEEN**2, channels, outputs)
     result = x.new_empty(number, height, width, outputs)
 
     def compute(place: tuple[int, int]) -> None:
         image, first = place
-        with torch.inference_mode(result.is_inference()):
+        # Leaving inference mode turns gradients on, also where the caller has turned them off.
+        with torch.inference_mode(result.is_inference()), torch.no_grad():
             some = range(first, min(first + at_once, rows))
             _compute(images[image], some, kernels, bias, result[image])
 

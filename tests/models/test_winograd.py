@@ -81,6 +81,30 @@ def test_few_positions_and_low_precision_are_computed_directly(monkeypatch):
             assert layer(noise(1, 128, 32, 32)).dtype == torch.bfloat16
 
 
+def test_gradients_and_an_image_without_a_batch_are_those_of_the_direct_algorithm():
+    layer = nn.Conv2d(128, 128, 3, padding=1)
+    direct = copy.deepcopy(layer)
+    winograd.use_winograd(layer)
+    x = noise(1, 128, 32, 32)
+    gradients = []
+    for network in (layer, direct):
+        leaf = x.clone().requires_grad_()
+        network(leaf).square().sum().backward()
+        gradients.append((leaf.grad, network.weight.grad))
+    assert all(torch.allclose(*pair, rtol=1e-3, atol=1e-2) for pair in zip(*gradients, strict=True))
+    with torch.inference_mode():
+        assert torch.allclose(layer(x[0]), direct(x[0]), atol=1e-4)
+
+
+def test_weights_and_images_may_require_gradients_where_none_are_computed(threads):
+    layer = nn.Conv2d(128, 128, 3, padding=1)
+    direct = copy.deepcopy(layer)
+    winograd.use_winograd(layer)
+    x = noise(1, 128, 64, 64).requires_grad_()
+    with torch.no_grad():
+        assert torch.allclose(layer(x), direct(x), atol=1e-4)
+
+
 def test_an_autoencoder_by_it_is_that_by_torch(by_winograd, tmp_path):
     weights = find_weights(str(save_model(tmp_path / "wide", "AutoencoderKL", **WIDE)))
     fast, exact = (load_reconstructor(weights, CPU, dtype) for dtype in ("auto", "float32"))
