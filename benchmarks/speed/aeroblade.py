@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from benchmarks.speed.timing import Clock, Way, under
+from benchmarks.speed.timing import Clock, Way, precision, under
 from recon_detect import load_detector
 from recon_detect.engine import loader
 from recon_detect.errors import WeightsMissing
@@ -227,11 +227,10 @@ def ways(
     if len(files) > 1:
         timed["as published, a folder"] = schedule([files])
     for dtype in dtypes:
-        precision = torch.float32 if dtype == "auto" else getattr(torch, dtype)
         # What another library computes cannot be counted: the operations are those of float32, listed before it.
         like = "recon_detect, float32" if dtype == "auto" and "float32" in dtypes else None
         timed[f"recon_detect, {dtype}"] = Way(
-            partial(ours, files, names, device, dtype, batch=batch), precision, like=like
+            partial(ours, files, names, device, dtype, batch=batch), precision(dtype), like=like
         )
     for effort in efforts:
         options: DetectorOptions = {"device": str(device), "effort": effort}

@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import save_file
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.speed.timing import Clock, Way, under
+from benchmarks.speed.timing import Clock, Way, precision, under
 from recon_detect import Detector, load_detector
 from recon_detect.models.converters.guided_diffusion import Architecture, Heads
 from recon_detect.models.inversion import dire_inversion, dire_sampling
@@ -99,5 +99,5 @@ def ways(
 
     for dtype, one in itertools.product(dtypes, (False, True) if compiled else (False,)):
         name = f"recon_detect, {dtype}{', compiled' if one else ''}"
-        timed[name] = Way(partial(ours, dtype=dtype, compiled=one), getattr(torch, dtype), work)
+        timed[name] = Way(partial(ours, dtype=dtype, compiled=one), precision(dtype), work)
     return timed, model, where

@@ -44,6 +44,11 @@ def peak(device: torch.device, dtype: torch.dtype) -> float:
     return 2 * side**3 / min(seconds(lambda: a @ a, device) for _ in range(10))
 
 
+def precision(dtype: str) -> torch.dtype:
+    """The precision of this package's convolutions by a value of `dtype`; ``"auto"`` is float32 on a CPU."""
+    return torch.float32 if dtype == "auto" else getattr(torch, dtype)
+
+
 def hardware(device: torch.device) -> str:
     """Hardware in words, with the version of torch that used it."""
     kind = f"{os.cpu_count()} cores {platform.machine()}, {torch.get_num_threads()} threads"

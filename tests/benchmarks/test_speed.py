@@ -183,8 +183,8 @@ def test_memory_is_that_of_a_process_of_its_own(tiny_model, shared_weights, monk
 def test_dire_is_measured_to_the_end(run, monkeypatch):
     monkeypatch.setattr(speed, "resident", lambda name: 123_000_000)
     monkeypatch.setitem(speed_dire.SIZES, 64, (32, (1, 1, 2), (False, False, True), 1))
-    head, table = run("--method", "dire", "--images", "1", "--dtypes", "float32", "--device", "cpu")
-    assert list(table) == ["as published", "recon_detect, float32"]
+    head, table = run("--method", "dire", "--images", "1", "--dtypes", "float32,auto", "--device", "cpu")
+    assert list(table) == ["as published", "recon_detect, float32", "recon_detect, auto"]
     assert "40 evaluations an image" in head and "within 0.0% of the published" in head
     for line in table.values():
         assert float(line["invert_s"]) > 0 < float(line["sample_s"]) and line["peak_memory_gb"] == "0.12"
