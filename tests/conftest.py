@@ -51,6 +51,14 @@ def _only_loopback():
     patch.undo()
 
 
+@pytest.fixture
+def no_engine_choices(monkeypatch, tmp_path):
+    """An empty file of the engines that were measured, which is the user's otherwise."""
+    from recon_detect.models import engines
+
+    monkeypatch.setattr(engines, "choices_file", lambda: tmp_path / "cache" / "engines.json")
+
+
 def _shared_folder() -> Path:
     return Path(os.environ.get("RECON_DETECT_SHARED", Path(__file__).parents[1] / ".." / "shared")).resolve()
 

@@ -80,7 +80,7 @@ class Autoencoder(Reconstructor):
             return
         x = torch.rand(1, 3, _SIDE, _SIDE, generator=torch.Generator().manual_seed(0)) * 2 - 1
         work = {TORCH: lambda: encode(module, self._cast(x)), NCNN: lambda: layers.encode(x)}
-        self.choice = choose_engine(NCNN, work)
+        self.choice = choose_engine(NCNN, lambda: work)
         self.engine = self.choice.engine
         if self.engine == NCNN:
             self._network = layers

@@ -55,12 +55,12 @@ class Choice:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def choose_engine(engine: str, work: Mapping[str, Callable[[], object]]) -> Choice:
+def choose_engine(engine: str, work: Callable[[], Mapping[str, Callable[[], object]]]) -> Choice:
     """Torch or another engine for this machine, by measurement or from the file where that was kept.
 
     Args:
         engine: `NCNN` or `WINOGRAD`; it is taken where it is `WORTH` it.
-        work: The same work by torch and by that engine.
+        work: Makes the same work for torch and for that engine; called where it is measured.
 
     Raises:
         UsageError: The variable RECON_DETECT_ENGINE names no engine.
@@ -80,7 +80,7 @@ def choose_engine(engine: str, work: Mapping[str, Callable[[], object]]) -> Choi
     choices = _read(path)
     if choices.get(machine, {}).keys() != {TORCH, engine}:
         try:
-            choices[machine] = _measure(work)
+            choices[machine] = _measure(work())
         except (RuntimeError, MemoryError) as error:
             return Choice(TORCH, f"an engine failed when it was measured: {error}")
         _write(path, choices)
@@ -91,11 +91,14 @@ def choose_engine(engine: str, work: Mapping[str, Callable[[], object]]) -> Choi
 
 def choose_for_many_channels() -> Choice:
     """The engine of convolutions of many channels for this machine: `TORCH` or `WINOGRAD`; see `choose_engine`."""
+    return choose_engine(WINOGRAD, _work_of_many_channels)
+
+
+def _work_of_many_channels() -> Mapping[str, Callable[[], object]]:
     draw = torch.Generator().manual_seed(0)
     x = torch.randn(1, _CHANNELS, _SIDE, _SIDE, generator=draw).contiguous(memory_format=torch.channels_last)
     weight = torch.randn(_CHANNELS, _CHANNELS, 3, 3, generator=draw).contiguous(memory_format=torch.channels_last)
-    direct = partial(nn.functional.conv2d, x, weight, padding=1)
-    return choose_engine(WINOGRAD, {TORCH: direct, WINOGRAD: partial(winograd, x, weight)})
+    return {TORCH: partial(nn.functional.conv2d, x, weight, padding=1), WINOGRAD: partial(winograd, x, weight)}
 
 
 def use_fastest(module: nn.Module) -> str:

@@ -19,13 +19,9 @@ from recon_detect.models.weights import find_weights
 
 pytest.importorskip("ncnn")
 CPU = torch.device("cpu")
+pytestmark = pytest.mark.usefixtures("no_engine_choices")
 SMALL = {"encoder_block_out_channels": (8,) * 4, "decoder_block_out_channels": (8,) * 4,
          "num_encoder_blocks": (1, 2, 1, 1), "num_decoder_blocks": (1, 1, 2, 1)}  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def empty_cache(monkeypatch, tmp_path):
-    monkeypatch.setattr(engines, "choices_file", lambda: tmp_path / "cache" / "engines.json")
 
 
 @pytest.fixture
@@ -147,14 +143,14 @@ def test_a_broken_file_is_measured_anew(content, measured, monkeypatch):
     path.parent.mkdir()
     path.write_text(content)
     monkeypatch.setattr(engines, "_measure", lambda work: {"torch": 2.0, "ncnn": 1.0})
-    assert engines.choose_engine("ncnn", {}).engine == "ncnn"
+    assert engines.choose_engine("ncnn", dict).engine == "ncnn"
     assert {"torch": 2.0, "ncnn": 1.0} in json.loads(path.read_text()).values()
 
 
 def test_a_folder_that_cannot_be_written_is_no_error(measured, monkeypatch):
     engines.choices_file().parent.write_text("a file where the folder should be")
     monkeypatch.setattr(engines, "_measure", lambda work: {"torch": 1.0, "ncnn": 2.0})
-    assert engines.choose_engine("ncnn", {}).engine == "torch"
+    assert engines.choose_engine("ncnn", dict).engine == "torch"
 
 
 def test_without_ncnn_torch_computes(measured, tiny, monkeypatch):
@@ -167,22 +163,22 @@ def test_an_engine_that_fails_is_not_taken(measured):
     def fail():
         raise RuntimeError("no such layer")
 
-    choice = engines.choose_engine("ncnn", {"torch": lambda: None, "ncnn": fail})
+    choice = engines.choose_engine("ncnn", lambda: {"torch": lambda: None, "ncnn": fail})
     assert choice.engine == "torch" and "no such layer" in choice.reason and not engines.choices_file().exists()
 
 
 def test_threads_and_versions_are_measured_apart(measured, monkeypatch):
     taken = iter([{"torch": 1.0, "ncnn": 2.0}, {"torch": 2.0, "ncnn": 1.0}])
     monkeypatch.setattr(engines, "_measure", lambda work: next(taken))
-    assert engines.choose_engine("ncnn", {}).engine == "torch"
+    assert engines.choose_engine("ncnn", dict).engine == "torch"
     monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
-    assert engines.choose_engine("ncnn", {}).engine == "ncnn"
+    assert engines.choose_engine("ncnn", dict).engine == "ncnn"
 
 
 def test_an_unknown_engine_is_an_error(monkeypatch):
     monkeypatch.setenv(engines.ENGINE_VARIABLE, "cudnn")
     with pytest.raises(UsageError, match="expected torch, ncnn or winograd"):
-        engines.choose_engine("ncnn", {})
+        engines.choose_engine("ncnn", dict)
 
 
 def test_layers_of_another_class_are_left_to_torch(by_ncnn, tmp_path):

@@ -11,13 +11,9 @@ from recon_detect.models.pixel_diffusion import DiffusionReconstructor
 from recon_detect.models.weights import find_weights
 
 CPU = torch.device("cpu")
+pytestmark = pytest.mark.usefixtures("no_engine_choices")
 WIDE = {"block_out_channels": (128, 128), "down_block_types": ("DownEncoderBlock2D",) * 2,
         "up_block_types": ("UpDecoderBlock2D",) * 2, "layers_per_block": 1, "norm_num_groups": 8}  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def empty_cache(monkeypatch, tmp_path):
-    monkeypatch.setattr(engines, "choices_file", lambda: tmp_path / "cache" / "engines.json")
 
 
 @pytest.fixture
