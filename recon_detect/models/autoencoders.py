@@ -35,7 +35,7 @@ class Autoencoder(Reconstructor):
         device: Device to compute on.
         dtype: See `Reconstructor`.
         pure: Whether its weights are in that precision.
-        fast: Let the engine that was chosen for this machine compute it in float32 on a CPU (`engines`).
+        fast: Let the engine that was chosen for this machine compute it (`engines`), in float32 on a CPU.
 
     Attributes:
         latent_scale: Factor of latents before a diffusion model sees them.
@@ -63,11 +63,10 @@ class Autoencoder(Reconstructor):
         # What the adapter's functions are given: the module, or an engine that has the same layers.
         self._network: Any = module
         self.choice: Choice | None = None
-        if fast and device.type == "cpu" and dtype == torch.float32:
-            if self._adapter is ADAPTERS["AutoencoderTiny"]:
-                self._choose()
-            else:
-                self.engine = use_fastest(self._module)
+        if fast and self._adapter is ADAPTERS["AutoencoderTiny"]:
+            self._choose()
+        elif fast:
+            self.engine = use_fastest(self._module)
         self.latent_scale = float(module.config.get("scaling_factor") or 1)
 
     def _choose(self) -> None:

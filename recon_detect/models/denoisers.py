@@ -11,7 +11,7 @@ import torch
 from recon_detect.errors import WeightsError
 from recon_detect.models import hub
 from recon_detect.models.backbones import quiet_transformers
-from recon_detect.models.engines import TORCH, use_fastest
+from recon_detect.models.engines import TORCH, takes_engines, use_fastest
 from recon_detect.models.inversion import ddim_inversion, ddim_sampling, noise_error, respaced
 from recon_detect.models.torchvision_guard import hide_broken_torchvision
 from recon_detect.models.weights import Weights, find_component, folder_of
@@ -65,7 +65,6 @@ class Denoiser:
         self.device = device
         self.dtype = dtype
         self._unet = unet.to(device).eval().requires_grad_(False)
-        fast = fast and device.type == "cpu" and dtype == torch.float32
         self.engine = use_fastest(unet) if fast else TORCH
         self._alpha_bar = np.cumprod(1 - training).tolist()
         self.schedule = respaced(training, inversion.steps)
@@ -158,5 +157,5 @@ def load_denoiser(
     return Denoiser(
         weights, unet, scheduler.betas.double().numpy(), prompt.clone(), latent_scale, device, lowered, inversion,
         configs=(folders["unet"] / "config.json", folders["scheduler"] / "scheduler_config.json"),
-        predicts_velocity=kind == "v_prediction", fast=dtype == "auto",
+        predicts_velocity=kind == "v_prediction", fast=takes_engines(device, dtype),
     )  # fmt: skip

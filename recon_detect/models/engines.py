@@ -55,6 +55,11 @@ class Choice:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
+def takes_engines(device: torch.device, dtype: str) -> bool:
+    """True where another engine than torch may compute: on a CPU, whose ``"auto"`` is float32."""
+    return dtype == "auto" and device.type == "cpu"
+
+
 def choose_engine(engine: str, work: Callable[[], Mapping[str, Callable[[], object]]]) -> Choice:
     """Torch or another engine for this machine, by measurement or from the file where that was kept.
 

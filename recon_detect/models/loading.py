@@ -20,7 +20,7 @@ from recon_detect.models.autoencoders import Autoencoder
 from recon_detect.models.backbones import Backbone, load_backbone
 from recon_detect.models.denoisers import Denoiser, load_denoiser
 from recon_detect.models.dire_classifier import DireClassifier
-from recon_detect.models.engines import NCNN
+from recon_detect.models.engines import NCNN, takes_engines
 from recon_detect.models.lpips import LPIPS, load_lpips
 from recon_detect.models.needs import Need
 from recon_detect.models.own import OwnReconstructor
@@ -174,18 +174,19 @@ def load_reconstructor(
     class_name = _class_name(weights)
     chosen = choose_dtype(weights.name, device, dtype, pure=pure)
     dtype_of_weights = chosen if pure else torch.float32
+    fast = takes_engines(device, dtype) and not pure
     try:
         if class_name == PixelDiffusion.class_name:
             hide_broken_torchvision()
             diffusion = PixelDiffusion.from_pretrained(weights.folder, inversion=inversion)
-            return DiffusionReconstructor(weights, diffusion, device, chosen, fast=dtype == "auto")
+            return DiffusionReconstructor(weights, diffusion, device, chosen, fast=fast)
         load = load_tiny if class_name == TINY else partial(_from_diffusers, class_name)
         module = load(weights, dtype_of_weights)
     except UsageError:
         raise
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise WeightsError(f"{weights.folder}: {class_name} does not load: {error}") from error
-    return Autoencoder(weights, module, device, chosen, pure=pure, fast=dtype == "auto" and not pure)
+    return Autoencoder(weights, module, device, chosen, pure=pure, fast=fast)
 
 
 def _from_diffusers(class_name: str, weights: Weights, dtype: torch.dtype) -> Any:

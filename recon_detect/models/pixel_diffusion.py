@@ -125,7 +125,7 @@ class DiffusionReconstructor(Reconstructor):
         module: The network with its schedule.
         device: Device to compute on.
         dtype: See `Reconstructor`.
-        fast: Let the engine that was chosen for this machine compute it in float32 on a CPU (`engines`).
+        fast: Let the engine that was chosen for this machine compute it (`engines`), in float32 on a CPU.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class DiffusionReconstructor(Reconstructor):
         fast: bool = False,
     ) -> None:
         super().__init__(weights, module, device, dtype)
-        if fast and device.type == "cpu" and dtype == torch.float32:
+        if fast:
             self.engine = use_fastest(module)
         self.configs = (*self.configs, schedule_file(weights.folder))
         self.factor = halvings("block_out_channels")(module)
